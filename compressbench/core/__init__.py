@@ -1,0 +1,1 @@
+"""The words of the project: definitions that every other folder may use. No work is done here."""

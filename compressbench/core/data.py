@@ -1,0 +1,73 @@
+"""Data as techniques, training and measuring see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Shape = tuple[int, int, int]
+"""Channels, height, width of one image."""
+
+
+class Split(Protocol):
+    """Part of a dataset. Batches are (images, labels): float32 (n, C, H, W), normalised, and int64 (n,)."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def limit(self, images: int) -> Split:
+        """Return a split of so many of the images, always the same ones; all if there are fewer."""
+        ...
+
+    def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images once. With a generator: shuffled and, if the split augments, augmented, both drawn
+        from it (so the same state gives the same batches); the last smaller batch is left out unless it is
+        the only one. Without: in order, as they are, nothing left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Splits:
+    """`train` to fit, `validation` (held out from the training images) to choose, `test` only to measure."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+class Dataset(Protocol):
+    """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def input_shape(self) -> Shape:
+        """Known without reading any image."""
+        ...
+
+    @property
+    def classes(self) -> int: ...
+
+    def missing(self) -> str | None:
+        """Return None if the data can be loaded, else a message that says where it looked and how to get it.
+        May be called without torch's data being read; must be fast."""
+        ...
+
+    def sources(self) -> list[str]:
+        """Return the files or folders it is read from; empty for made-up data. For cheap change detection."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return hexadecimal digits that change whenever the data changes. Fast (no decoding)."""
+        ...
+
+    def load(self) -> Splits:
+        """Return the splits. Raises PlanError with `missing()` if the files are not there or not readable."""
+        ...

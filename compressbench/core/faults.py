@@ -1,0 +1,56 @@
+"""What is wrong with a person's input, said all at once.
+
+A `Fault` is one sentence with the place it belongs to; `PlanError` carries every fault of a recipe,
+so that nobody has to start a run five times to find five typos.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: `where` is the key or file, `what` says the value and what is allowed."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class PlanError(ValueError):
+    """Input that cannot be run, with all its faults. The command line prints it and exits with 2."""
+
+    def __init__(self, faults: Iterable[Fault]):
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+    @classmethod
+    def of(cls, where: str, what: str) -> PlanError:
+        """Return the error for a single fault."""
+        return cls([Fault(where, what)])
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """Return what to add after an unknown name: the nearest allowed one, or all of them if they are few."""
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if not allowed:
+        return "nothing is allowed here"
+    shown = ", ".join(allowed[:20]) + (", ..." if len(allowed) > 20 else "")
+    return f"allowed: {shown}"
+
+
+def out_of_range(key: str, value: object, allowed: str) -> ValueError:
+    """Return the error for a value outside its range; `allowed` says the range in words."""
+    return ValueError(f"{key} is {value!r}; allowed: {allowed}")
+
+
+class RunError(Exception):
+    """A run that cannot go on. The message is for people; the command line prints it and exits with 1."""

@@ -1,0 +1,47 @@
+"""Measurement: one measured number; Measure: what produces some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from compressbench.core.subject import Subject
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A name (`top1`, `params`, `size_bytes`), its value, its unit, and which direction is good.
+
+    unit: `fraction`, `count`, `bytes`, `ms`, `nats`. higher_is_better: None for what is neither.
+    """
+
+    name: str
+    value: float
+    unit: str
+    higher_is_better: bool | None = None
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """What a measure looks at: a subject after a stage.
+
+    example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the saved weights.
+    """
+
+    subject: Subject
+    example: Tensor
+    test_batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    file: Path
+
+
+class Measure(Protocol):
+    """A frozen dataclass, one file in `measuring/`, one YAML in `conf/measure/`."""
+
+    def measure(self, specimen: Specimen) -> list[Measurement]:
+        """Return the measurements; the subject is not changed and stays in evaluation mode afterwards."""
+        ...

@@ -1,0 +1,191 @@
+"""Plan: everything a run will do, typed and checked. A plan is made by `planning` and carried out by `running`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from compressbench.core.architecture import Architecture
+from compressbench.core.data import Dataset
+from compressbench.core.faults import out_of_range
+from compressbench.core.identity import digest, essence
+from compressbench.core.measurement import Measure
+from compressbench.core.technique import Technique
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network a recipe names: its name in the catalogue, how it is built, and trained weights or None.
+
+    weights: a path to a state dict, or the name of a torchvision weight set (`IMAGENET1K_V1`).
+    """
+
+    name: str
+    architecture: Architecture
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named technique. `kind` is its name in the catalogue (`pruning/l1_norm`)."""
+
+    name: str
+    kind: str
+    technique: Technique
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, images a split."""
+
+    epochs: int | None = None
+    steps: int | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits on the result and on the work. None: no limit. A broken one is an error.
+
+    params, macs, size_bytes: of the final stage. accuracy_drop: top1 of the first stage minus top1 of the
+    final one, as a fraction. epochs: of all stages together. seconds: of the whole run.
+    """
+
+    params: int | None = None
+    macs: int | None = None
+    size_bytes: int | None = None
+    accuracy_drop: float | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("params", "macs", "size_bytes", "epochs", "seconds"):
+            value = getattr(self, key)
+            if value is not None and value < 0:
+                raise out_of_range(key, value, "0 or more")
+        if self.accuracy_drop is not None and not -1 <= self.accuracy_drop <= 1:
+            raise out_of_range("accuracy_drop", self.accuracy_drop, "a fraction from -1 to 1")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The published figures of a row. Accuracies are fractions, counts are plain numbers as printed.
+
+    dataset: what the paper measured on. before: its figures for the network before compression.
+    tolerance: how far ours may be off, by measure (absolute for accuracies, relative for counts).
+    note: misprints and doubts; the report repeats it. source: paper and table.
+    """
+
+    source: str = ""
+    dataset: str = ""
+    top1: float | None = None
+    top5: float | None = None
+    params: float | None = None
+    macs: float | None = None
+    flops_survey: float | None = None
+    before: dict[str, float] = field(default_factory=dict)
+    tolerance: dict[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, complete. Nothing in it is read from anywhere else while it runs.
+
+    recipe: name below `recipes/`; its folder is the table, its last part the row.
+    protocol: `paper` (the full schedule), `reduced`, `smoke`, or `custom` if training was changed by hand.
+    model, dataset, stages, seed and limits decide what comes out; measures, budget and reference look at it.
+    """
+
+    recipe: str
+    model: Model
+    dataset: Dataset
+    stages: tuple[Stage, ...]
+    measures: tuple[tuple[str, Measure], ...]
+    seed: int
+    protocol: str
+    limits: Limits = Limits()
+    budget: Budget = Budget()
+    reference: Reference = Reference()
+
+    @property
+    def table(self) -> str:
+        """The folder of the recipe, `.` for a recipe that lies in none."""
+        return self.recipe.rpartition("/")[0] or "."
+
+    @property
+    def row(self) -> str:
+        return self.recipe.rpartition("/")[2]
+
+    def stage_ids(self, fingerprint: str = "") -> tuple[str, ...]:
+        """Return the identity of each stage's result, in order.
+
+        It covers the network, the data (its `fingerprint`), the seed, the limits, and every stage up to and
+        including its own.
+        """
+        chain: Any = [
+            essence(self.model.architecture),
+            self.model.weights,
+            [type(self.dataset).__name__, essence(self.dataset), fingerprint],
+            self.seed,
+            essence(self.limits),
+        ]
+        ids = []
+        for stage in self.stages:
+            chain = [digest(chain), stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
+            ids.append(digest(chain))
+        return tuple(ids)
+
+    def plan_id(self) -> str:
+        """Return the identity of the whole run: the recipe, its last stage's identity and what is measured."""
+        measured = [[name, essence(measure)] for name, measure in self.measures]
+        return digest([self.recipe, self.stage_ids()[-1] if self.stages else "", measured])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data, complete, enough to see what was run."""
+        return {
+            "recipe": self.recipe,
+            "protocol": self.protocol,
+            "seed": self.seed,
+            "model": {"name": self.model.name, "weights": self.model.weights, **self.model.architecture.arguments},
+            "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
+            "stages": {
+                stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages
+            },
+            "measures": [name for name, _ in self.measures],
+            "limits": _fields(self.limits),
+            "budget": _fields(self.budget),
+        }
+
+
+@dataclass
+class RehearsedStage:
+    """What a stage will do, found without training. cached: its result is there already.
+
+    counts: predicted figures by measure name, empty if they depend on trained weights. skipped: (what, why)
+    of every part it will leave out.
+    """
+
+    name: str
+    kind: str
+    cached: bool
+    epochs: int
+    counts: dict[str, int] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested dictionary as one level of dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Return all fields, defaults included, but not those that do not change a result (where data lies)."""
+    hidden = {field.name for field in fields(value) if not field.metadata.get("identity", True)}
+    return {name: content for name, content in asdict(value).items() if name not in hidden}

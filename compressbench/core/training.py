@@ -1,0 +1,63 @@
+"""Training: how weights are updated, as plain numbers. `compressbench.training` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compressbench.core.faults import out_of_range, suggestion
+
+SCHEDULES = ("constant", "steps", "one_cycle", "cosine")
+OPTIMIZERS = ("sgd", "adam")
+PRECISIONS = ("auto", "fp32", "bf16")
+SELECTIONS = ("last", "best")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: optimizer, learning-rate schedule and length.
+
+    epochs: passes over the training split. batch_size: images a step. lr: the peak learning rate.
+    schedule: `constant`; `steps` (lr times `gamma` at each of `milestones`, fractions of all epochs);
+        `one_cycle` (Smith 2018: up for 30 % of the steps, down to lr / 10,000); `cosine` (down to 0).
+    weight_decay: L2 penalty, added to the gradient. momentum, nesterov: for `sgd`; `adam` uses (0.9, 0.999).
+    precision: `fp32`, `bf16` (autocast), or `auto`: the fastest for this network on this machine, probed once.
+    select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str
+    schedule: str
+    weight_decay: float
+    momentum: float = 0.9
+    nesterov: bool = False
+    milestones: list[float] = field(default_factory=lambda: [0.5, 0.75])
+    gamma: float = 0.1
+    precision: str = "auto"
+    select: str = "last"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise out_of_range("epochs", self.epochs, "0 or more")
+        if self.batch_size < 1:
+            raise out_of_range("batch_size", self.batch_size, "1 or more")
+        if not self.lr > 0:
+            raise out_of_range("lr", self.lr, "more than 0")
+        if self.weight_decay < 0:
+            raise out_of_range("weight_decay", self.weight_decay, "0 or more")
+        if not 0 <= self.momentum < 1:
+            raise out_of_range("momentum", self.momentum, "0 or more and less than 1")
+        if not 0 < self.gamma <= 1:
+            raise out_of_range("gamma", self.gamma, "more than 0 and at most 1")
+        if any(not 0 < milestone < 1 for milestone in self.milestones):
+            raise out_of_range("milestones", self.milestones, "fractions of all epochs, between 0 and 1")
+        for key, allowed in (
+            ("schedule", SCHEDULES),
+            ("optimizer", OPTIMIZERS),
+            ("precision", PRECISIONS),
+            ("select", SELECTIONS),
+        ):
+            value = getattr(self, key)
+            if value not in allowed:
+                raise ValueError(f"{key} is {value!r}; {suggestion(value, allowed)}")
