@@ -1,0 +1,26 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real datasets; tests that need it are skipped where COMPRESSBENCH_DATA is not set."""
+    folder = os.environ.get("COMPRESSBENCH_DATA")
+    if not folder:
+        pytest.skip("needs real data: set COMPRESSBENCH_DATA to its folder")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in a folder of its own, so that nothing is written into the repository's outputs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COMPRESSBENCH_SWEEP", raising=False)
