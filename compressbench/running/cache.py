@@ -1,0 +1,150 @@
+"""The cache of stage results: whoever needs a stage again (another row, another process) loads it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+
+from compressbench.core.atomic import write_atomically
+from compressbench.core.constraint import CONSTRAINTS, Constraint
+from compressbench.core.measurement import Measurement
+from compressbench.core.subject import Skipped, Subject
+from compressbench.packing import model_file
+
+MODEL, PROMISES, STAGE, CHECKPOINT = "model.safetensors", "constraints.safetensors", "stage.json", "training"
+
+
+@dataclass
+class StageResult:
+    """What is known of a finished stage besides its weights. `measured`: by identity of the measure.
+
+    digests: SHA-256 of the files it was stored with, so that a damaged one is found.
+    """
+
+    measured: dict[str, list[Measurement]] = field(default_factory=dict)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    setting: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+class StageCache:
+    """Stage results below one folder, a subfolder each, named by the stage's identity."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def model_path(self, stage_id: str) -> Path:
+        return self.folder / stage_id / MODEL
+
+    def checkpoint_path(self, stage_id: str) -> Path:
+        """Where a training of this stage keeps its checkpoints until the stage is stored."""
+        return self.folder / stage_id / CHECKPOINT
+
+    @contextlib.contextmanager
+    def lock(self, stage_id: str, waiting: str = "") -> Iterator[None]:
+        """Hold the stage for this process; another one that wants it waits (and says so, once, as a warning).
+
+        The operating system lets go when a process dies, so a killed run never blocks the next.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f".{stage_id}.lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    warnings.warn(waiting, stacklevel=3)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def find(self, stage_id: str) -> StageResult | None:
+        """Return a stored result, or None. A damaged one is removed with a warning, to be computed again."""
+        folder = self.folder / stage_id
+        if not (folder / STAGE).exists():
+            return None
+        try:
+            result = _from_json((folder / STAGE).read_text())
+            for name, expected in result.digests.items():
+                if _digest(folder / name) != expected:
+                    raise ValueError(f"{name} is damaged")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            warnings.warn(f"the cached stage {folder} cannot be used ({error}); it is computed again", stacklevel=2)
+            shutil.rmtree(folder)
+            return None
+        return result
+
+    def load(self, stage_id: str, result: StageResult) -> Subject:
+        """Return the subject of a found result."""
+        folder = self.folder / stage_id
+        subject = model_file.read(folder / MODEL)
+        subject.skipped = list(result.skipped)
+        if (folder / PROMISES).exists():
+            subject.constraints = _read_constraints(folder / PROMISES)
+        return subject
+
+    def store(self, stage_id: str, subject: Subject, result: StageResult) -> None:
+        """Store a stage's subject; the result counts as found from the moment its last file is renamed."""
+        folder = self.folder / stage_id
+        model_file.write(subject, folder / MODEL)
+        names = [MODEL]
+        if subject.constraints:
+            _write_constraints(subject.constraints, folder / PROMISES)
+            names.append(PROMISES)
+        result.digests = {name: _digest(folder / name) for name in names}
+        self.update(stage_id, result)
+        shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+
+    def update(self, stage_id: str, result: StageResult) -> None:
+        """Store what is known of a stage again, with further measurements."""
+        write_atomically(self.folder / stage_id / STAGE, json.dumps(asdict(result)))
+
+
+def _from_json(text: str) -> StageResult:
+    data = json.loads(text)
+    data["measured"] = {
+        key: [Measurement(**measurement) for measurement in found] for key, found in data["measured"].items()
+    }
+    data["skipped"] = [Skipped(**skipped) for skipped in data["skipped"]]
+    return StageResult(**data)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_constraints(constraints: list[Constraint], path: Path) -> None:
+    tensors, described = {}, []
+    for index, constraint in enumerate(constraints):
+        words: dict[str, Any] = {}
+        for name, value in vars(constraint).items():
+            if isinstance(value, str):
+                words[name] = value
+            else:
+                tensors[f"{index}.{name}"] = value.detach().cpu().contiguous()
+        described.append({"kind": type(constraint).__name__, "words": words})
+    write_atomically(path, safetensors.torch.save(tensors, {"constraints": json.dumps(described)}))
+
+
+def _read_constraints(path: Path) -> list[Constraint]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        described = json.loads(file.metadata()["constraints"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    constraints = []
+    for index, description in enumerate(described):
+        prefix = f"{index}."
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        constraints.append(CONSTRAINTS[description["kind"]](**description["words"], **own))
+    return constraints

@@ -1,0 +1,43 @@
+"""What a run ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+import compressbench
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Return versions and machine, as a record keeps them. No host or user name."""
+    return {
+        "compressbench": compressbench.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` is the first GPU if there is one. ValueError for an unusable one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {name!r}, but this machine has no GPU that torch can use; allowed: auto, cpu")
+    return device
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,79 @@
+"""What the runner lends to a technique while it computes one stage (`core.context.Context`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from compressbench.core.context import Penalty, Progress
+from compressbench.core.data import Splits
+from compressbench.core.faults import suggestion
+from compressbench.core.plan import Limits
+from compressbench.core.subject import Subject
+from compressbench.core.training import Training
+from compressbench.running.start import seed_of
+from compressbench.training.loop import train
+
+
+@dataclass
+class LentContext:
+    """Lent to one stage. Trainings of the stage are numbered, so that each has its own checkpoint and seed.
+
+    earlier_stages: by name, what loads the result of a stage before this one.
+    curve, setting: collected from the trainings.
+    """
+
+    seed: int
+    splits: Splits
+    example: Tensor
+    progress: Progress
+    limits: Limits
+    checkpoints: Path
+    settings: Path
+    device: torch.device
+    earlier_stages: dict[str, Callable[[], Subject]]
+    deadline: float | None = None
+    curve: list[dict[str, float]] = field(default_factory=list)
+    setting: dict[str, str] = field(default_factory=dict)
+    trainings: int = 0
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+        number = self.trainings
+        self.trainings += 1
+        subject.model.to(self.device)
+        trained = train(
+            subject,
+            training,
+            self.splits.train,
+            self.splits.validation,
+            seed=seed_of(self.seed, number),
+            limits=self.limits,
+            progress=self.progress,
+            penalty=penalty,
+            checkpoint=self.checkpoints / f"{number}",
+            deadline=self.deadline,
+            settings=self.settings,
+        )
+        done = len(self.curve)
+        self.curve += [{**entry, "epoch": done + entry["epoch"]} for entry in trained.curve]
+        self.setting = trained.setting
+        trained.subject.model.cpu()
+        return trained.subject
+
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for index, batch in enumerate(self.splits.train.batches(batch_size)):
+            if index == batches:
+                return
+            yield batch
+
+    def earlier(self, stage: str) -> Subject:
+        if stage not in self.earlier_stages:
+            raise ValueError(f"there is no stage {stage!r} before this one; {suggestion(stage, self.earlier_stages)}")
+        return self.earlier_stages[stage]()

@@ -1,0 +1,90 @@
+"""How far long work is: bars on a terminal, a line a task otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from compressbench.core.context import Advance
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class ConsoleProgress:
+    """Progress on a console; a context manager, so that bars are taken down however the run ends."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.bars = Bars(
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> ConsoleProgress:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def task(self, description: str, total: int) -> contextlib.AbstractContextManager[Advance]:
+        return self._bar(description, total) if self.console.is_terminal else self._lines(description, total)
+
+    @contextlib.contextmanager
+    def _bar(self, description: str, total: int) -> Iterator[Advance]:
+        task = self.bars.add_task(description, total=total, note="")
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            self.bars.update(task, advance=steps, **({"note": note} if note else {}))
+
+        yield advance
+
+    @contextlib.contextmanager
+    def _lines(self, description: str, total: int) -> Iterator[Advance]:
+        done, last, latest = 0, time.monotonic(), ""
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            nonlocal done, last, latest
+            done += steps
+            latest = note or latest
+            if done < total and time.monotonic() - last > SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                self.console.print(f"{description}: {done} of {total}  {latest}", highlight=False)
+
+        started = last
+        yield advance
+        seconds = time.monotonic() - started
+        if seconds > 1:
+            self.console.print(f"{description}: done in {seconds:.1f} s  {latest}", highlight=False)
+
+
+class NamedProgress:
+    """Puts the stage's name before what a technique calls its work."""
+
+    def __init__(self, progress: ConsoleProgress | SilentProgress, name: str):
+        self.progress, self.name = progress, name
+
+    def task(self, description: str, total: int) -> contextlib.AbstractContextManager[Advance]:
+        return self.progress.task(f"{self.name}: {description}", total)
+
+
+class SilentProgress:
+    """Shows nothing: for rehearsals and tests."""
+
+    @contextlib.contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        yield lambda steps=1, note="": None

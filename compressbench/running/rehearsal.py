@@ -1,0 +1,113 @@
+"""A rehearsal: the whole stack on untrained weights, without data and without training.
+
+It finds what only the network can tell (a layer that does not exist, a ratio that empties one) before anything
+is trained, and predicts parameters and MACs, which do not depend on the weights for most techniques.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from compressbench.core.context import Penalty
+from compressbench.core.faults import Fault, suggestion
+from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.core.subject import Subject
+from compressbench.core.training import Training
+from compressbench.measuring.flops_survey import flops_survey
+from compressbench.measuring.macs import mac_counts
+from compressbench.measuring.parameters import parameter_counts
+from compressbench.running.cache import StageCache
+from compressbench.running.progress import SilentProgress
+from compressbench.running.start import start_subject
+
+
+@dataclass
+class RehearsalContext:
+    """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs."""
+
+    example: Tensor
+    earlier_stages: dict[str, Callable[[], Subject]]
+    classes: int
+    epochs: int = 0
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(0)
+        self.progress = SilentProgress()
+
+    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+        self.epochs += training.epochs
+        return subject
+
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        images = self.example.expand(batch_size, -1, -1, -1)
+        labels = torch.arange(batch_size) % self.classes
+        return iter([(images, labels)] * batches)
+
+    def earlier(self, stage: str) -> Subject:
+        if stage not in self.earlier_stages:
+            raise ValueError(f"there is no stage {stage!r} before this one; {suggestion(stage, self.earlier_stages)}")
+        return self.earlier_stages[stage]()
+
+
+def rehearse(plan: Plan, outputs: Path) -> tuple[list[RehearsedStage], list[Fault]]:
+    """Return what every stage will do, and everything that would go wrong, including the budget.
+
+    A stage that fails is left out for the stages after it, so that their faults are found too.
+    """
+    cached = _cached(plan, outputs)
+    subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
+    example = torch.zeros(1, *plan.dataset.input_shape)
+    # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
+    earlier: dict[str, Callable[[], Subject]] = {"start": subject.clone}
+    stages, faults, predictable = [], [], True
+    for stage, is_cached in zip(plan.stages, cached, strict=True):
+        context, attempt = RehearsalContext(example, earlier, plan.dataset.classes), subject.clone()
+        attempt.skipped = []
+        rehearsed = RehearsedStage(stage.name, stage.kind, is_cached, 0)
+        try:
+            subject = stage.technique.apply(attempt, context)
+        except ValueError as error:
+            faults.append(Fault(f"stages.{stage.name}", str(error)))
+        predictable = predictable and stage.technique.predictable
+        rehearsed.epochs = context.epochs
+        if predictable:
+            rehearsed.counts = _counts(subject, example)
+            rehearsed.skipped = [(skipped.what, skipped.why) for skipped in subject.skipped]
+        stages.append(rehearsed)
+        earlier[stage.name] = subject.clone
+    return stages, faults + _budget_faults(plan, stages)
+
+
+def _cached(plan: Plan, outputs: Path) -> list[bool]:
+    """Return which stages are there already. Nothing is if the data is missing: it is part of the identity."""
+    if plan.dataset.missing() is not None:
+        return [False] * len(plan.stages)
+    cache = StageCache(outputs / "cache" / "stages")
+    return [cache.find(stage_id) is not None for stage_id in plan.stage_ids(plan.dataset.fingerprint())]
+
+
+def _counts(subject: Subject, example: Tensor) -> dict[str, int]:
+    return {
+        **parameter_counts(subject.model),
+        **mac_counts(subject.model, example),
+        "flops_survey": flops_survey(subject.model, example),
+    }
+
+
+def _budget_faults(plan: Plan, stages: list[RehearsedStage]) -> list[Fault]:
+    """Return a fault for every limit that the predicted counts or the planned epochs break."""
+    faults = []
+    epochs = sum(stage.epochs for stage in stages)
+    if plan.budget.epochs is not None and epochs > plan.budget.epochs:
+        faults.append(Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}"))
+    final = stages[-1].counts if stages else {}
+    for name in ("params", "macs"):
+        limit = getattr(plan.budget, name)
+        if limit is not None and name in final and final[name] > limit:
+            faults.append(Fault(f"budget.{name}", f"the result will have {final[name]:,}; the limit is {limit:,}"))
+    return faults
