@@ -1,0 +1,117 @@
+"""One run of `compressbench run`, in this process or in a launcher's worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compressbench.core.atomic import write_atomically
+from compressbench.core.faults import PlanError, RunError
+from compressbench.core.record import RunRecord
+from compressbench.running import finished
+from compressbench.running.folders import RECORD
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from compressbench.tracking.store import Store
+
+SWEEP = "COMPRESSBENCH_SWEEP"
+"""Environment variable that carries a sweep (JSON: `id`, swept `keys`) from the command to its jobs."""
+
+
+def job(config: DictConfig, overrides: list[str]) -> None:
+    """Carry out one composed configuration: check, run, track, print.
+
+    Raises PlanError for bad input, and RunError if a stage cannot go on or the budget is missed (the
+    result is on the disk and tracked by then).
+    """
+    from omegaconf import OmegaConf
+    from rich.console import Console
+
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    outputs = Path(config.outputs).expanduser().absolute()
+    identity = _identity(OmegaConf.to_container(config, resolve=True))
+    found = finished.recall(identity, outputs)
+    if found is None:
+        record, folder = _run(config, overrides, outputs, identity, console)
+    else:
+        record, folder = found
+        console.print(f"{record.recipe} seed {record.seed} is finished already; nothing is trained again.")
+    _join_sweep(record, folder, outputs, overrides)
+    _track(config, record, folder, outputs, console)
+    from compressbench.reporting.table import run_table
+
+    console.print(run_table(record))
+    console.print(f"record and weights: {folder}", style="dim", highlight=False)
+    if record.missed:
+        raise RunError("the budget is missed: " + "; ".join(record.missed))
+
+
+def _identity(config: Any) -> dict[str, Any]:
+    """Return what of a configuration leads to a result: not where it is written or how it is tracked."""
+    return {key: value for key, value in config.items() if key not in ("outputs", "tracking")}
+
+
+def _run(
+    config: DictConfig, overrides: list[str], outputs: Path, identity: dict[str, Any], console: Any
+) -> tuple[RunRecord, Path]:
+    import torch
+
+    from compressbench.planning.build import build
+    from compressbench.running.folders import run_folder
+    from compressbench.running.progress import ConsoleProgress
+    from compressbench.running.rehearsal import rehearse
+    from compressbench.running.run import run
+
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    plan, faults = build(config, overrides)
+    if plan is not None:
+        faults = faults + rehearse(plan, outputs)[1]
+    if faults or plan is None:
+        raise PlanError(faults)
+    with ConsoleProgress(console) as progress:
+        record = run(plan, outputs, progress, config.device)
+    folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+    finished.remember(identity, outputs, folder, plan.dataset.sources())
+    return record, folder
+
+
+def _join_sweep(record: RunRecord, folder: Path, outputs: Path, overrides: list[str]) -> None:
+    """Note, in the record and for the summary, that this run is a point of the sweep that is going on."""
+    if SWEEP not in os.environ:
+        return
+    sweep = json.loads(os.environ[SWEEP])
+    values = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+    record.sweep, record.swept = sweep["id"], {key: values[key] for key in sweep["keys"] if key in values}
+    write_atomically(folder / RECORD, record.to_json())
+    write_atomically(sweep_folder(outputs, record.sweep) / "points" / record.plan_id, str(folder.relative_to(outputs)))
+
+
+def sweep_folder(outputs: Path, sweep: str) -> Path:
+    """Return where a sweep keeps what belongs to all its runs."""
+    return outputs / "sweeps" / sweep
+
+
+def _track(config: DictConfig, record: RunRecord, folder: Path, outputs: Path, console: Any) -> None:
+    """Send the record to MLflow and say where to look at it. Nothing that goes wrong here costs the result."""
+    if not config.tracking.enabled:
+        return
+    from compressbench.tracking.link import run_link
+    from compressbench.tracking.send import send
+
+    store = store_of(config, outputs)
+    if send(record, folder, store):
+        console.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
+
+
+def store_of(config: DictConfig, outputs: Path) -> Store:
+    """Return the MLflow store a configuration names."""
+    from compressbench.tracking.store import chosen
+
+    given = config.tracking
+    return chosen(outputs, given.uri, given.timeout_s, given.retries, given.deadline_s)

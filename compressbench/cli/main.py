@@ -1,0 +1,237 @@
+"""The verbs. Heavy imports stand inside each verb, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compressbench.core.faults import PlanError, RunError, suggestion
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+USAGE = """\
+compressbench: a declarative experiment runner for model compression
+
+  compressbench run recipe=quickstart                  run a recipe (no download, under 90 seconds)
+  compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
+  compressbench check recipe=R                         compose, check and predict, without training
+  compressbench list [recipes|techniques|models|datasets|measures]
+  compressbench report table5 [--format rich|markdown|csv|html]   ours beside the published figures
+  compressbench ui                                     the MLflow UI on what was run
+  compressbench sync                                   send to MLflow what could not be sent
+  compressbench completion                             print the line that turns on tab completion in bash
+
+compressbench VERB --help says more, with an example.
+"""
+
+RUN_HELP = """\
+compressbench run [-m] recipe=NAME [overrides]
+
+Carry out a recipe: train, compress and measure, stage by stage. Overrides are Hydra's: every parameter of a
+technique can be set, a stage's technique swapped, a stage added (+stages.more={technique: ...}) or deleted
+(~stages.finetune). What was finished before is not computed again; a killed run goes on from its last epoch.
+
+  compressbench run recipe=quickstart
+  compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1
+  compressbench run recipe=table5/mnist_l1norm_50 training=reduced dataset.root=/data
+  compressbench run -m recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.1,0.3,0.5 seed=0,1,2
+  compressbench run -m 'recipe=glob(table5/mnist_*)' hydra/launcher=joblib
+  compressbench run recipe=table5/mnist_l1norm_50 debug=smoke      seconds, made-up data
+  compressbench run recipe=quickstart --cfg job                    print the composed configuration
+
+More keys: outputs=FOLDER device=auto|cpu|cuda threads=2 tracking=off tracking.uri=URI limits.steps=10
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit code: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    verb = VERBS.get(words[0])
+    try:
+        if verb is None:
+            raise PlanError.of("", f"{words[0]!r} is not a verb of compressbench; {suggestion(words[0], VERBS)}")
+        return verb(words[1:])
+    except PlanError as error:
+        print(_listed(error), file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _listed(error: PlanError) -> str:
+    if len(error.faults) == 1:
+        return f"error: {error}"
+    return "\n".join([f"error: {len(error.faults)} things are wrong", *(f"  - {fault}" for fault in error.faults)])
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(RUN_HELP, end="")
+        return 0
+    from compressbench.planning.launch import is_multirun, launch
+
+    if not is_multirun(words):
+        return launch(words, _job)
+    from compressbench.cli.sweep import swept
+
+    return swept(words, lambda: launch(words, _job))
+
+
+def _job(config: DictConfig, overrides: list[str]) -> None:
+    from compressbench.cli.job import job
+
+    job(config, overrides)
+
+
+def _check(words: list[str]) -> int:
+    parser = _parser("check", "Compose, type and check a recipe, and print what it will do, without training.")
+    parser.epilog = "example: compressbench check recipe=table5/cifar10_l1norm_30 stages.prune.ratio=0.4"
+    parser.add_argument("overrides", nargs="+", help="recipe=NAME and Hydra overrides")
+    overrides = parser.parse_args(words).overrides
+    from compressbench.planning.build import build
+    from compressbench.planning.compose import compose
+    from compressbench.reporting.plan_table import plan_table
+    from compressbench.running.rehearsal import rehearse
+
+    config = compose(overrides)
+    plan, faults = build(config, overrides)
+    if plan is not None:
+        stages, more = rehearse(plan, _folder(config.outputs))
+        _console().print(plan_table(plan, stages))
+        faults = faults + more
+    if faults:
+        raise PlanError(faults)
+    return 0
+
+
+def _list(words: list[str]) -> int:
+    from compressbench.planning import catalogue
+
+    kinds: dict[str, Callable[[], list[catalogue.Entry]]] = {
+        "recipes": catalogue.recipes,
+        "techniques": catalogue.techniques,
+        "models": catalogue.models,
+        "datasets": catalogue.datasets,
+        "measures": catalogue.measures,
+    }
+    parser = _parser("list", "List what there is: recipes, techniques, models, datasets, measures.")
+    parser.epilog = "example: compressbench list techniques"
+    parser.add_argument("kind", nargs="?", choices=list(kinds), help="one kind only; all if left out")
+    only = parser.parse_args(words).kind
+    for kind, entries in kinds.items():
+        if only in (None, kind):
+            found = entries()
+            width = max((len(entry.name) for entry in found), default=0)
+            if only is None:
+                print(f"{kind}:")
+            for entry in found:
+                print(f"  {entry.name:<{width}}  {entry.summary}" if only is None else f"{entry.name:<{width}}  {entry.summary}")
+    return 0
+
+
+def _report(words: list[str]) -> int:
+    parser = _parser("report", "Set what was measured beside the published figures.")
+    parser.epilog = "example: compressbench report table5 --format markdown > RESULTS.md"
+    parser.add_argument("table", help="a folder of recipes: table5, table6, ...")
+    parser.add_argument("--format", choices=("rich", "markdown", "csv", "html"), default="rich")
+    parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
+    parser.add_argument("--plot", metavar="FILE", help="also draw accuracy against MACs into a PNG file")
+    parser.add_argument("--commit", metavar="FOLDER", help="also write the records, made small, into a folder")
+    given = parser.parse_args(words)
+    from compressbench.cli.report import report
+
+    return report(given.table, _folder(given.outputs), given.format, given.plot, given.commit, _console())
+
+
+def _ui(words: list[str]) -> int:
+    parser = _parser("ui", "Start the MLflow UI on the store in use and print its address. Ctrl-C stops it.")
+    parser.epilog = "example: compressbench ui --port 5001"
+    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    given = parser.parse_args(words)
+    from compressbench.tracking.store import embedded
+    from compressbench.tracking.ui import serve
+
+    return serve(embedded(_folder(given.outputs)), given.host, given.port, not given.no_browser)
+
+
+def _sync(words: list[str]) -> int:
+    parser = _parser("sync", "Send to MLflow the finished runs that could not be sent when they ended.")
+    parser.epilog = "example: compressbench sync tracking.uri=http://127.0.0.1:5000"
+    parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
+    overrides = parser.parse_args(words).overrides
+    from compressbench.planning.compose import compose
+    from compressbench.cli.job import store_of
+    from compressbench.tracking.sync import sync
+
+    config = compose(overrides)
+    if not config.tracking.enabled:
+        raise PlanError.of("tracking", "is off, so there is nowhere to send to; allowed: mlflow")
+    outputs = _folder(config.outputs)
+    sent, missing = sync(outputs, store_of(config, outputs))
+    print(f"{sent} runs sent, {missing} still missing")
+    return 1 if missing else 0
+
+
+def _completion(words: list[str]) -> int:
+    print("complete -o nospace -o default -C 'compressbench complete' compressbench")
+    return 0
+
+
+def _complete(words: list[str]) -> int:
+    """Called by bash with the line in COMP_LINE; prints one candidate a line."""
+    line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "100000"))]
+    from compressbench.planning.complete import complete
+
+    typed = line.split()[1:] + ([""] if line.endswith(" ") else [])
+    if len(typed) <= 1:
+        found = [f"{verb} " for verb in VERBS if verb.startswith(typed[0] if typed else "") and verb != "complete"]
+    else:
+        found = complete(typed)
+    print("\n".join(found))
+    return 0
+
+
+def _parser(verb: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"compressbench {verb}", description=description)
+
+
+def _folder(outputs: str | None) -> Path:
+    return Path(outputs or os.environ.get("COMPRESSBENCH_OUTPUTS", "outputs")).expanduser().absolute()
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=200, soft_wrap=True)
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "run": _run,
+    "check": _check,
+    "list": _list,
+    "report": _report,
+    "ui": _ui,
+    "sync": _sync,
+    "completion": _completion,
+    "complete": _complete,
+}
+
