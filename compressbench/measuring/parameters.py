@@ -1,0 +1,60 @@
+"""How many parameters a network has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from compressbench.core.measurement import Measurement, Specimen
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """`params` and `params_without_bn` (a paper says which it prints), all of them and those that are not zero."""
+
+    def measure(self, specimen: Specimen) -> list[Measurement]:
+        counts = parameter_counts(specimen.subject.model)
+        return [Measurement(name, count, "count", higher_is_better=False) for name, count in counts.items()]
+
+
+def parameter_counts(model: nn.Module) -> dict[str, int]:
+    """Return `params`, `params_nonzero`, `params_without_bn` and `params_without_bn_nonzero`.
+
+    Shared parameters count once; running statistics are buffers and no parameters. On the meta device, where a
+    parameter has a shape but no values, the two non-zero counts are left out.
+    """
+    everything = list(model.parameters())
+    of_batch_norm = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+        for parameter in module.parameters(recurse=False)
+    }
+    without_bn = [parameter for parameter in everything if id(parameter) not in of_batch_norm]
+    counts = {"params": elements(everything)}
+    if not any(parameter.is_meta for parameter in everything):
+        counts["params_nonzero"] = nonzeros(everything)
+    counts["params_without_bn"] = elements(without_bn)
+    if "params_nonzero" in counts:
+        counts["params_without_bn_nonzero"] = nonzeros(without_bn)
+    return counts
+
+
+def weight_count(model: nn.Module) -> int:
+    """Return the weights of convolutions and fully connected layers alone, as Li et al. 2017 print them: no biases, no
+    batch norm. The weights are the parameters of two and more dimensions."""
+    return elements(parameter for parameter in model.parameters() if parameter.dim() >= 2)
+
+
+def elements(tensors: Iterable[Tensor]) -> int:
+    """Return the number of elements of all tensors together."""
+    return sum(tensor.numel() for tensor in tensors)
+
+
+def nonzeros(tensors: Iterable[Tensor]) -> int:
+    """Return the number of elements that are not zero (NaN is not zero)."""
+    return sum(int(torch.count_nonzero(tensor.detach())) for tensor in tensors)

@@ -1,0 +1,86 @@
+"""torchvision's classifiers, with the channels and classes of any dataset, and their published weights."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from torch import Tensor, nn
+
+from compressbench.vision import torchvision
+
+NAMES = (
+    "alexnet",
+    "densenet121",
+    "mobilenet_v2",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "squeezenet1_0",
+    "vgg16",
+    "vgg16_bn",
+)
+
+_OLD_DENSENET_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)$")
+
+
+def torchvision_model(in_channels: int, classes: int, name: str) -> nn.Module:
+    """Return torchvision's network `name` (one of `NAMES`), freshly initialised, for images of in_channels x 224 x 224.
+
+    With other than 3 channels the first convolution is a new one of the same geometry, drawn with He's rule.
+    ValueError for an unknown name.
+    """
+    model: nn.Module = torchvision("models").get_model(_known(name), weights=None, num_classes=classes)
+    if in_channels != 3:
+        _replace_first_convolution(model, in_channels)
+    return model
+
+
+def torchvision_weights(name: str, weights: str) -> dict[str, Tensor]:
+    """Return the state dict of a published weight set (`IMAGENET1K_V1`) of `name`, from torch's cache or the network.
+
+    It is for 3 channels and 1000 classes. ValueError, listing what exists, for an unknown set, and, saying what to do
+    instead, if the download fails.
+    """
+    published: Any = torchvision("models").get_model_weights(_known(name))
+    sets = {member.name: member for member in published}
+    if weights not in sets:
+        raise ValueError(f"{name} has no weight set {weights!r}; it has: {', '.join(sorted(sets))}")
+    url = sets[weights].url
+    try:
+        state: dict[str, Tensor] = sets[weights].get_state_dict(
+            progress=False, check_hash=True, map_location="cpu", weights_only=True
+        )
+    except (OSError, RuntimeError) as error:  # no network, no disk, a wrong hash
+        raise ValueError(
+            f"the weights {weights!r} of {name} could not be downloaded ({error}); "
+            f"fetch {url} elsewhere and set model.weights to the file's path"
+        ) from error
+    return current_names(state)
+
+
+def current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return `state` with the names torchvision uses now: DenseNet's published files say `norm.1` for `norm1`."""
+    return {_OLD_DENSENET_KEY.sub(r"\1\2", key): tensor for key, tensor in state.items()}
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"name is {name!r}; allowed: {', '.join(NAMES)}")
+    return name
+
+
+def _replace_first_convolution(model: nn.Module, in_channels: int) -> None:
+    path, old = next((path, module) for path, module in model.named_modules() if isinstance(module, nn.Conv2d))
+    new = nn.Conv2d(
+        in_channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]  # a tuple of two, which the stub calls a tuple of any length
+        stride=old.stride,  # type: ignore[arg-type]
+        padding=old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    if new.bias is not None:
+        nn.init.zeros_(new.bias)
+    model.set_submodule(path, new)
