@@ -1,0 +1,175 @@
+"""A run as MLflow shows it: names that make sense in its run list without any configuration."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import math
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compressbench.core.plan import flatten
+from compressbench.core.record import RunRecord
+from compressbench.tracking.files import files_of
+from compressbench.tracking.note import note
+
+HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes", "latency_ms")
+RATIOS = {"params": "params_ratio", "macs": "macs_ratio", "size_bytes": "size_ratio"}
+SHORTER = {"model.name": "model", "dataset.name": "dataset"}
+"""What the command line calls `model=` and `dataset=` is called so here, too."""
+PARAM_LENGTH = 6000
+TAG_LENGTH = 5000
+
+
+class Point(NamedTuple):
+    """One value of a metric; `when` in milliseconds since 1970."""
+
+    key: str
+    value: float
+    when: int
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything one MLflow run is to hold.
+
+    identity: the tag, and its value, that no two runs of the experiment share. digest: of what is told; a run
+    with the same one is up to date. files: a file to copy, or its text, by its name among the artifacts.
+    dataset: as in the record. views: saved views of the run list, by key. started, ended: milliseconds since 1970.
+    """
+
+    experiment: str
+    name: str
+    identity: tuple[str, str]
+    digest: str
+    params: dict[str, str]
+    metrics: list[Point]
+    tags: dict[str, str]
+    files: dict[str, Path | str]
+    started: int
+    ended: int
+    failed: bool = False
+    dataset: dict[str, Any] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
+
+
+def experiment_of(table: str) -> str:
+    """Return the experiment a table's runs go to; recipes outside any table share one."""
+    return "compressbench" if table == "." else clean(table)
+
+
+def content(record: RunRecord, folder: Path, digest: str) -> Content:
+    """Return what MLflow is told about `record`, whose files lie in `folder`; digest: `journal.content_of(record)`."""
+    started, ended = times(record)
+    return Content(
+        experiment=experiment_of(record.table),
+        name=name_of(record),
+        identity=("plan_id", record.plan_id),
+        digest=digest,
+        params=_params(record),
+        metrics=[*_final(record, ended), *_stages(record, started)],
+        tags=_tags(record),
+        files=files_of(record, folder),
+        started=started,
+        ended=ended,
+        failed=record.status != "finished",
+        dataset=record.dataset,
+    )
+
+
+def name_of(record: RunRecord) -> str:
+    """Return the row and the seed, and for a point of a sweep what makes it differ."""
+    keys = [key for key in record.swept if key not in ("seed", "recipe")]
+    swept = "".join(f" {short}={record.swept[key]}" for key, short in zip(keys, shortened(keys), strict=True))
+    return f"{record.row}{swept} seed {record.seed}"
+
+
+def shortened(keys: list[str]) -> list[str]:
+    """Return the last parts of dotted keys (`ratio`), where they differ: MLflow's columns are narrow."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return short if len(set(short)) == len(keys) else keys
+
+
+def times(record: RunRecord) -> tuple[int, int]:
+    """Return when the run started and ended; a record without a readable time ends now."""
+    try:
+        started = round(datetime.fromisoformat(record.started).timestamp() * 1000)
+    except ValueError:
+        started = round((time.time() - record.seconds) * 1000)
+    return started, started + round(record.seconds * 1000)
+
+
+def clean(name: str) -> str:
+    """Return `name` with what MLflow does not allow in names replaced."""
+    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+
+
+def _params(record: RunRecord) -> dict[str, str]:
+    flat = {"protocol": record.protocol, "seed": record.seed, **flatten(record.plan)}
+    text = {SHORTER.get(key, key): _text(value) for key, value in flat.items() if value not in (None, "", [], {})}
+    return {clean(key): value[:PARAM_LENGTH] for key, value in text.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _stages(record: RunRecord, started: int) -> list[Point]:
+    """Every measure of every stage, and the learning curves with the epoch as their step."""
+    points, now = [], float(started)
+    for stage in record.stages:
+        took = 0.0 if stage.cached else stage.seconds * 1000
+        for number, entry in enumerate(stage.curve, start=1):
+            when = round(now + took * number / len(stage.curve))
+            step = int(entry.get("epoch", number))
+            points += [
+                Point(clean(f"{stage.name}/{key}"), value, when, step) for key, value in entry.items() if key != "epoch"
+            ]
+        now += took
+        points += [Point(clean(f"{stage.name}/{key}"), value, round(now)) for key, value in stage.measurements.items()]
+    return points
+
+
+def _final(record: RunRecord, ended: int) -> list[Point]:
+    """The headline figures of the final stage, and what became of the first stage's. A failed run has none."""
+    if not record.stages or record.status != "finished":
+        return []
+    first, final = record.stages[0].measurements, record.final.measurements
+    found = {key: final[key] for key in HEADLINES if key in final}
+    if len(record.stages) > 1:
+        if "top1" in first and "top1" in final:
+            found["top1_change"] = round(final["top1"] - first["top1"], 6)
+        found |= {
+            name: round(final[key] / first[key], 6) for key, name in RATIOS.items() if first.get(key) and key in final
+        }
+    return [Point(key, value, ended) for key, value in found.items() if not math.isnan(value)]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        return ""
+
+
+def _tags(record: RunRecord) -> dict[str, str]:
+    overrides = "".join(f" {key}={value}" for key, value in record.swept.items() if key != "recipe")
+    tags = {
+        "table": record.table,
+        "row": record.row,
+        "protocol": record.protocol,
+        "dataset": str(record.dataset.get("name", "")),
+        "dataset_fingerprint": str(record.dataset.get("fingerprint", "")),
+        "sweep": record.sweep,
+        "error": record.error,
+        "mlflow.note.content": note(record),
+        "mlflow.user": _user(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": f"compressbench run recipe={record.recipe}{overrides}",
+    }
+    return {key: value[:TAG_LENGTH] for key, value in tags.items() if value}

@@ -1,0 +1,67 @@
+"""What has been sent where: `tracked.json` beside each record. The record is the truth, MLflow holds a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from compressbench.core.identity import digest
+from compressbench.core.record import RunRecord
+
+NAME = "tracked.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One delivery: to which store, as which run of which experiment, and a digest of what was told."""
+
+    uri: str
+    experiment_id: str
+    run_id: str
+    content: str
+
+
+def content_of(record: RunRecord) -> str:
+    """Return what decides whether MLflow's copy is up to date: results, not when or how fast they came."""
+    stages = [[stage.name, stage.stage_id, stage.measurements, stage.curve] for stage in record.stages]
+    return digest([record.plan_id, record.status, record.error, stages, record.missed, record.sweep, record.swept])
+
+
+def read(folder: Path) -> Entry | None:
+    """Return what was noted beside the record in `folder`; None if nothing was, or if it cannot be read."""
+    try:
+        return Entry(**json.loads((folder / NAME).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write(folder: Path, entry: Entry) -> None:
+    """Note a delivery, atomically."""
+    temporary = folder / f"{NAME}.{os.getpid()}"
+    temporary.write_text(json.dumps(asdict(entry), indent=1))
+    temporary.replace(folder / NAME)
+
+
+def records(outputs: Path) -> Iterator[Path]:
+    """Yield every record below `outputs/runs`, in a fixed order."""
+    yield from sorted((outputs / "runs").rglob("record.json"))
+
+
+def pending(outputs: Path, uri: str | None = None) -> list[Path]:
+    """Return the records that have not been sent as they are now (to the store at `uri`, or to any).
+
+    A file that is no record is left out: `compressbench report` complains about it.
+    """
+    missing = []
+    for path in records(outputs):
+        try:
+            wanted = content_of(RunRecord.read(path))
+        except (ValueError, OSError):
+            continue
+        entry = read(path.parent)
+        if entry is None or entry.content != wanted or uri not in (None, entry.uri):
+            missing.append(path)
+    return missing

@@ -1,0 +1,21 @@
+"""One process at a time, by a lock on a file, so that parallel jobs do not step on each other."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process or thread holds `path`, then hold it. The kernel lets go of a killed one's.
+
+    A file system without locks (some network ones) is no reason to stop: there we go on without.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,94 @@
+"""Tell MLflow about a run. Whatever goes wrong with the tracker, the result is on disk and the work goes on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from compressbench.core.record import RunRecord
+from compressbench.tracking import journal
+from compressbench.tracking.content import Content, content
+from compressbench.tracking.lock import alone
+from compressbench.tracking.quiet import settle
+from compressbench.tracking.store import Store, experiment_id, forget, without_passwords
+from compressbench.tracking.write import write
+
+
+def send(record: RunRecord, folder: Path, store: Store) -> str | None:
+    """Write `record`, whose files lie in `folder`, as one MLflow run and return the run's id.
+
+    Sending it again changes nothing. If the store is down or slow, one line says so on stderr and the answer
+    is None, within `store.deadline_s` (MLflow's own import, and creating the embedded database, come on top).
+    """
+    return guarded(f"{record.row} seed {record.seed}", lambda: deliver_record(record, folder, store), store)
+
+
+def deliver_record(record: RunRecord, folder: Path, store: Store) -> str:
+    """As `send`, but raises what went wrong."""
+    digest = journal.content_of(record)
+    return deliver(lambda: content(record, folder, digest), digest, folder, store)
+
+
+def deliver(describe: Callable[[], Content], digest: str, folder: Path, store: Store) -> str:
+    """Write what `describe` returns, unless the journal in `folder` says that it was; return the run's id.
+
+    Raises TimeoutError after `store.deadline_s`, OSError, or whatever MLflow raises.
+    """
+    entry = journal.read(folder)
+    if entry and (entry.uri, entry.content) == (store.name, digest):
+        return entry.run_id
+    told = describe()
+    settle(store.timeout_s, store.retries)
+    if store.database:
+        experiment_id(store, told.experiment)  # may create the database, which takes seconds once
+
+    def work() -> str:
+        with alone(folder / "tracked.lock"):
+            experiment, run = write(told, store)
+            journal.write(folder, journal.Entry(store.name, experiment, run, digest))
+        return run
+
+    return within(store.deadline_s, work)
+
+
+def within(seconds: float, work: Callable[[], str]) -> str:
+    """Return what `work` returns; TimeoutError once `seconds` have passed (it is then left to itself)."""
+    results: list[str] = []
+    errors: list[Exception] = []
+
+    def target() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # handed to the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=target, name="tracking", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return results[0]
+
+
+def guarded(what: str, work: Callable[[], str], store: Store) -> str | None:
+    """Return what `work` returns, or None, after one line on stderr, whatever it raises."""
+    try:
+        return work()
+    except Exception as error:  # a tracker never costs a result
+        forget(store)
+        print(
+            f"tracking: {what} is safe on disk but not in MLflow at {store.name} ({reason(error)}); "
+            "`compressbench sync` sends it later.",
+            file=sys.stderr,
+        )
+        return None
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of an error, short enough for one line of ours."""
+    text = without_passwords(str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= 160 else f"{text[:157]}..."

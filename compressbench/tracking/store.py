@@ -1,0 +1,142 @@
+"""Where MLflow keeps its runs: a database of our own below outputs/, or anybody's server."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from compressbench.core.faults import out_of_range
+from compressbench.tracking.lock import alone
+from compressbench.tracking.quiet import settle
+from compressbench.tracking.view import PREFIX, RESULTS, view
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+SQLITE = "sqlite:///"
+TAGS = {f"{PREFIX}{RESULTS}": view("Results"), "mlflow.experimentKind": "custom_model_development"}
+"""What makes the pages show figures and charts of trained models, not the columns of chat applications."""
+_known: dict[tuple[str, str], str] = {}
+"""Experiment ids this process has looked up, by store and name."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store and how patient we are with it.
+
+    uri: what MLflow calls a tracking URI. artifacts: folder below which experiments keep their files, None
+    where a server decides. timeout_s: how long one request waits for an answer. retries: how often a failed
+    one is tried again. deadline_s: how long sending one run may take altogether.
+    """
+
+    uri: str
+    artifacts: str | None = None
+    timeout_s: float = 3.0
+    retries: int = 1
+    deadline_s: float = 12.0
+
+    def __post_init__(self) -> None:
+        for key in ("timeout_s", "deadline_s"):
+            if not getattr(self, key) > 0:
+                raise out_of_range(key, getattr(self, key), "more than 0")
+        if self.retries < 0:
+            raise out_of_range("retries", self.retries, "0 or more")
+
+    @property
+    def database(self) -> Path | None:
+        """The file of a SQLite store, None for any other."""
+        return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
+
+    @property
+    def name(self) -> str:
+        """The URI without a password: what is shown and noted down."""
+        return without_passwords(self.uri)
+
+    @property
+    def is_server(self) -> bool:
+        return self.uri.startswith(("http://", "https://"))
+
+
+def without_passwords(text: str) -> str:
+    """Return `text` with `//user:password@` in any address shortened to `//user@`."""
+    return re.sub(r"(//[^/@:\s]*):[^/@\s]*@", r"\1@", text)
+
+
+def embedded(outputs: Path, timeout_s: float = 3.0, retries: int = 1, deadline_s: float = 12.0) -> Store:
+    """Return the store that needs no server: a SQLite database and a folder of artifacts below `outputs`."""
+    root = outputs.resolve()
+    return Store(f"{SQLITE}{root / 'mlflow.db'}", str(root / "mlflow-artifacts"), timeout_s, retries, deadline_s)
+
+
+def chosen(outputs: Path, uri: str | None, timeout_s: float, retries: int, deadline_s: float = 12.0) -> Store:
+    """Return the store at `uri`, or the embedded one for None. The arguments are the keys of conf/tracking/mlflow."""
+    if uri is None:
+        return embedded(outputs, timeout_s, retries, deadline_s)
+    return Store(uri.rstrip("/"), None, timeout_s, retries, deadline_s)
+
+
+def prepare(store: Store, experiments: Iterable[str]) -> None:
+    """Create the database and the experiments, where they do not exist yet. Any number of processes may call it.
+
+    Creating the database takes seconds, and MLflow cannot do it twice at once: so it is done here, once, under
+    a lock. Raises whatever MLflow raises if the store cannot be reached or written.
+    """
+    database = store.database
+    with alone(database.with_name(database.name + ".lock")) if database else nullcontext():
+        api = client(store)
+        if database:
+            _write_ahead(database)
+        for name in experiments:
+            _known[store.uri, name] = _find_or_create(api, store, name)
+
+
+def experiment_id(store: Store, name: str) -> str:
+    """Return the id of the experiment called `name`, created (or brought back from the bin) if need be."""
+    if (store.uri, name) not in _known:
+        prepare(store, [name])
+    return _known[store.uri, name]
+
+
+def forget(store: Store) -> None:
+    """Forget the experiment ids of `store`: somebody may have deleted them meanwhile."""
+    for key in [key for key in _known if key[0] == store.uri]:
+        del _known[key]
+
+
+def client(store: Store) -> MlflowClient:
+    """Return MLflow's client for the store. The first one of a process opens the database, or creates it."""
+    settle(store.timeout_s, store.retries)
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+
+
+def _find_or_create(api: MlflowClient, store: Store, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = api.get_experiment_by_name(name)
+    if found is None:
+        place = f"file://{quote(store.artifacts)}/{quote(name)}" if store.artifacts else None
+        try:
+            return str(api.create_experiment(name, artifact_location=place, tags=TAGS))
+        except MlflowException:
+            found = api.get_experiment_by_name(name)  # another process was faster
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        api.restore_experiment(found.experiment_id)
+    for key in TAGS.keys() - found.tags.keys():  # what a person has changed since stays as it is
+        api.set_experiment_tag(found.experiment_id, key, TAGS[key])
+    return str(found.experiment_id)
+
+
+def _write_ahead(database: Path) -> None:
+    """Let readers and the writer work at the same time; halves the time a write takes. The file remembers it."""
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,195 @@
+"""The summary of a sweep: one MLflow run that carries the curve its points form.
+
+The points themselves are ordinary runs with the tag `sweep`: MLflow collapses nested children and charts only
+their parent. MLflow's steps are whole numbers, so a fraction becomes a step by the smallest power of ten that
+makes every swept value whole (0.1, 0.3: steps 10, 30 would do, and percent reads best, so never below 100);
+the name of the group of charts says so: `curve over ratio x 100`. What cannot be put on an axis (several keys, or
+words) is counted: `curve over point`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from compressbench.core.identity import digest
+from compressbench.core.record import RunRecord
+from compressbench.tracking import journal
+from compressbench.tracking.content import HEADLINES, Content, Point, clean, experiment_of, shortened, times
+from compressbench.tracking.curve import plot
+from compressbench.tracking.files import table
+from compressbench.tracking.note import figure
+from compressbench.tracking.send import deliver, guarded
+from compressbench.tracking.store import Store
+from compressbench.tracking.view import key_of_sweep, view
+
+NAME = "sweep.json"
+"""Which runs a sweep is made of, so that its summary can be sent later."""
+POWERS = (1, 100, 1000, 10_000, 100_000, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the curve is drawn over. key: the swept key, `point` if there is no single numeric one.
+    scale: swept value times scale = step."""
+
+    key: str
+    scale: int = 1
+
+    @property
+    def group(self) -> str:
+        name = clean(self.key.rpartition(".")[2])
+        return f"curve over {name}" if self.scale == 1 else f"curve over {name} x {self.scale}"
+
+
+def send_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Path) -> str | None:
+    """Write the summary run of a sweep and return its id; None, after one line on stderr, if the store is down.
+
+    folder: keeps the sweep's own files (`outputs/sweeps/<sweep_id>`): the list of its runs, the table, the plot.
+    A sweep that has grown since (it was resumed) replaces its earlier summary. ValueError without any record.
+    """
+    if not records:
+        raise ValueError(f"the sweep {sweep_id} has no runs")
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = [f"{record.recipe.rpartition('/')[0] or '.'}/{record.row}/{record.plan_id}" for record in records]
+    temporary = folder / f"{NAME}.new"
+    temporary.write_text(json.dumps({"sweep": sweep_id, "runs": runs}, indent=1))
+    temporary.replace(folder / NAME)
+    return guarded(f"sweep {sweep_id}", lambda: deliver_sweep(sweep_id, records, store, folder), store)
+
+
+def deliver_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Path) -> str:
+    """As `send_sweep`, but raises what went wrong."""
+    wanted = _digest(sweep_id, records)
+    return deliver(lambda: summary(sweep_id, records, folder, wanted), wanted, folder, store)
+
+
+def pending_sweeps(outputs: Path, uri: str) -> list[Path]:
+    """Return the `sweep.json` of every sweep whose summary the store lacks."""
+    missing = []
+    for path in sorted((outputs / "sweeps").glob(f"*/{NAME}")):
+        entry = journal.read(path.parent)
+        sweep_id, records = _runs(path, outputs)
+        if records and (entry is None or (entry.uri, entry.content) != (uri, _digest(sweep_id, records))):
+            missing.append(path)
+    return missing
+
+
+def resend_sweep(path: Path, outputs: Path, store: Store) -> str:
+    """Send the summary of the sweep listed in the file at `path`."""
+    return deliver_sweep(*_runs(path, outputs), store, path.parent)
+
+
+def _runs(path: Path, outputs: Path) -> tuple[str, list[RunRecord]]:
+    try:
+        listed = json.loads(path.read_text())
+        files = [outputs / "runs" / run / "record.json" for run in listed["runs"]]
+        return str(listed["sweep"]), [RunRecord.read(file) for file in files if file.is_file()]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", []
+
+
+def _digest(sweep_id: str, records: list[RunRecord]) -> str:
+    return digest([sweep_id, [journal.content_of(record) for record in records]])
+
+
+def axis_of(records: list[RunRecord]) -> Axis:
+    """Return what the curve is drawn over: the one key that varies beside the seed, if it is a number."""
+    keys = list(dict.fromkeys(key for record in records for key in record.swept if key != "seed"))
+    varying = [key for key in keys if len({record.swept.get(key) for record in records}) > 1] or keys
+    if len(varying) != 1:
+        return Axis("point")
+    try:
+        values = [Decimal(record.swept[varying[0]]) for record in records]
+    except (InvalidOperation, KeyError):
+        return Axis("point")
+    for scale in POWERS:
+        if all(value.is_finite() and value * scale == int(value * scale) for value in values):
+            return Axis(varying[0], scale)
+    return Axis("point")
+
+
+def points_of(records: list[RunRecord], axis: Axis) -> list[tuple[int, dict[str, float]]]:
+    """Return (step, figures of the final stage), the mean over seeds, by step. Failed runs are out."""
+    seen: dict[str, int] = {}
+    steps: dict[int, list[dict[str, float]]] = {}
+    for record in records:
+        others = json.dumps({key: value for key, value in record.swept.items() if key != "seed"})
+        place = seen.setdefault(others, len(seen) + 1)
+        step = place if axis.key == "point" else int(Decimal(record.swept[axis.key]) * axis.scale)
+        if record.status == "finished" and record.stages:
+            steps.setdefault(step, []).append(record.final.measurements)
+    return [
+        (step, {key: statistics.fmean(one[key] for one in many if key in one) for key in HEADLINES if key in many[0]})
+        for step, many in sorted(steps.items())
+    ]
+
+
+def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) -> Content:
+    """Return what MLflow is told about the sweep; draws its plot into `folder`."""
+    first, axis = records[0], axis_of(records)
+    spans = [times(record) for record in records]
+    ended = max(span[1] for span in spans)
+    points = points_of(records, axis)
+    metrics = [
+        Point(f"{axis.group}/{key}", value, ended, step) for step, figures in points for key, value in figures.items()
+    ]
+    swept = {key: _values(records, key) for record in records for key in record.swept}
+    rows = [_row(record) for record in records]
+    (folder / "points.csv").write_text(table(rows))
+    files: dict[str, Path | str] = {"points.csv": folder / "points.csv"}
+    if any({"top1", "macs"} <= figures.keys() for _, figures in points):
+        files["plots/top1_against_macs.png"] = plot(records, points, axis.scale, folder / "top1_against_macs.png")
+    failed = sum(record.status != "finished" for record in records)
+    over = ", ".join(shortened([key for key, values in swept.items() if ", " in values])) or "one point"
+    name = f"sweep of {first.row} over {over}"
+    return Content(
+        experiment=experiment_of(first.table),
+        name=name,
+        identity=("summary_of_sweep", sweep_id),
+        digest=wanted,
+        params={"protocol": first.protocol, "sweep.keys": ", ".join(swept), "sweep.points": str(len(records))}
+        | {clean(f"sweep.{key}"): values for key, values in swept.items()},
+        metrics=metrics,
+        tags={
+            "table": first.table,
+            "row": first.row,
+            "protocol": first.protocol,
+            "sweep": sweep_id,
+            "mlflow.source.type": "LOCAL",
+            "mlflow.source.name": f"compressbench run -m recipe={first.recipe}",
+            "mlflow.note.content": _note(sweep_id, rows, axis, failed)[:5000],
+        },
+        files=files,
+        started=min(span[0] for span in spans),
+        ended=ended,
+        failed=failed == len(records),
+        dataset=first.dataset,
+        views={key_of_sweep(sweep_id): view(name, f"tags.sweep = '{sweep_id}'", tuple(clean(key) for key in swept))},
+    )
+
+
+def _values(records: list[RunRecord], key: str) -> str:
+    return ", ".join(dict.fromkeys(record.swept[key] for record in records if key in record.swept))
+
+
+def _row(record: RunRecord) -> dict[str, object]:
+    figures = record.final.measurements if record.stages else {}
+    known = {key: figures[key] for key in HEADLINES if key in figures}
+    return {"recipe": record.recipe, **record.swept, "seed": record.seed, "status": record.status, **known}
+
+
+def _note(sweep_id: str, rows: list[dict[str, object]], axis: Axis, failed: int) -> str:
+    keys = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in ("recipe", "status", "loss")]
+    lines = ["| " + " | ".join(keys) + " |", "|" + "---|" * len(keys)]
+    lines += ["| " + " | ".join(_cell(key, row.get(key, "")) for key in keys) + " |" for row in rows]
+    meaning = f"step = {axis.key}" + (f" x {axis.scale}" if axis.scale > 1 else "")
+    words = f"Sweep `{sweep_id}`: the charts under *{axis.group}* are its curve ({meaning}; mean over seeds)."
+    return "\n\n".join([words, *([f"**{failed} of its runs failed.**"] if failed else []), "\n".join(lines)])
+
+
+def _cell(key: str, value: object) -> str:
+    return figure(key, value) if key in HEADLINES and isinstance(value, float | int) else str(value)

@@ -1,0 +1,236 @@
+"""One record, one MLflow run, whatever the tracker does."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compressbench.core.record import RunRecord
+from compressbench.tracking import journal
+from compressbench.tracking import send as sending
+from compressbench.tracking.send import send
+from compressbench.tracking.store import Store, client
+from compressbench.tracking.sync import sync
+from tests.tracking.records import record, written
+
+
+def runs_of(store: Store, experiment: str = "table5") -> list:
+    api = client(store)
+    found = api.get_experiment_by_name(experiment)
+    return list(api.search_runs([found.experiment_id])) if found else []
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """A port that takes every connection and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(16)
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def dead_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def test_a_run_holds_parameters_metrics_curves_dataset_and_files(store: Store, outputs: Path) -> None:
+    run = record(0.5, seed=2)
+    identity = send(run, written(run, outputs), store)
+    found = client(store).get_run(identity)
+    assert found.info.run_name == "mnist_l1norm_50 seed 2"
+    assert found.info.status == "FINISHED"
+    assert found.data.params["stages.prune.ratio"] == "0.5"
+    assert found.data.params["model"] == "alexnet"
+    assert found.data.params["stages.train.milestones"] == "[0.5, 0.75]"
+    assert "model.weights" not in found.data.params
+    assert "stages.prune.round_to" not in found.data.params
+    assert found.data.metrics["prune/top1"] == pytest.approx(0.58)
+    assert found.data.metrics["macs"] == 3_837_500
+    assert found.data.metrics["macs_ratio"] == 0.25
+    assert found.data.metrics["top1_change"] == pytest.approx(-0.002)
+    curve = client(store).get_metric_history(identity, "finetune/train_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 0.5), (2, 0.25), (3, 0.5 / 3)]
+    (dataset,) = found.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "6bb8eecadbd86d2c")
+    files = {file.path for file in client(store).list_artifacts(identity)}
+    assert files == {"record.json", "plan.yaml", "layers.csv", "model.safetensors", "plots"}
+
+
+def test_a_run_has_the_times_of_the_experiment_not_of_the_sending(store: Store, outputs: Path) -> None:
+    run = record()
+    found = client(store).get_run(send(run, written(run, outputs), store))
+    assert found.info.start_time == 1_772_366_400_000  # 2026-03-01 12:00 UTC
+    assert found.info.end_time - found.info.start_time == 123_000  # 61 + 1 + 61 s: the made-up stages
+
+
+def test_the_files_in_mlflow_are_the_run_s_own(store: Store, outputs: Path, tmp_path: Path) -> None:
+    run = record()
+    identity = send(run, written(run, outputs), store)
+    (tmp_path / "back").mkdir()
+    copied = Path(client(store).download_artifacts(identity, "record.json", str(tmp_path / "back")))
+    assert RunRecord.read(copied) == run
+    weights = client(store).download_artifacts(identity, "model.safetensors", str(tmp_path / "back"))
+    assert Path(weights).read_bytes() == b"weights"
+
+
+def test_weights_above_the_limit_stay_where_they_are(store: Store, outputs: Path) -> None:
+    run = record()
+    folder = written(run, outputs)
+    with (folder / "model.safetensors").open("wb") as file:
+        file.truncate(50_000_001)
+    identity = send(run, folder, store)
+    assert "model.safetensors" not in {file.path for file in client(store).list_artifacts(identity)}
+
+
+def test_sending_twice_makes_one_run(store: Store, outputs: Path) -> None:
+    run = record()
+    folder = written(run, outputs)
+    first = send(run, folder, store)
+    assert send(run, folder, store) == first
+    (folder / journal.NAME).unlink()  # killed between the last word to MLflow and the journal
+    assert send(run, folder, store) == first
+    assert len(runs_of(store)) == 1
+
+
+def test_a_half_written_run_is_replaced(store: Store, outputs: Path) -> None:
+    run = record()
+    folder = written(run, outputs)
+    first = send(run, folder, store)
+    (folder / journal.NAME).unlink()
+    client(store).update_run(first, status="RUNNING")
+    client(store).set_tag(first, "mlflow.compressbench.content", "what an older version wrote")
+    second = send(run, folder, store)
+    assert second != first
+    assert [found.info.run_id for found in runs_of(store)] == [second]
+
+
+def test_a_changed_result_replaces_the_earlier_run(store: Store, outputs: Path) -> None:
+    run = record()
+    folder = written(run, outputs)
+    failed = replace(run, status="failed", error="training diverged in epoch 3", stages=run.stages[:1])
+    first = send(failed, folder, store)
+    info = client(store).get_run(first)
+    assert info.info.status == "FAILED"
+    assert info.data.tags["error"] == "training diverged in epoch 3"
+    assert "top1" not in info.data.metrics  # an unfinished run must not stand among the finished ones
+    second = send(run, folder, store)
+    assert [(found.info.run_id, found.info.status) for found in runs_of(store)] == [(second, "FINISHED")]
+
+
+def test_a_run_without_any_stage_is_sent_all_the_same(store: Store, outputs: Path) -> None:
+    run = replace(record(), status="failed", error="the disk is full", stages=[], layers=[], dataset={}, started="")
+    assert send(run, written(run, outputs), store) is not None
+
+
+def test_long_values_and_odd_names_are_made_to_fit(store: Store, outputs: Path) -> None:
+    run = record()
+    run.plan["stages"]["prune"]["ratios"] = {f"stage{number}.*.conv@1": 0.5 for number in range(150)}
+    run.plan["note"] = "x" * 7000
+    run.error = "y" * 9000
+    run.stages[0].measurements["top1@10%"] = 0.5
+    run.stages[0].curve = [{"epoch": epoch, "train_loss": 1.0 / epoch} for epoch in range(1, 2501)]
+    identity = send(run, written(run, outputs), store)
+    found = client(store).get_run(identity)
+    assert len(found.data.params["note"]) == 6000
+    assert found.data.metrics["train/top1_10_"] == 0.5
+    assert found.data.params["stages.prune.ratios.stage149._.conv_1"] == "0.5"
+    assert len(client(store).get_metric_history(identity, "train/train_loss")) == 2500
+
+
+def test_a_recipe_outside_any_table_goes_to_the_experiment_compressbench(store: Store, outputs: Path) -> None:
+    run = record(table=".")
+    send(run, written(run, outputs), store)
+    assert len(runs_of(store, "compressbench")) == 1
+
+
+def test_a_server_that_is_down_costs_no_result_and_little_time(
+    dead_port: int, outputs: Path, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = record()
+    folder = written(run, outputs)
+    client(store)  # MLflow imported
+    started = time.monotonic()
+    assert send(run, folder, Store(f"http://127.0.0.1:{dead_port}")) is None
+    assert time.monotonic() - started < 3
+    shown = capfd.readouterr().err
+    assert shown.count("\n") == 1
+    assert "compressbench sync" in shown
+    assert RunRecord.read(folder / "record.json") == run
+    assert sync(outputs, store) == (1, 0)
+    assert len(runs_of(store)) == 1
+
+
+def test_a_server_that_never_answers_costs_no_result_and_little_time(
+    silent_server: int, outputs: Path, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = record()
+    folder = written(run, outputs)
+    client(store)
+    started = time.monotonic()
+    slow = Store(f"http://127.0.0.1:{silent_server}", timeout_s=1, retries=1, deadline_s=4)
+    assert send(run, folder, slow) is None
+    assert time.monotonic() - started < 5
+    assert capfd.readouterr().err.count("\n") == 1
+    assert sync(outputs, store) == (1, 0)
+
+
+def test_work_that_takes_too_long_is_left_to_itself() -> None:
+    go_on = threading.Event()
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"0\.2 s"):
+        sending.within(0.2, lambda: str(go_on.wait(20)))
+    assert time.monotonic() - started < 2
+    go_on.set()
+
+
+def test_a_password_in_the_uri_is_neither_shown_nor_written_down(
+    dead_port: int, outputs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = record()
+    send(run, written(run, outputs), Store(f"http://user:secret@127.0.0.1:{dead_port}"))
+    assert "secret" not in capfd.readouterr().err
+    assert Store("postgresql://me:secret@host/db").name == "postgresql://me@host/db"
+
+
+FIRST_USE = """
+import sys
+from pathlib import Path
+from compressbench.core.record import RunRecord
+from compressbench.tracking.send import send
+from compressbench.tracking.store import embedded
+folder = Path(sys.argv[1])
+print(send(RunRecord.read(folder / "record.json"), folder, embedded(Path(sys.argv[2]))))
+"""
+
+
+@pytest.mark.slow
+def test_four_processes_may_all_be_the_first(tmp_path: Path) -> None:
+    folders = [written(record(0.5, seed, table=table), tmp_path) for seed, table in enumerate(["table5", "table6"] * 2)]
+    command = [sys.executable, "-c", FIRST_USE]
+    processes = [
+        subprocess.Popen([*command, str(folder), str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for folder in folders
+    ]
+    answers = [process.communicate(timeout=120) for process in processes]
+    assert [error for _, error in answers] == [b""] * 4  # nothing of MLflow's own chatter either
+    from compressbench.tracking.store import embedded
+
+    store = embedded(tmp_path)
+    for table, seeds in (("table5", {"0", "2"}), ("table6", {"1", "3"})):
+        assert {found.data.params["seed"] for found in runs_of(store, table)} == seeds
+    assert runs_of(store, "Default") == []
+    assert {json.loads((folder / journal.NAME).read_text())["run_id"] for folder in folders} == {
+        output.decode().strip() for output, _ in answers
+    }

@@ -1,0 +1,73 @@
+"""Where MLflow keeps its runs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from compressbench.tracking.store import Store, chosen, client, embedded, experiment_id, forget, prepare
+
+
+def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = embedded(Path("outputs"))
+    assert store.uri == f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    assert store.artifacts == f"{tmp_path}/outputs/mlflow-artifacts"
+
+
+def test_no_uri_means_the_embedded_store(tmp_path: Path) -> None:
+    assert chosen(tmp_path, None, 3.0, 1) == embedded(tmp_path)
+    assert chosen(tmp_path, "http://host:5000/", 3.0, 1).uri == "http://host:5000"
+
+
+def test_a_wait_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="timeout_s is 0"):
+        Store("http://host", timeout_s=0)
+
+
+def test_preparing_makes_each_experiment_once_with_its_files_below_outputs(store: Store, outputs: Path) -> None:
+    prepare(store, ["table5", "table 6"])
+    forget(store)
+    prepare(store, ["table5", "table 6"])
+    names = [experiment.name for experiment in client(store).search_experiments()]
+    assert sorted(names) == ["Default", "table 6", "table5"]
+    place = client(store).get_experiment_by_name("table5").artifact_location
+    assert place == f"file://{outputs}/mlflow-artifacts/table5"
+
+
+def test_the_database_writes_ahead(store: Store) -> None:
+    prepare(store, ["table5"])
+    connection = sqlite3.connect(store.database)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_an_experiment_in_the_bin_comes_back(store: Store) -> None:
+    first = experiment_id(store, "table5")
+    client(store).delete_experiment(first)
+    forget(store)
+    assert experiment_id(store, "table5") == first
+    assert client(store).get_experiment(first).lifecycle_stage == "active"
+
+
+def test_an_experiment_gets_our_view_and_keeps_what_a_person_makes_of_it(store: Store) -> None:
+    api, identity = client(store), experiment_id(store, "table5")
+    key = "mlflow.sharedViewState.results"
+    state = json.loads(json.loads(api.get_experiment(identity).tags[key])["state"])
+    assert "metrics.`top1`" in state["selectedColumns"]
+    api.set_experiment_tag(identity, key, "their own")
+    forget(store)
+    prepare(store, ["table5"])
+    assert api.get_experiment(identity).tags[key] == "their own"
+
+
+def test_nothing_is_left_in_the_working_directory(
+    store: Store, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    prepare(store, ["table5"])
+    assert list(here.iterdir()) == []

@@ -1,0 +1,96 @@
+"""The summary run of a sweep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compressbench.core.record import RunRecord
+from compressbench.tracking.store import Store, client
+from compressbench.tracking.sweep import Axis, axis_of, points_of, send_sweep
+from tests.tracking.records import record, written
+
+
+def swept(*values: dict[str, str]) -> list[RunRecord]:
+    return [replace(record(), swept=value) for value in values]
+
+
+def summaries(store: Store) -> list:
+    api = client(store)
+    return list(api.search_runs([api.get_experiment_by_name("table5").experiment_id], "tags.summary_of_sweep = 's1'"))
+
+
+def test_fractions_become_percent_and_the_group_says_so() -> None:
+    axis = axis_of(swept({"stages.prune.ratio": "0.1"}, {"stages.prune.ratio": "0.3"}))
+    assert axis == Axis("stages.prune.ratio", 100)
+    assert axis.group == "curve over ratio x 100"
+
+
+def test_finer_fractions_get_a_finer_scale_and_whole_numbers_none() -> None:
+    assert axis_of(swept({"lr": "0.001"}, {"lr": "0.03"})).scale == 1000
+    assert axis_of(swept({"stages.quant.bits": "2"}, {"stages.quant.bits": "8"})) == Axis("stages.quant.bits", 1)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [{"a": "1", "b": "1"}, {"a": "2", "b": "2"}],
+        [{"stages.prune.technique": "pruning/l1_norm"}, {"stages.prune.technique": "pruning/random_filters"}],
+        [{"lr": "1e-9"}, {"lr": "1"}],
+        [{"lr": "nan"}, {"lr": "inf"}],
+    ],
+)
+def test_what_fits_on_no_axis_is_counted(values: list[dict[str, str]]) -> None:
+    assert axis_of(swept(*values)) == Axis("point")
+
+
+def test_a_point_is_the_mean_over_its_seeds_and_failed_runs_are_left_out() -> None:
+    runs = [record(ratio, seed, sweep="s1") for ratio in (0.5, 0.3) for seed in (0, 1)]
+    runs[3] = replace(runs[3], status="failed")
+    points = points_of(runs, axis_of(runs))
+    assert [step for step, _ in points] == [30, 50]
+    assert points[0][1]["top1"] == pytest.approx(0.9871)  # its other seed failed
+    assert points[1][1]["top1"] == pytest.approx((0.9858 + 0.9848) / 2)
+
+
+def test_the_summary_carries_the_curve_a_table_a_plot_and_a_view(store: Store, outputs: Path) -> None:
+    runs = [record(ratio, sweep="s1") for ratio in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    identity = send_sweep("s1", runs, store, outputs / "sweeps" / "s1")
+    api = client(store)
+    curve = api.get_metric_history(identity, "curve over ratio x 100/macs")
+    assert [(point.step, point.value) for point in curve][:2] == [(10, 12_433_500), (30, 7_521_500)]
+    found = api.get_run(identity)
+    assert found.info.run_name == "sweep of mnist_l1norm over ratio"
+    assert found.data.params["sweep.stages.prune.ratio"] == "0.1, 0.3, 0.5, 0.7, 0.9"
+    assert found.data.tags["sweep"] == "s1"
+    table = Path(api.download_artifacts(identity, "points.csv", str(outputs))).read_text().splitlines()
+    assert table[0].startswith("recipe,stages.prune.ratio,seed,status,top1")
+    assert len(table) == 6
+    plot = Path(api.download_artifacts(identity, "plots/top1_against_macs.png", str(outputs)))
+    assert plot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "mlflow.sharedViewState.sweep-s1" in api.get_experiment_by_name("table5").tags
+
+
+def test_a_sweep_that_has_grown_replaces_its_summary(store: Store, outputs: Path) -> None:
+    runs = [record(ratio, sweep="s1") for ratio in (0.1, 0.3, 0.5)]
+    folder = outputs / "sweeps" / "s1"
+    first = send_sweep("s1", runs[:2], store, folder)
+    assert send_sweep("s1", runs[:2], store, folder) == first
+    second = send_sweep("s1", runs, store, folder)
+    assert [found.info.run_id for found in summaries(store)] == [second]
+    assert len(client(store).get_metric_history(second, "curve over ratio x 100/top1")) == 3
+
+
+def test_a_sweep_of_failures_still_has_a_summary(store: Store, outputs: Path) -> None:
+    runs = [replace(record(ratio, sweep="s1"), status="failed", stages=[]) for ratio in (0.1, 0.3)]
+    for run in runs:
+        written(run, outputs)
+    identity = send_sweep("s1", runs, store, outputs / "sweeps" / "s1")
+    assert client(store).get_run(identity).info.status == "FAILED"
+
+
+def test_a_sweep_of_nothing_is_refused(store: Store, outputs: Path) -> None:
+    with pytest.raises(ValueError, match="has no runs"):
+        send_sweep("s1", [], store, outputs / "sweeps" / "s1")
