@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,16 @@ from compressbench.running.folders import RECORD
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from rich.console import Console
 
     from compressbench.tracking.store import Store
 
 SWEEP = "COMPRESSBENCH_SWEEP"
 """Environment variable that carries a sweep (JSON: `id`, swept `keys`) from the command to its jobs."""
+
+
+WIDTH = 200
+"""Columns of a table that goes to a file or a pipe."""
 
 
 def job(config: DictConfig, overrides: list[str]) -> None:
@@ -30,25 +34,32 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     result is on the disk and tracked by then).
     """
     from omegaconf import OmegaConf
-    from rich.console import Console
 
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    printer = console()
     outputs = Path(config.outputs).expanduser().absolute()
     identity = _identity(OmegaConf.to_container(config, resolve=True))
     found = finished.recall(identity, outputs)
     if found is None:
-        record, folder = _run(config, overrides, outputs, identity, console)
+        record, folder = _run(config, overrides, outputs, identity, printer)
     else:
         record, folder = found
-        console.print(f"{record.recipe} seed {record.seed} is finished already; nothing is trained again.")
+        printer.print(f"{record.recipe} seed {record.seed} is finished already; nothing is trained again.")
     _join_sweep(record, folder, outputs, overrides)
-    _track(config, record, folder, outputs, console)
-    from compressbench.reporting.table import run_table
+    _track(config, record, folder, outputs, printer)
+    from compressbench.reporting.run_table import run_table
 
-    console.print(run_table(record))
-    console.print(f"record and weights: {folder}", style="dim", highlight=False)
+    printer.print(run_table(record))
+    printer.print(f"record and weights: {folder}", style="dim", highlight=False)
     if record.missed:
         raise RunError("the budget is missed: " + "; ".join(record.missed))
+
+
+def console() -> Console:
+    """Return what prints tables: as wide as the terminal, or wide enough for all columns where there is none."""
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=WIDTH)
 
 
 def _identity(config: Any) -> dict[str, Any]:
@@ -57,7 +68,7 @@ def _identity(config: Any) -> dict[str, Any]:
 
 
 def _run(
-    config: DictConfig, overrides: list[str], outputs: Path, identity: dict[str, Any], console: Any
+    config: DictConfig, overrides: list[str], outputs: Path, identity: dict[str, Any], console: Console
 ) -> tuple[RunRecord, Path]:
     import torch
 
@@ -97,7 +108,7 @@ def sweep_folder(outputs: Path, sweep: str) -> Path:
     return outputs / "sweeps" / sweep
 
 
-def _track(config: DictConfig, record: RunRecord, folder: Path, outputs: Path, console: Any) -> None:
+def _track(config: DictConfig, record: RunRecord, folder: Path, outputs: Path, console: Console) -> None:
     """Send the record to MLflow and say where to look at it. Nothing that goes wrong here costs the result."""
     if not config.tracking.enabled:
         return

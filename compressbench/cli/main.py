@@ -140,7 +140,11 @@ def _list(words: list[str]) -> int:
             if only is None:
                 print(f"{kind}:")
             for entry in found:
-                print(f"  {entry.name:<{width}}  {entry.summary}" if only is None else f"{entry.name:<{width}}  {entry.summary}")
+                print(
+                    f"  {entry.name:<{width}}  {entry.summary}"
+                    if only is None
+                    else f"{entry.name:<{width}}  {entry.summary}"
+                )
     return 0
 
 
@@ -153,9 +157,9 @@ def _report(words: list[str]) -> int:
     parser.add_argument("--plot", metavar="FILE", help="also draw accuracy against MACs into a PNG file")
     parser.add_argument("--commit", metavar="FOLDER", help="also write the records, made small, into a folder")
     given = parser.parse_args(words)
-    from compressbench.cli.report import report
+    from compressbench.cli.report import print_report
 
-    return report(given.table, _folder(given.outputs), given.format, given.plot, given.commit, _console())
+    return print_report(given.table, _folder(given.outputs), given.format, given.plot, given.commit, _console())
 
 
 def _ui(words: list[str]) -> int:
@@ -177,8 +181,8 @@ def _sync(words: list[str]) -> int:
     parser.epilog = "example: compressbench sync tracking.uri=http://127.0.0.1:5000"
     parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
     overrides = parser.parse_args(words).overrides
-    from compressbench.planning.compose import compose
     from compressbench.cli.job import store_of
+    from compressbench.planning.compose import compose
     from compressbench.tracking.sync import sync
 
     config = compose(overrides)
@@ -218,10 +222,9 @@ def _folder(outputs: str | None) -> Path:
 
 
 def _console() -> Any:
-    from rich.console import Console
+    from compressbench.cli.job import console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=200, soft_wrap=True)
+    return console()
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
@@ -234,4 +237,3 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "completion": _completion,
     "complete": _complete,
 }
-

@@ -13,6 +13,9 @@ from compressbench.core.identity import digest
 from compressbench.core.record import RunRecord
 from compressbench.running.folders import RECORD
 
+WHERE = ("outputs=", "tracking=", "tracking.")
+"""Overrides that say where results go, not what they are."""
+
 
 def swept(words: list[str], launch: Callable[[], int]) -> int:
     """Run `launch`, then summarise the runs it made; return its exit code.
@@ -20,13 +23,14 @@ def swept(words: list[str], launch: Callable[[], int]) -> int:
     The same command is the same sweep: started again after a kill, it goes on, and its summary is replaced.
     """
     from compressbench.planning.compose import compose
-    from compressbench.planning.launch import swept_overrides
+    from compressbench.planning.swept import swept_keys
 
-    fixed, keys = swept_overrides(words)
-    sweep = digest(sorted(word for word in words if not word.startswith(("-", "outputs="))), length=8)
+    overrides = [word for word in words if not word.startswith("-") and "=" in word]
+    keys = swept_keys(overrides)
+    sweep = digest(sorted(word for word in overrides if not word.startswith(WHERE)), length=8)
     os.environ[SWEEP] = json.dumps({"id": sweep, "keys": keys})
     code = launch()
-    config = compose(fixed)
+    config = compose([word for word in overrides if word.startswith(WHERE)])
     outputs = Path(config.outputs).expanduser().absolute()
     folder = sweep_folder(outputs, sweep)
     records = [RunRecord.read(outputs / note.read_text() / RECORD) for note in sorted(folder.glob("points/*"))]

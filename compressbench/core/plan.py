@@ -149,9 +149,7 @@ class Plan:
             "seed": self.seed,
             "model": {"name": self.model.name, "weights": self.model.weights, **self.model.architecture.arguments},
             "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
-            "stages": {
-                stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages
-            },
+            "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
             "measures": [name for name, _ in self.measures],
             "limits": _fields(self.limits),
             "budget": _fields(self.budget),

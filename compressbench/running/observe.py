@@ -21,9 +21,7 @@ def measure_key(measure: Measure) -> str:
     return digest([type(measure).__name__, essence(measure)])
 
 
-def missing_measures(
-    measures: Sequence[tuple[str, Measure]], result: StageResult
-) -> list[tuple[str, Measure]]:
+def missing_measures(measures: Sequence[tuple[str, Measure]], result: StageResult) -> list[tuple[str, Measure]]:
     """Return the measures whose result is not known yet."""
     return [(name, measure) for name, measure in measures if measure_key(measure) not in result.measured]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from compressbench.core.context import Advance
+from compressbench.core.context import Advance, Progress
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -49,7 +49,9 @@ class ConsoleProgress:
         task = self.bars.add_task(description, total=total, note="")
 
         def advance(steps: int = 1, note: str = "") -> None:
-            self.bars.update(task, advance=steps, **({"note": note} if note else {}))
+            self.bars.advance(task, steps)
+            if note:
+                self.bars.update(task, note=note)
 
         yield advance
 
@@ -75,7 +77,7 @@ class ConsoleProgress:
 class NamedProgress:
     """Puts the stage's name before what a technique calls its work."""
 
-    def __init__(self, progress: ConsoleProgress | SilentProgress, name: str):
+    def __init__(self, progress: Progress, name: str):
         self.progress, self.name = progress, name
 
     def task(self, description: str, total: int) -> contextlib.AbstractContextManager[Advance]:

@@ -104,7 +104,9 @@ def _budget_faults(plan: Plan, stages: list[RehearsedStage]) -> list[Fault]:
     faults = []
     epochs = sum(stage.epochs for stage in stages)
     if plan.budget.epochs is not None and epochs > plan.budget.epochs:
-        faults.append(Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}"))
+        faults.append(
+            Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}")
+        )
     final = stages[-1].counts if stages else {}
     for name in ("params", "macs"):
         limit = getattr(plan.budget, name)

@@ -73,15 +73,16 @@ def test_a_file_that_was_cut_off_is_refused(subject: Subject, tmp_path: Path, cu
     path = tmp_path / "model.safetensors"
     write(subject, path)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ModelFileError, match="model.safetensors"):
+    with pytest.raises(ModelFileError, match=r"model\.safetensors"):
         read(path)
 
 
 def test_a_file_cannot_name_code_outside_the_zoo(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write(subject, path)
-    path.write_bytes(path.read_bytes().replace(b"compressbench.zoo.alexnet.AlexNet", b"subprocess.zoo.alexnet.xx.AlexNet"))
-    with pytest.raises(ModelFileError, match="not below compressbench.zoo"):
+    hostile = path.read_bytes().replace(b"compressbench.zoo.alexnet.AlexNet", b"subprocess.zoo.alexnet.xx.AlexNet")
+    path.write_bytes(hostile)
+    with pytest.raises(ModelFileError, match=r"not below compressbench\.zoo"):
         read(path)
 
 

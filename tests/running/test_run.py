@@ -84,7 +84,7 @@ def test_a_damaged_cache_entry_is_computed_again_with_a_warning(tmp_path: Path) 
     content[-1] ^= 1  # one bit of one weight
     damaged.write_bytes(content)
     (tmp_path / "runs" / "tests" / "lenet" / whole.plan_id() / "record.json").unlink()
-    with pytest.warns(UserWarning, match="model.safetensors is damaged"):
+    with pytest.warns(UserWarning, match=r"model\.safetensors is damaged"):
         record = run(whole, tmp_path, SilentProgress())
     assert [stage.cached for stage in record.stages] == [True, False, True]
     assert figures(record) == figures(first)
@@ -124,7 +124,7 @@ def test_limits_cut_epochs_steps_and_images(tmp_path: Path) -> None:
 def test_a_missing_layer_found_while_running_names_the_stage(tmp_path: Path) -> None:
     whole = plan()
     wrong = Stage("prune", "pruning/l1_norm", L1NormPruning(["convv1"], 0.5, {}, [], 1))
-    with pytest.raises(RunError, match=r"stages.prune.*convv1.*conv1"):
+    with pytest.raises(RunError, match=r"stages\.prune.*convv1.*conv1"):
         run(replace(whole, stages=(whole.stages[0], wrong)), tmp_path, SilentProgress())
 
 
