@@ -29,6 +29,10 @@ class PlanError(ValueError):
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
+    def __reduce__(self) -> tuple[type[PlanError], tuple[tuple[Fault, ...]]]:
+        """Cross a process boundary with the faults, not with their text."""
+        return type(self), (self.faults,)
+
     @classmethod
     def of(cls, where: str, what: str) -> PlanError:
         """Return the error for a single fault."""

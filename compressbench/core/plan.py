@@ -42,6 +42,11 @@ class Limits:
     steps: int | None = None
     images: int | None = None
 
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if value is not None and value < 1:
+                raise out_of_range(key, value, "1 or more, or null for no limit")
+
 
 @dataclass(frozen=True)
 class Budget:

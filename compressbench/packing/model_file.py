@@ -65,7 +65,7 @@ def read(path: Path) -> Subject:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
         if metadata.get("compressbench") != VERSION:
             raise ModelFileError(f"{path} is not a compressbench model file of version {VERSION}")
         target, arguments = json.loads(metadata["architecture"])

@@ -141,7 +141,7 @@ def _write_constraints(constraints: list[Constraint], path: Path) -> None:
 def _read_constraints(path: Path) -> list[Constraint]:
     with safetensors.safe_open(path, framework="pt") as file:
         described = json.loads(file.metadata()["constraints"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
     constraints = []
     for index, description in enumerate(described):
         prefix = f"{index}."

@@ -1,0 +1,50 @@
+"""`compressbench report`: the rows of a table as the recipes have them, handed to `reporting`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from compressbench.core.identity import essence
+from compressbench.planning.build import build
+from compressbench.planning.catalogue import recipe_folders, recipes
+from compressbench.planning.compose import compose
+from compressbench.reporting.compare import compare
+from compressbench.reporting.gather import commit_records, gather
+from compressbench.reporting.plot import plot
+from compressbench.reporting.table import report
+
+
+def print_report(
+    table: str, outputs: Path, style: str, picture: str | None, commit: str | None, console: Console
+) -> int:
+    """Print the report of a table; draw and commit what it shows if asked to. Return the exit code."""
+    folders, rows = recipe_folders(), references(table)
+    made = report(table, outputs, folders, rows, style)
+    if isinstance(made, str):
+        print(made, end="")
+    else:
+        console.print(made)
+    if picture or commit:
+        comparisons, _ = compare(gather(table, outputs, folders), rows)
+        shown = [record for comparison in comparisons for record in comparison.records]
+        if picture:
+            console.print(f"plot: {plot(shown, Path(picture), table)}")
+        if commit:
+            console.print(f"{len(commit_records(shown, Path(commit)))} records: {commit}")
+    return 0
+
+
+def references(table: str) -> dict[str, dict[str, Any]]:
+    """Return, by row of the table, its published figures, what the row is, and the plan its recipe stands for."""
+    found = {}
+    for entry in recipes():
+        folder, _, row = entry.name.rpartition("/")
+        if folder != table:
+            continue
+        plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
+        reference = essence(plan.reference) if plan else {}
+        found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
+    return found

@@ -1,0 +1,151 @@
+"""From a composed configuration to a typed plan, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from compressbench.core.data import Dataset
+from compressbench.core.faults import Fault, suggestion
+from compressbench.core.measurement import Measure
+from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
+from compressbench.planning.catalogue import measures as all_measures
+from compressbench.planning.catalogue import techniques as all_techniques
+from compressbench.planning.network import build_model
+from compressbench.planning.order import order_faults
+from compressbench.planning.overrides import DELETED, changes_training
+from compressbench.planning.recipe import load_yaml
+from compressbench.planning.settings import Schedules, settings_faults
+from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
+from compressbench.planning.stages import TARGET, complete_stages, group_file, technique_file
+from compressbench.planning.typed import NodeError, located, resolved, typed
+
+LIST = "`compressbench list techniques` shows all"
+
+
+def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[Fault]]:
+    """Return the plan of a composed configuration, and everything that is wrong.
+
+    overrides: what was written on the command line; the protocol is `custom` if it changes the training.
+    The plan is there whenever all its parts could be built, even if the data is missing or the order is
+    impossible; it may only be run if there is no fault.
+    """
+    faults = settings_faults(config)
+    config = _own_copy(config)
+
+    def attempt(make: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return make(*arguments)
+        except NodeError as error:
+            faults.extend(error.faults)
+            return None
+
+    schedules = attempt(_node, config, "training", Schedules)
+    dataset = attempt(_dataset, config)
+    limits = attempt(_node, config, "limits", Limits)
+    if is_smoke(config) and dataset and limits:
+        dataset, limits = attempt(smoke_dataset, config, dataset), smoke_limits(config, limits)
+    elif dataset and (reason := dataset.missing()):
+        faults.append(Fault("dataset", reason))
+    model = attempt(build_model, config, dataset)
+    stages = [attempt(_stage, config, name) for name in config.stages]
+    measures = attempt(_measures, config)
+    budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
+    if None not in stages and model is not None:
+        faults += order_faults(stages, trained=model.weights is not None)
+        if not stages and model.weights is None:
+            faults.append(Fault("stages", "there are none, and model.weights is null, so there is nothing to measure"))
+    parts = (config.recipe, model, dataset, schedules, limits, budget, reference, measures, *stages)
+    if any(part is None for part in parts) or type(config.seed) is not int:
+        return None, faults
+    if is_smoke(config):
+        protocol = "smoke"
+        model = replace(model, weights=None)
+    else:
+        custom = changes_training(overrides) or limits != Limits()
+        protocol = "custom" if custom else schedules.protocol
+    plan = Plan(
+        config.recipe, model, dataset, tuple(stages), measures, config.seed, protocol, limits, budget, reference
+    )
+    return plan, faults
+
+
+def _own_copy(config: DictConfig) -> DictConfig:
+    config = config.copy()
+    OmegaConf.set_struct(config, False)
+    complete_stages(config)
+    for key in ("stages", "budget", "reference", "limits"):
+        if not isinstance(config.get(key), DictConfig):
+            config[key] = {}
+    return config
+
+
+def _node(config: DictConfig, key: str, cls: type) -> Any:
+    node = config.get(key)
+    if not isinstance(node, DictConfig):
+        raise NodeError(Fault(key, f"is {node!r}; allowed: a mapping"))
+    return typed(cls, resolved(node, key), key)
+
+
+def _dataset(config: DictConfig) -> Dataset:
+    if not isinstance(config.get("dataset"), DictConfig):
+        raise NodeError(
+            Fault("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
+        )
+    values = resolved(config.dataset, "dataset")
+    dataset: Dataset = typed(located(str(values.pop(TARGET, "")), "compressbench.data.", "dataset"), values, "dataset")
+    return dataset
+
+
+def _stage(config: DictConfig, name: str) -> Stage:
+    where, node = f"stages.{name}", config.stages[name]
+    if not isinstance(node, DictConfig):
+        raise NodeError(Fault(where, f"is {node!r}; allowed: a mapping with `technique`"))
+    if name == "start" or not name.replace("_", "").replace("-", "").isalnum():
+        raise NodeError(
+            Fault(where, "cannot be the name of a stage; allowed: letters, digits, _ and -, but not `start`")
+        )
+    values = resolved(node, where)
+    kind = values.pop("technique", None)
+    if DELETED in values:
+        known = [other for other in config.stages if other != name]
+        raise NodeError(Fault(f"~{where}", f"there is no such stage to delete; {suggestion(name, known)}"))
+    if kind is None:
+        others = [other for other in config.stages if other != name]
+        near = suggestion(name, others)
+        raise NodeError(Fault(where, f"names no technique; {near if near.startswith('did') else 'add one'}"))
+    file = technique_file(str(kind))
+    if file is None:
+        near = suggestion(str(kind), [entry.name for entry in all_techniques()])
+        raise NodeError(Fault(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})"))
+    target = load_yaml(file)[TARGET]
+    return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
+
+
+def _measures(config: DictConfig) -> tuple[tuple[str, Measure], ...]:
+    """`measures` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`."""
+    if not isinstance(config.get("measures"), ListConfig):
+        raise NodeError(
+            Fault("measures", f"is {config.get('measures')!r}; allowed: a list of names, e.g. [accuracy, size]")
+        )
+    found, faults = [], []
+    entries: Any = OmegaConf.to_container(config.measures, resolve=True)
+    for entry in entries:
+        name, own = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})
+        file = group_file("measure", str(name))
+        if file is None:
+            near = suggestion(str(name), [each.name for each in all_measures()])
+            faults.append(Fault("measures", f"there is no {name!r}; {near}"))
+            continue
+        values = load_yaml(file) | (own or {})
+        try:
+            measure = located(values.pop(TARGET), "compressbench.measuring.", f"measures.{name}")
+            found.append((str(name), typed(measure, values, f"measures.{name}")))
+        except NodeError as error:
+            faults += error.faults
+    if faults:
+        raise NodeError(*faults)
+    return tuple(found)

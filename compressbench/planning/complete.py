@@ -1,0 +1,90 @@
+"""Tab completion: what may stand where the cursor is."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from compressbench.core.faults import PlanError
+from compressbench.core.plan import Budget, Limits
+from compressbench.planning import catalogue
+from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
+from compressbench.planning.stages import TARGET, technique_file
+
+FLAGS = ("--multirun", "--cfg", "--config-dir", "--info", "--resolve", "--package")
+PLAIN = ("seed", "outputs", "device", "threads", "measures")
+KINDS = ("recipes", "techniques", "models", "datasets", "measures")
+
+
+def complete(words: list[str]) -> list[str]:
+    """Return the candidates for the last word, each whole.
+
+    words: what stands behind `compressbench`, the verb first; the last one may be empty or unfinished. Names
+    that go on with a value end in `=`; all others end in a space.
+    """
+    verb, word = words[0], words[-1]
+    if verb in ("run", "check"):
+        return _overrides(words[1:-1], word)
+    if verb == "list" and len(words) == 2:
+        return _starting(word, [f"{kind} " for kind in KINDS])
+    if verb == "report" and len(words) == 2:
+        tables = {entry.name.rpartition("/")[0] for entry in catalogue.recipes()}
+        return _starting(word, [f"{table} " for table in sorted(tables - {""})])
+    return []
+
+
+def _overrides(before: list[str], word: str) -> list[str]:
+    key, equals, value = word.partition("=")
+    if equals:
+        done, comma, _ = value.rpartition(",")  # a sweep: complete the value behind the last comma
+        found = [f"{key}={done}{comma}{option} " for option in _values(key)]
+    elif word.startswith("-"):
+        found = [f"{flag} " for flag in FLAGS]
+    elif word.startswith("~"):
+        found = [f"~stages.{name} " for name in _stages(before)]
+    else:
+        keys = ["recipe", *GROUPS, *PLAIN, *_nested(before)]
+        found = [f"{name}=" for name in keys]
+    return _starting(word, found)
+
+
+def _values(key: str) -> list[str]:
+    if key == "recipe":
+        return [entry.name for entry in catalogue.recipes()]
+    if key in GROUPS:
+        return [entry.name for entry in catalogue.group(key)]
+    if key.startswith("stages.") and key.endswith(".technique"):
+        return [entry.name for entry in catalogue.techniques()]
+    return ["auto", "cpu", "cuda"] if key == "device" else []
+
+
+def _nested(before: list[str]) -> list[str]:
+    """Return `stages.prune.ratio` and the like for the recipe that stands on the line, and what is always there."""
+    found = [f"limits.{field.name}" for field in fields(Limits)] + [f"budget.{field.name}" for field in fields(Budget)]
+    for name, node in _stages(before).items():
+        file = technique_file(str(node.get("technique")))
+        parameters = [key for key in _tree(file) if key != TARGET] if file else []
+        found += [f"stages.{name}.{key}" for key in ("technique", *parameters)]
+    return found
+
+
+def _stages(before: list[str]) -> dict[str, dict[str, str]]:
+    names = [word.removeprefix("recipe=") for word in before if word.startswith("recipe=")]
+    if not names:
+        return {}
+    try:
+        stages = read_recipe(names[-1], catalogue.recipe_folders())["stages"]
+    except PlanError:
+        return {}
+    return {str(name): node for name, node in stages.items() if isinstance(node, dict)}
+
+
+def _tree(file: Path) -> dict[str, object]:
+    try:
+        return load_yaml(file)
+    except PlanError:
+        return {}
+
+
+def _starting(word: str, candidates: list[str]) -> list[str]:
+    return [candidate for candidate in candidates if candidate.startswith(word)]

@@ -1,0 +1,65 @@
+"""Composing a configuration from conf/, a recipe and overrides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.utils import setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from compressbench.core.faults import PlanError
+from compressbench.planning import source
+from compressbench.planning.catalogue import conf_folder, recipe_folders
+from compressbench.planning.errors import for_people
+from compressbench.planning.overrides import without_plus
+from compressbench.planning.stages import complete_stages
+
+CONFIG = "config"
+CHOSEN = ("model", "dataset", "training", "debug")
+"""Groups whose chosen name is kept, under `chosen`."""
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """Return the configuration of one run, stages completed. PlanError, in words for people, for anything unusable."""
+    with for_people():
+        composed = config_loader().load_configuration(CONFIG, without_plus(overrides), RunMode.RUN, from_shell=False)
+        return completed(composed, composed.hydra)
+
+
+def config_loader(conf: str | None = None, further: str | None = None) -> ConfigLoaderImpl:
+    """Return what reads conf/ and the recipes. We go without `hydra.main`, which prints errors as tracebacks.
+
+    conf: another folder instead of ours. further: one more folder of config groups, with recipes below `recipes/`.
+    """
+    version.setbase("1.3")
+    setup_globals()
+    extra = [] if further is None else [Path(further).expanduser().absolute()]
+    for folder in extra:
+        if not folder.is_dir():
+            raise PlanError.of("--config-dir", f"there is no folder {folder}")
+    path = ConfigSearchPathImpl()
+    path.append("hydra", "pkg://hydra.conf")
+    path.append("main", os.path.abspath(conf) if conf else str(conf_folder()))
+    path.append("recipes", source.address(recipe_folders([folder / "recipes" for folder in extra])))
+    for folder in extra:
+        path.append("command-line", f"file://{folder}")
+    path.append("schema", "structured://")
+    return ConfigLoaderImpl(config_search_path=path)
+
+
+def completed(composed: DictConfig, hydra: DictConfig) -> DictConfig:
+    """Return a configuration without its `hydra` node, with what was `chosen` by name and the stages' defaults."""
+    choices = hydra.runtime.choices
+    config = composed.copy()
+    OmegaConf.set_struct(config, False)
+    with open_dict(config):
+        config.pop("hydra", None)
+    config.chosen = {group: choices.get(group) for group in CHOSEN}
+    complete_stages(config)
+    return config

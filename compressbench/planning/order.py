@@ -1,0 +1,42 @@
+"""Whether stages can follow one another, by what each needs, adds and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compressbench.core.faults import Fault
+from compressbench.core.plan import Stage
+from compressbench.core.technique import Technique
+
+NEEDED = {
+    "trained": "needs a trained network, but no stage before it trains one",
+    "filters_removed": "needs a network with filters removed, but no stage before it removes any",
+    "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
+    "retrained": "needs a network trained again, but no stage before it does that",
+}
+REFUSED = {
+    "trained": "cannot take a network that is trained already",
+    "filters_removed": "cannot take a network whose filters were removed",
+    "sparse": "cannot take a network with zeroed weights",
+    "retrained": "cannot take a network that was trained again",
+}
+assert set(NEEDED) == set(REFUSED) == Technique.TRAITS
+
+
+def order_faults(stages: Sequence[Stage], trained: bool) -> list[Fault]:
+    """Return what is impossible about an order. trained: whether the network starts with given weights."""
+    made_by = {"trained": "the given weights"} if trained else {}
+    faults, earlier = [], list[Technique]()
+    for stage in stages:
+        technique, where = stage.technique, f"stages.{stage.name}"
+        for trait in sorted(technique.needs - made_by.keys()):
+            faults.append(Fault(where, f"{stage.kind} {NEEDED[trait]}"))
+        for trait in sorted(technique.refuses & made_by.keys()):
+            faults.append(Fault(where, f"{stage.kind} {REFUSED[trait]} (by {made_by[trait]})"))
+        reason = technique.fault_after(tuple(earlier))
+        if reason is not None:
+            faults.append(Fault(where, f"{stage.kind} {reason}"))
+        for trait in technique.adds:
+            made_by.setdefault(trait, where)
+        earlier.append(technique)
+    return faults

@@ -1,0 +1,73 @@
+"""What people write behind `run`: made easier before Hydra sees it, and read afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from compressbench.core.training import Training
+
+CHECKED = ("stages", "model", "dataset", "training", "limits", "budget", "reference")
+"""Nodes whose keys we check ourselves, with their types, after Hydra has composed them."""
+
+DELETED = "__deleted__"
+"""The key that marks a stage for deletion."""
+
+_TRAINING = frozenset(field.name for field in fields(Training))
+
+
+def without_plus(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides with `stages.prune.ratio=0.5` forced in, whether the recipe says a ratio or not.
+
+    Hydra wants a plus sign for keys that are not in the YAML. A stage's parameters mostly are not, they
+    have defaults; so the plus is added here, and unknown keys are found by our own check. `~stages.NAME`
+    marks a stage as deleted, so that one that is not there is found in the same way.
+    """
+    return [_forced(text) for text in overrides]
+
+
+def as_written(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides as they were before `without_plus`."""
+    return [_unforced(text) for text in overrides]
+
+
+def changes_training(overrides: Sequence[str]) -> bool:
+    """Return whether any override changes how long or how something is trained, or limits it."""
+    return any(_changes_training(text) for text in overrides)
+
+
+def _changes_training(override: str) -> bool:
+    override = override.lstrip("+~")
+    parts = _key(override).split(".")
+    if parts[0] == "limits":
+        return True
+    if parts[0] == "training":
+        return len(parts) > 1
+    if parts[0] != "stages":
+        return False
+    # `stages.train.lr=0.1` says it in the key, `stages.train={lr: 0.1}` in the value.
+    inside = re.findall(r"(\w+)\s*:", override.partition("=")[2])
+    return bool(_TRAINING & {*parts[2:], *inside})
+
+
+def _forced(override: str) -> str:
+    if re.fullmatch(r"~stages\.[^.=]+", override):
+        return f"++{override[1:]}.{DELETED}=true"
+    return f"++{override}" if _is_checked(override) else override
+
+
+def _unforced(override: str) -> str:
+    if not override.startswith("++") or not _is_checked(override[2:]):
+        return override
+    stage, deletes, _ = override[2:].partition(f".{DELETED}=")
+    return f"~{stage}" if deletes else override[2:]
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0]
+
+
+def _is_checked(override: str) -> bool:
+    node, dot, _ = _key(override).partition(".")
+    return bool(dot) and node in CHECKED and "=" in override

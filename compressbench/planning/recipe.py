@@ -1,0 +1,143 @@
+"""Recipes are plain YAML; this reads one, with everything it inherits.
+
+`extends: NAME` names a sibling or a path below any folder of recipes. A child's mappings are merged into
+its parent's, key by key. Stages keep their order; a stage that names another technique starts afresh;
+`stages: {prune: null}` deletes one. `model`, `dataset`, `training`, `tracking` and `debug` name a file of
+their config group: `model: alexnet`, or, to change some of its values, `model: {name: alexnet, hidden: [64]}`.
+`weights: ...` is short for the model's weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.planning.catalogue import recipe_files
+
+GROUPS = ("model", "dataset", "training", "tracking", "debug")
+"""The keys of a recipe whose value names a file below conf/."""
+
+LIST = "`compressbench list recipes` shows what there is"
+
+Tree = dict[str, Any]
+
+
+def read_recipe(name: str, folders: Sequence[Path]) -> Tree:
+    """Return a recipe with its parents merged in; groups are mappings with a `name`. PlanError if it is unusable."""
+    file = _find(name, folders)
+    if file is None:
+        near = suggestion(name, recipe_files(folders))
+        hint = f"{near} (`compressbench list recipes` shows all)" if near.startswith("did") else LIST
+        raise PlanError.of("recipe", f"there is no {name!r}; {hint}")
+    return _inherited(file, folders, chain=())
+
+
+def _inherited(file: Path, folders: Sequence[Path], chain: tuple[Path, ...]) -> Tree:
+    own = load_yaml(file)
+    parent_name = own.pop("extends", None)
+    own = _checked(own, file)
+    if parent_name is None:
+        return merge_recipes({}, own, str(file))
+    chain = (*chain, file)
+    parent = _find_parent(str(parent_name), file, folders, chain)
+    return merge_recipes(_inherited(parent, folders, chain), own, str(file))
+
+
+def _find_parent(name: str, child: Path, folders: Sequence[Path], chain: tuple[Path, ...]) -> Path:
+    found = _find(name, [child.parent, *folders], chain)
+    if found is not None:
+        return found
+    if _find(name, [child.parent, *folders]) is not None:
+        raise PlanError.of(str(child), f"extends {name!r}, which extends this file again")
+    beside = [file.stem for file in child.parent.glob("*.yaml") if file != child]
+    near = suggestion(name, [*beside, *recipe_files(folders)])
+    raise PlanError.of(str(child), f"extends {name!r}, which does not exist; {near}")
+
+
+def _find(name: str, folders: Sequence[Path], skip: Sequence[Path] = ()) -> Path | None:
+    """Return the first file of that name that is not in `skip`; a user's recipe may so extend ours of the same name."""
+    parts = name.split("/")
+    if not all(parts) or any(part.startswith(".") for part in parts):
+        return None
+    for folder in folders:
+        file = folder / f"{name.removesuffix('.yaml')}.yaml"
+        if file.is_file() and file not in skip:
+            return file
+    return None
+
+
+def load_yaml(file: Path) -> Tree:
+    """Return the mapping in a YAML file, interpolations left as they are. PlanError saying file, line and reason."""
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise PlanError.of(f"{file}{line}", f"not valid YAML: {error.problem or error.context}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        raise PlanError.of(str(file), f"cannot be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(tree, dict):
+        raise PlanError.of(str(file), f"holds a {type(tree).__name__}, not `key: value` lines")
+    return {str(key): value for key, value in tree.items()}
+
+
+def _checked(own: Tree, file: Path) -> Tree:
+    """Return `own` with its groups as mappings. PlanError for shapes that cannot be merged."""
+    faults = []
+    if "defaults" in own:
+        faults.append(Fault(f"{file}: defaults", "is Hydra's; a recipe inherits with `extends: NAME`"))
+    for key in GROUPS:
+        if isinstance(own.get(key), str):
+            own[key] = {"name": own[key]}
+        if key in own and not isinstance(own[key], dict):
+            faults.append(Fault(f"{file}: {key}", f"is {own[key]!r}; allowed: a name, or a mapping with `name`"))
+    if "weights" in own and isinstance(own.get("model", {}), dict):
+        own["model"] = {**own.get("model", {}), "weights": own.pop("weights")}
+    stages = own.get("stages", {})
+    if not isinstance(stages, dict):
+        faults.append(
+            Fault(f"{file}: stages", "is a list; stages are named, e.g. `prune: {technique: pruning/l1_norm}`")
+        )
+    else:
+        for name, node in stages.items():
+            if node is not None and not isinstance(node, dict):
+                faults.append(Fault(f"{file}: stages.{name}", f"is {node!r}; allowed: a mapping with `technique`"))
+    if faults:
+        raise PlanError(faults)
+    return own
+
+
+def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
+    """Return `child` over `parent` by the rules of this module. PlanError if it deletes a stage that is not there."""
+    merged = _merge(parent, {key: value for key, value in child.items() if key not in (*GROUPS, "stages")})
+    for key in GROUPS:
+        if key in child:
+            other = child[key].get("name", parent.get(key, {}).get("name")) != parent.get(key, {}).get("name")
+            merged[key] = child[key] if other else _merge(parent.get(key, {}), child[key])
+    stages = dict(parent.get("stages", {}))
+    for name, node in child.get("stages", {}).items():
+        old = stages.get(name, {})
+        if node is None:
+            if name not in stages:
+                raise PlanError.of(
+                    f"{file}: stages.{name}", f"there is no such stage to delete; {suggestion(name, stages)}"
+                )
+            del stages[name]
+        elif "technique" in node and node["technique"] != old.get("technique"):
+            stages[name] = node
+        else:
+            stages[name] = _merge(old, node)
+    return merged | {"stages": stages}
+
+
+def _merge(parent: Tree, child: Tree) -> Tree:
+    merged = dict(parent)
+    for key, value in child.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

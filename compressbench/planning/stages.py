@@ -1,0 +1,54 @@
+"""Stages as a recipe writes them, completed with the defaults of their techniques."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from compressbench.planning.catalogue import conf_folder
+from compressbench.planning.overrides import DELETED
+from compressbench.planning.recipe import load_yaml
+
+TARGET = "_target_"
+
+
+def complete_stages(config: DictConfig) -> None:
+    """Fill in what the stages leave to conf/technique, in place; a stage that is null is deleted.
+
+    A stage without a known technique stays as it is: `build` says what is wrong with it. `_target_` is left
+    out, so that the only place that names code is conf/.
+    """
+    stages = config.get("stages")
+    if not isinstance(stages, DictConfig):
+        return
+    completed = {}
+    for name in stages:
+        node = stages._get_node(name)
+        if not isinstance(node, DictConfig) or node._is_none():
+            if stages[name] is not None:
+                completed[name] = stages[name]
+            continue
+        own = OmegaConf.to_container(node, resolve=False)
+        assert isinstance(own, dict)
+        if DELETED in own and "technique" in own:
+            continue
+        kind = own.get("technique")
+        file = technique_file(kind) if isinstance(kind, str) else None
+        defaults = load_yaml(file) if file else {}
+        defaults.pop(TARGET, None)
+        completed[name] = {"technique": kind, **defaults, **own} if kind is not None else own
+    config.stages = completed
+
+
+def technique_file(kind: str) -> Path | None:
+    """Return the YAML of a technique, or None if there is none of that name."""
+    return group_file("technique", kind)
+
+
+def group_file(group: str, name: str) -> Path | None:
+    """Return the YAML file of an entry of a config group, or None if there is none of that name."""
+    if not all(part and part[0] not in "._" for part in name.split("/")):
+        return None
+    file = conf_folder() / group / f"{name}.yaml"
+    return file if file.is_file() else None

@@ -1,0 +1,242 @@
+"""From a configuration to a plan, or to all its faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from compressbench.core.faults import Fault
+from compressbench.core.plan import Limits, Plan
+from compressbench.planning.build import build
+from compressbench.planning.compose import compose
+
+
+def built(*overrides: str) -> Plan:
+    plan, faults = build(compose(list(overrides)), overrides)
+    assert faults == []
+    assert plan is not None
+    return plan
+
+
+def faults(*overrides: str) -> list[str]:
+    return [str(fault) for fault in build(compose(list(overrides)), overrides)[1]]
+
+
+def test_a_plan_is_typed_and_complete(row):
+    plan = built("recipe=row", "seed=3")
+    assert (plan.recipe, plan.seed, plan.protocol) == ("row", 3, "paper")
+    assert [(stage.name, stage.kind) for stage in plan.stages] == [
+        ("train", "tuning/from_scratch"),
+        ("prune", "pruning/l1_norm"),
+        ("finetune", "tuning/finetune"),
+    ]
+    assert plan.stages[0].technique.epochs == 2
+    assert plan.model.name == "lenet5"
+    assert plan.model.architecture.arguments["in_channels"] == 1
+    assert plan.model.architecture.arguments["classes"] == 10
+    assert [name for name, _ in plan.measures] == ["accuracy", "parameters", "macs", "flops_survey", "size"]
+
+
+def test_channels_and_classes_come_from_the_dataset(row):
+    plan = built("recipe=row", "dataset=synthetic", "dataset.shape=[3,32,32]", "dataset.classes=7")
+    assert plan.model.architecture.build().conv1.in_channels == 3
+    assert plan.model.architecture.arguments["classes"] == 7
+
+
+def test_the_schedule_of_the_training_reaches_the_stages(row):
+    assert built("recipe=row").stages[2].technique.lr == 0.001
+    assert built("recipe=row", "training=reduced").stages[2].technique.schedule == "one_cycle"
+    assert built("recipe=row", "training.finetune.lr=0.5").stages[2].technique.lr == 0.5
+
+
+def test_a_stage_may_refer_to_another_ones_default(row):
+    plan = built("recipe=row", "stages.finetune.batch_size=${stages.train.batch_size}", "stages.train.batch_size=32")
+    assert plan.stages[2].technique.batch_size == 32
+
+
+def test_identical_configurations_have_identical_plans(row):
+    assert built("recipe=row").plan_id() == built("recipe=row").plan_id()
+    assert built("recipe=row").plan_id() != built("recipe=row", "stages.prune.ratio=0.25").plan_id()
+
+
+def test_two_typos_and_a_wrong_type_in_a_recipe_come_in_one_message(write):
+    write(
+        "row",
+        "model: lenet5\ndataset: digits\nsead: 1\nstages:\n"
+        "  train: {technique: tuning/from_scratch, epochs: many}\n"
+        "  prune: {technique: pruning/l1_norm, ratoi: 0.5}\n",
+    )
+    assert faults("recipe=row") == [
+        "sead: there is no such key; did you mean 'seed'?",
+        "stages.train.epochs: is 'many'; a whole number is needed",
+        "stages.prune.ratoi: there is no such key; did you mean 'ratio'?",
+    ]
+
+
+def test_an_unknown_key_on_the_command_line_is_found_by_type(row):
+    assert faults("recipe=row", "stages.prune.ratoi=0.5", "limits.step=1", "training.train.epoch=1") == [
+        "training.train.epoch: there is no such key; did you mean 'epochs'?",
+        "limits.step: there is no such key; did you mean 'steps'?",
+        "stages.prune.ratoi: there is no such key; did you mean 'ratio'?",
+    ]
+
+
+def test_a_misspelt_stage_names_the_nearest(row):
+    assert faults("recipe=row", "stages.prun.ratio=0.5") == ["stages.prun: names no technique; did you mean 'prune'?"]
+
+
+def test_deleting_an_unknown_stage_names_the_nearest(row):
+    assert faults("recipe=row", "~stages.finetun") == [
+        "~stages.finetun: there is no such stage to delete; did you mean 'finetune'?"
+    ]
+
+
+def test_a_ratio_outside_its_range(row):
+    assert faults("recipe=row", "stages.prune.ratio=1.5") == [
+        "stages.prune: ratio is 1.5; allowed: 0 or more and less than 1"
+    ]
+
+
+def test_an_unknown_technique_names_the_nearest(row):
+    assert faults("recipe=row", "stages.prune.technique=pruning/l1norm") == [
+        "stages.prune.technique: there is no 'pruning/l1norm'; did you mean 'pruning/l1_norm'? "
+        "(`compressbench list techniques` shows all)"
+    ]
+
+
+def test_plain_keys_of_a_wrong_type_or_range(row):
+    assert faults("recipe=row", "seed=abc") == ["seed: is 'abc'; a whole number is needed"]
+    assert faults("recipe=row", "seed=-1", "device=gpu", "threads=0") == [
+        "seed: is -1; allowed: 0 or more",
+        "device: is 'gpu'; allowed: auto, cpu, mps, cuda, cuda:1",
+        "threads: is 0; allowed: 1 or more, or null",
+    ]
+
+
+def test_fine_tuning_of_nothing_is_impossible(write):
+    write("row", "model: lenet5\ndataset: digits\nstages: {finetune: {technique: tuning/finetune}}\n")
+    assert faults("recipe=row") == [
+        "stages.finetune: tuning/finetune needs a trained network, but no stage before it trains one"
+    ]
+
+
+def test_training_from_scratch_twice_says_which_stage_trained_first(row):
+    assert faults("recipe=row", "+stages.more={technique: tuning/from_scratch}") == [
+        "stages.more: tuning/from_scratch cannot take a network that is trained already (by stages.train)"
+    ]
+
+
+def test_pruning_the_same_mask_away_twice_is_impossible(row):
+    again = "+stages.again={technique: pruning/magnitude, ratio: 0.5}"
+    found = faults("recipe=row", "stages.prune.technique=pruning/magnitude", again)
+    assert len(found) == 1
+    assert found[0].startswith("stages.again: pruning/magnitude prunes the same weights again")
+
+
+def test_given_weights_count_as_trained(row):
+    assert faults("recipe=row", "~stages.train", "model.weights=some.pt") == []
+
+
+def test_no_stages_measure_given_weights_and_nothing_else(write):
+    write("row", "model: lenet5\ndataset: digits\n")
+    assert built("recipe=row", "model.weights=some.pt").stages == ()
+    assert faults("recipe=row") == ["stages: there are none, and model.weights is null, so there is nothing to measure"]
+
+
+def test_an_interpolation_that_points_nowhere_is_named(row):
+    assert faults("recipe=row", "stages.train.lr=${training.trian.lr}") == [
+        "stages.train.lr: is ${training.trian.lr}, but there is no key 'training.trian.lr'"
+    ]
+
+
+def test_a_missing_value_is_named(row):
+    assert faults("recipe=row", "stages.train.epochs=???") == [
+        "stages.train.epochs: has no value; a whole number is needed"
+    ]
+
+
+def test_missing_data_is_a_fault_and_the_plan_is_there_all_the_same(row, folder):
+    overrides = ["recipe=row", "dataset=mnist", f"dataset.root={folder}/nowhere"]
+    plan, found = build(compose(overrides), overrides)
+    assert plan is not None
+    assert [fault.where for fault in found] == ["dataset"]
+    assert f"{folder}/nowhere" in found[0].what
+
+
+def test_arguments_of_the_network_are_checked(row):
+    assert faults("recipe=row", "model=resnet56", "model.depth=abc") == [
+        "model.depth: is 'abc'; a whole number is needed"
+    ]
+    assert faults("recipe=row", "model=resnet56", "model.detph=20") == [
+        "model.detph: there is no such key; did you mean 'depth'?"
+    ]
+    assert faults("recipe=row", "model=resnet56", "model.depth=57")[0].startswith("model: depth is 57")
+
+
+def test_only_our_own_code_can_be_named(row):
+    assert "os.system" in faults("recipe=row", "model._target_=os.system")[0]
+    assert "there is no such key" in faults("recipe=row", "stages.prune._target_=os.system")[0]
+
+
+def test_an_unknown_measure_names_the_nearest(row):
+    assert faults("recipe=row", "measures=[accuracy,sise]") == ["measures: there is no 'sise'; did you mean 'size'?"]
+
+
+def test_without_a_recipe_everything_it_would_name_is_missing():
+    assert [fault.split(":")[0] for fault in faults("seed=1")] == ["recipe", "dataset", "model"]
+
+
+def test_nodes_that_are_no_mappings(row):
+    assert "stages: is 3; allowed: a mapping" in faults("recipe=row", "stages=3")
+    assert faults("recipe=row", "stages.train=5")[0] == "stages.train: is 5; allowed: a mapping with `technique`"
+
+
+def test_budget_and_reference_are_typed(row):
+    assert faults("recipe=row", "budget.params=abc", "reference.top3=0.5") == [
+        "budget.params: is 'abc'; a whole number or null is needed",
+        "reference.top3: there is no such key; did you mean 'top5'?",
+    ]
+    assert built("recipe=row", "budget.params=1000").budget.params == 1000
+
+
+@pytest.mark.parametrize(
+    ("overrides", "protocol"),
+    [
+        ([], "paper"),
+        (["training=reduced"], "reduced"),
+        (["stages.prune.ratio=0.1"], "paper"),
+        (["stages.train.epochs=3"], "custom"),
+        (["training=reduced", "training.train.lr=1"], "custom"),
+        (["limits.steps=5"], "custom"),
+        (["debug=smoke"], "smoke"),
+    ],
+)
+def test_the_protocol_says_whether_the_training_was_changed_by_hand(row, overrides, protocol):
+    assert built("recipe=row", *overrides).protocol == protocol
+
+
+def test_limits_in_a_recipe_make_it_custom_too(write):
+    write("row", "extends: quickstart\nlimits: {epochs: 1}\n")
+    assert built("recipe=row").protocol == "custom"
+
+
+def test_smoke_needs_neither_data_nor_weights(write, folder):
+    write("row", f"extends: li2017/resnet34_imagenet_a\ndataset: {{root: {folder}/nowhere}}\n")
+    plan = built("recipe=row", "debug=smoke")
+    assert plan.dataset.input_shape == (3, 224, 224)
+    assert plan.dataset.classes == 1000
+    assert plan.dataset.train_images == 16
+    assert plan.model.weights is None
+    assert (plan.limits.epochs, plan.limits.steps) == (1, 2)
+
+
+def test_smoke_leaves_limits_that_are_given(row):
+    assert built("recipe=row", "debug=smoke", "limits.steps=1").limits == Limits(epochs=1, steps=1)
+
+
+def test_a_stage_cannot_be_called_start(row):
+    found = faults("recipe=row", "+stages.start={technique: tuning/finetune}")
+    assert found[0].startswith("stages.start: cannot be the name of a stage")
+
+
+def test_faults_are_plain_data():
+    assert str(Fault("a", "b")) == "a: b"

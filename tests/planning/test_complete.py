@@ -1,0 +1,35 @@
+"""Tab completion."""
+
+from __future__ import annotations
+
+from compressbench.planning.complete import complete
+
+
+def test_recipes_and_groups(row):
+    assert complete(["run", "recipe=ro"]) == ["recipe=row "]
+    assert complete(["run", "mod"]) == ["model="]
+    assert complete(["check", "model=lenet5"]) == ["model=lenet5 "]
+
+
+def test_parameters_of_the_recipe_on_the_line(row):
+    assert complete(["run", "recipe=row", "stages.prune.rati"]) == ["stages.prune.ratio=", "stages.prune.ratios="]
+    assert complete(["run", "recipe=row", "stages.prune.technique=pruning/l1"]) == [
+        "stages.prune.technique=pruning/l1_norm "
+    ]
+    assert complete(["run", "recipe=row", "~"]) == ["~stages.train ", "~stages.prune ", "~stages.finetune "]
+
+
+def test_the_last_value_of_a_sweep(row):
+    assert complete(["run", "-m", "recipe=quickstart,ro"]) == ["recipe=quickstart,row "]
+
+
+def test_an_unknown_or_broken_recipe_completes_to_nothing_more(write):
+    write("broken", "stages: [\n")
+    assert complete(["run", "recipe=broken", "stages."]) == []
+    assert complete(["run", "recipe=absent", "stages."]) == []
+
+
+def test_other_verbs(row):
+    assert complete(["list", "mo"]) == ["models "]
+    assert "table5 " in complete(["report", ""])
+    assert complete(["ui", ""]) == []

@@ -1,0 +1,123 @@
+"""The files of the catalogue belong together: code, YAML and test; every YAML and every recipe can be used."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from compressbench.core.plan import Plan
+from compressbench.planning import catalogue
+from compressbench.planning.build import build
+from compressbench.planning.compose import compose
+from compressbench.planning.recipe import load_yaml
+
+REPOSITORY = Path(__file__).parents[1]
+TECHNIQUES = [entry.name for entry in catalogue.techniques()]
+RECIPES = catalogue.recipe_files([REPOSITORY / "recipes"])
+GROUPS = ("technique", "model", "dataset", "measure", "training", "tracking", "debug")
+
+
+def names(folder: str, pattern: str, prefix: str = "") -> set[str]:
+    """Return `family/method` of the files below a folder, but those that start with `_`."""
+    root = REPOSITORY / folder
+    files = [file.relative_to(root) for file in root.rglob(pattern)]
+    return {
+        (file.parent / file.stem.removeprefix(prefix)).as_posix() for file in files if not file.name.startswith("_")
+    }
+
+
+def test_every_technique_has_a_yaml_of_its_name_and_the_other_way_round():
+    assert names("compressbench/techniques", "*.py") == set(TECHNIQUES)
+
+
+def test_every_technique_has_a_test_of_its_name():
+    code = names("compressbench/techniques", "*.py")
+    assert code - names("tests/techniques", "test_*.py", "test_") == set()
+
+
+def test_every_measure_has_a_test_and_every_network_file_too():
+    for folder in ("measuring", "zoo"):
+        code = names(f"compressbench/{folder}", "*.py")
+        assert code - names(f"tests/{folder}", "test_*.py", "test_") == set(), folder
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_yaml_says_in_its_first_line_what_it_is(group):
+    entries = catalogue.group(group)
+    assert entries
+    assert [entry.name for entry in entries if not entry.summary] == []
+
+
+def planned(*overrides: str) -> Plan:
+    """Return the plan of quickstart with changes; data may be missing and stages in no order."""
+    plan, faults = build(compose(["recipe=quickstart", *overrides]), overrides)
+    assert plan is not None, "\n".join(map(str, faults))
+    return plan
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_technique_can_be_built_and_its_yaml_holds_every_field(name):
+    stage = planned(f"+stages.it={{technique: {name}}}").stages[-1]
+    assert stage.kind == name
+    keys = set(load_yaml(REPOSITORY / "conf" / "technique" / f"{name}.yaml")) - {"_target_"}
+    assert keys == {field.name for field in fields(stage.technique)}
+    assert stage.technique.needs | stage.technique.adds | stage.technique.refuses <= stage.technique.TRAITS
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue.models()])
+def test_every_model_can_be_built(name):
+    assert planned(f"model={name}").model.name == name
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue.datasets()])
+def test_every_dataset_knows_its_shape_and_classes_without_its_files(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPRESSBENCH_DATA", str(tmp_path))
+    answers = {"name": "mine", "classes": 5, "image_size": 32}
+    asked = [key for key, value in load_yaml(REPOSITORY / "conf/dataset" / f"{name}.yaml").items() if value == "???"]
+    dataset = planned(f"dataset={name}", *(f"dataset.{key}={answers[key]}" for key in asked)).dataset
+    assert len(dataset.input_shape) == 3
+    assert dataset.classes >= 2
+    assert dataset.name
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue.measures()])
+def test_every_measure_can_be_built(name):
+    assert [each for each, _ in planned(f"measures=[{name}]").measures] == [name]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [f"{group}={entry.name}" for group in ("training", "tracking", "debug") for entry in catalogue.group(group)],
+)
+def test_every_other_choice_composes(override):
+    planned(override)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_no_fault_but_missing_data(name):
+    overrides = [f"recipe={name}"]
+    plan, faults = build(compose(overrides), overrides)
+    assert [str(fault) for fault in faults if fault.where != "dataset"] == []
+    assert plan is not None
+    assert plan.protocol in ("paper", "reduced")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_short_and_says_what_it_is(name):
+    lines = RECIPES[name].read_text().splitlines()
+    assert 5 <= len(lines) <= 40
+    assert lines[0].startswith("# ")
+    assert len(lines[0]) > 20
+
+
+def test_a_dotted_path_of_code_stands_in_exactly_one_yaml():
+    targets = [
+        tree["_target_"]
+        for file in (REPOSITORY / "conf" / "technique").rglob("*.yaml")
+        if "_target_" in (tree := yaml.safe_load(file.read_text()))
+    ]
+    assert len(targets) == len(set(targets)) == len(TECHNIQUES)
+    assert [file for file in (REPOSITORY / "recipes").rglob("*.yaml") if "_target_" in file.read_text()] == []
