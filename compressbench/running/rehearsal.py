@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from compressbench.core.context import Penalty
-from compressbench.core.faults import Fault, suggestion
+from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.plan import Plan, RehearsedStage
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
@@ -85,10 +85,12 @@ def rehearse(plan: Plan, outputs: Path) -> tuple[list[RehearsedStage], list[Faul
 
 def _cached(plan: Plan, outputs: Path) -> list[bool]:
     """Return which stages are there already. Nothing is if the data is missing: it is part of the identity."""
-    if plan.dataset.missing() is not None:
+    try:
+        stage_ids = plan.stage_ids(plan.dataset.fingerprint())
+    except PlanError:
         return [False] * len(plan.stages)
     cache = StageCache(outputs / "cache" / "stages")
-    return [cache.find(stage_id) is not None for stage_id in plan.stage_ids(plan.dataset.fingerprint())]
+    return [cache.find(stage_id) is not None for stage_id in stage_ids]
 
 
 def _counts(subject: Subject, example: Tensor) -> dict[str, int]:

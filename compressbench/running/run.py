@@ -14,7 +14,7 @@ import torch
 from compressbench.core.atomic import write_atomically
 from compressbench.core.context import Progress
 from compressbench.core.data import Splits
-from compressbench.core.faults import RunError
+from compressbench.core.faults import PlanError, RunError
 from compressbench.core.identity import essence
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
@@ -48,7 +48,7 @@ class Run:
         self.plan, self.outputs, self.progress, self.device = plan, outputs, progress, device
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
-        self.fingerprint = plan.dataset.fingerprint()
+        self.fingerprint = self._fingerprint()
         self.stage_ids = plan.stage_ids(self.fingerprint)
         self.results: list[StageResult] = []
         self.was_cached: list[bool] = []
@@ -60,6 +60,14 @@ class Run:
         if images is None:
             return splits
         return Splits(splits.train.limit(images), splits.validation.limit(images), splits.test.limit(images))
+
+    def _fingerprint(self) -> str:
+        """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
+        try:
+            return self.plan.dataset.fingerprint()
+        except PlanError:
+            self.splits  # noqa: B018
+            return self.plan.dataset.fingerprint()
 
     def execute(self) -> RunRecord:
         found = self._finished()

@@ -1,0 +1,105 @@
+"""From image files to pixels: decoding with PIL, and decoded images kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy
+import PIL
+from PIL import Image
+
+from compressbench.core.atomic import write_atomically
+from compressbench.core.faults import Fault, PlanError, RunError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[numpy.uint8]
+
+SHOWN = 10
+"""Unreadable files named in one message."""
+
+
+def open_image(file: str) -> Image.Image:
+    """Return the picture in three colours. PlanError, naming the file, if it is none or damaged."""
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        what = f"cannot be read as an image ({error}); expected a complete JPEG, PNG or the like"
+        raise PlanError([Fault(file, what)]) from error
+
+
+def central(image: Image.Image, resize: int, image_size: int) -> Image.Image:
+    """Return the centre of the picture after its shorter side was resized to `resize` (bilinear, antialiased)."""
+    shorter = min(image.size)
+    if shorter != resize:
+        width, height = (max(resize, int(side * resize / shorter)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    if image.size == (image_size, image_size):
+        return image
+    left, top = (round((side - image_size) / 2) for side in image.size)
+    return image.crop((left, top, left + image_size, top + image_size))
+
+
+def decode(files: Sequence[str], resize: int, image_size: int, threads: int) -> Pixels:
+    """Return the pictures (N, 3, S, S). PlanError naming the first unreadable files, if there are any."""
+    pixels = numpy.empty((len(files), 3, image_size, image_size), dtype=numpy.uint8)
+
+    def read(number: int) -> Fault | None:
+        try:
+            pixels[number] = numpy.asarray(central(open_image(files[number]), resize, image_size)).transpose(2, 0, 1)
+        except PlanError as error:
+            return error.faults[0]
+        return None
+
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        faults = [fault for fault in pool.map(read, range(len(files))) if fault]
+    if len(faults) > SHOWN:
+        faults[SHOWN:] = [Fault("", f"and {len(faults) - SHOWN} more files that cannot be read")]
+    if faults:
+        raise PlanError(faults)
+    return pixels
+
+
+def decoded(files: Sequence[str], resize: int, image_size: int, threads: int) -> Pixels:
+    """Return `decode(...)`, from the cache folder if these files were decoded before.
+
+    The cache entry's name covers every file's path, size and time of change, so it is never out of date. An
+    entry that is damaged is made anew, and one that cannot be written is done without; both with a warning.
+    """
+    key = hashlib.sha256(f"{resize} {image_size} {PIL.__version__}\n".encode())
+    for file in files:
+        state = os.stat(file)
+        key.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
+    entry = cache_folder() / "decoded" / f"{key.hexdigest()[:16]}.npy"
+    shape = (len(files), 3, image_size, image_size)
+    try:
+        found = numpy.load(entry)
+        if found.shape == shape and found.dtype == numpy.uint8:
+            return found  # type: ignore[no-any-return]
+        warnings.warn(f"{entry} is damaged; decoding the images again", stacklevel=2)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # never decoded, or the cache folder is no folder, which writing will say
+    except (OSError, ValueError, EOFError) as error:
+        warnings.warn(f"{entry} is damaged ({error}); decoding the images again", stacklevel=2)
+    pixels = decode(files, resize, image_size, threads)
+    try:
+        content = io.BytesIO()
+        numpy.save(content, pixels)
+        write_atomically(entry, content.getvalue())
+    except RunError as error:
+        warnings.warn(f"the decoded images are not kept: {error}", stacklevel=2)
+    return pixels
+
+
+def cache_folder() -> Path:
+    """Return the folder named by COMPRESSBENCH_CACHE, else ~/.cache/compressbench."""
+    return Path(os.environ.get("COMPRESSBENCH_CACHE") or "~/.cache/compressbench").expanduser()

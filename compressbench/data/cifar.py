@@ -1,0 +1,127 @@
+"""CIFAR10 and CIFAR100: 60,000 colour images of 32x32 pixels (Krizhevsky 2009), read through torchvision."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from compressbench.core.data import Shape, Splits
+from compressbench.core.faults import Fault, PlanError, out_of_range
+from compressbench.core.identity import NOT_IDENTITY
+from compressbench.data import _location
+
+
+@dataclass(frozen=True)
+class CIFAR10:
+    """root: the folder `cifar-10-batches-py` or the one it lies in. download: fetch what is missing.
+
+    validation_images: how many of the 50,000 training images are held out; always the same ones, classes in
+    proportion. crop_padding, flip: augmentation, see `InMemorySplit`; 4 and true in most papers.
+    """
+
+    root: str | None = field(metadata=NOT_IDENTITY)
+    download: bool = field(metadata=NOT_IDENTITY)
+    validation_images: int
+    crop_padding: int
+    flip: bool
+
+    reader: ClassVar[str] = "CIFAR10"  # the class in torchvision.datasets
+    folder: ClassVar[str] = "cifar-10-batches-py"
+    files: ClassVar[tuple[str, ...]] = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
+    # Of the training images, channel by channel.
+    mean: ClassVar[tuple[float, ...]] = (0.4914, 0.4822, 0.4465)
+    std: ClassVar[tuple[float, ...]] = (0.2470, 0.2435, 0.2616)
+
+    def __post_init__(self) -> None:
+        for key in ("validation_images", "crop_padding"):
+            if getattr(self, key) < 0:
+                raise out_of_range(key, getattr(self, key), "0 or more")
+
+    @property
+    def name(self) -> str:
+        return self.reader.lower()
+
+    @property
+    def input_shape(self) -> Shape:
+        return (3, 32, 32)
+
+    @property
+    def classes(self) -> int:
+        return 10
+
+    def missing(self) -> str | None:
+        if self.download or self._found():
+            return None
+        expected = f"{self.files[0]}, {self.files[-1]} and the like"
+        return _location.absent(self.name, expected, self._places(), downloads=True)
+
+    def sources(self) -> list[str]:
+        found = self._found()
+        return [str(found / file) for file in self.files] if found else []
+
+    def fingerprint(self) -> str:
+        """Return the start of the SHA-256 of the files. PlanError if they are not there (yet)."""
+        if not self._found():
+            raise PlanError([Fault("dataset", self.missing() or f"{self.name} has not been downloaded yet")])
+        found = hashlib.sha256()
+        for file in self.sources():
+            found.update(Path(file).read_bytes())
+        return found.hexdigest()[:16]
+
+    def load(self) -> Splits:
+        import numpy
+        import torch
+
+        from compressbench.data.in_memory import carved
+        from compressbench.vision import torchvision
+
+        reader = getattr(torchvision("datasets"), self.reader)
+        if not self._found():
+            message = self.missing()
+            if message:
+                raise PlanError([Fault("dataset", message)])
+            target = _location.data_root(self.root) / self.folder
+            _location.fetch(self.name, lambda folder: reader(folder, download=True), self.folder, target)
+        parts = []
+        for train in (True, False):
+            data = self._read(reader, train)
+            images = numpy.ascontiguousarray(data.data.transpose(0, 3, 1, 2))
+            parts.append((torch.from_numpy(images), torch.tensor(data.targets)))
+        return carved(parts[0], parts[1], self.mean, self.std, self.validation_images, self.crop_padding, self.flip)
+
+    def _places(self) -> list[Path]:
+        return _location.places(self.root, [self.folder])
+
+    def _found(self) -> Path | None:
+        for folder in self._places():
+            if all((folder / file).is_file() for file in self.files):
+                return folder
+        return None
+
+    def _read(self, reader: Any, train: bool) -> Any:
+        folder = self._found()
+        assert folder is not None
+        # torchvision insists on the folder's name; it also checks the MD5 of every file before unpickling it.
+        reader = type(reader.__name__, (reader,), {"base_folder": folder.name})
+        try:
+            return reader(str(folder.parent), train=train, download=False)
+        except (RuntimeError, OSError, EOFError) as error:
+            what = f"{self.name} cannot be read from {folder}: {error}. Remove it and set dataset.download=true."
+            raise PlanError([Fault("dataset", what)]) from error
+
+
+@dataclass(frozen=True)
+class CIFAR100(CIFAR10):
+    """As CIFAR10, with 100 classes; the folder is called `cifar-100-python`."""
+
+    reader: ClassVar[str] = "CIFAR100"
+    folder: ClassVar[str] = "cifar-100-python"
+    files: ClassVar[tuple[str, ...]] = ("train", "test", "meta")
+    mean: ClassVar[tuple[float, ...]] = (0.5071, 0.4865, 0.4409)
+    std: ClassVar[tuple[float, ...]] = (0.2673, 0.2564, 0.2762)
+
+    @property
+    def classes(self) -> int:
+        return 100

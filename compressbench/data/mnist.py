@@ -1,0 +1,133 @@
+"""MNIST: 70,000 handwritten digits (LeCun et al. 1998), read from the original idx files, plain or gzipped."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compressbench.core.data import Shape, Splits
+from compressbench.core.faults import Fault, PlanError, out_of_range
+from compressbench.core.identity import NOT_IDENTITY
+from compressbench.data import _idx, _location
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+SUBFOLDERS = ("MNIST/raw", "raw")
+PIXELS = 28
+MEAN, STD = [0.1307], [0.3081]  # of the training images before padding, as everybody uses them
+
+
+@dataclass(frozen=True)
+class MNIST:
+    """root: folder with the idx files or with `MNIST/raw`. image_size: 28 or more, zero-padded around the digit.
+
+    validation_images: how many of the 60,000 training images are held out; always the same ones, classes in
+    proportion. crop_padding, flip: augmentation, see `InMemorySplit`; the papers use none.
+    download: fetch what is missing.
+    """
+
+    root: str | None = field(metadata=NOT_IDENTITY)
+    download: bool = field(metadata=NOT_IDENTITY)
+    image_size: int
+    validation_images: int
+    crop_padding: int
+    flip: bool
+
+    def __post_init__(self) -> None:
+        if self.image_size < PIXELS:
+            raise out_of_range("image_size", self.image_size, f"{PIXELS} or more")
+        for key in ("validation_images", "crop_padding"):
+            if getattr(self, key) < 0:
+                raise out_of_range(key, getattr(self, key), "0 or more")
+
+    @property
+    def name(self) -> str:
+        return "mnist"
+
+    @property
+    def input_shape(self) -> Shape:
+        return (1, self.image_size, self.image_size)
+
+    @property
+    def classes(self) -> int:
+        return 10
+
+    def missing(self) -> str | None:
+        if self.download or self._files():
+            return None
+        looked = _location.places(self.root, SUBFOLDERS)
+        return _location.absent(self.name, f"{', '.join(FILES)} (or .gz)", looked, downloads=True)
+
+    def sources(self) -> list[str]:
+        return [str(file) for file in self._files()]
+
+    def fingerprint(self) -> str:
+        """Return the start of the SHA-256 of the four files, unpacked. PlanError if they are not there (yet)."""
+        files = self._files()
+        if not files:
+            raise PlanError([Fault("dataset", self.missing() or "mnist has not been downloaded yet")])
+        found = hashlib.sha256()
+        for file in files:
+            found.update(_location.content_of(file))
+        return found.hexdigest()[:16]
+
+    def load(self) -> Splits:
+        from compressbench.data.in_memory import carved
+
+        if not self._files():
+            self._fetch()
+        train, test = self._read(0), self._read(2)
+        return carved(train, test, MEAN, STD, self.validation_images, self.crop_padding, self.flip)
+
+    def _files(self) -> list[Path]:
+        """Return the four files from the first place that has them all, else nothing."""
+        for folder in _location.places(self.root, SUBFOLDERS):
+            found = [file for name in FILES for file in (folder / name, folder / f"{name}.gz") if file.is_file()]
+            unique = {file.name.removesuffix(".gz"): file for file in reversed(found)}
+            if len(unique) == len(FILES):
+                return [unique[name] for name in FILES]
+        return []
+
+    def _fetch(self) -> None:
+        message = self.missing()
+        if message:
+            raise PlanError([Fault("dataset", message)])
+        from compressbench.vision import torchvision
+
+        _location.fetch(
+            self.name,
+            lambda folder: torchvision("datasets").MNIST(folder, download=True),
+            "MNIST/raw",
+            _location.data_root(self.root) / "MNIST" / "raw",
+        )
+
+    def _read(self, first: int) -> tuple[Tensor, Tensor]:
+        """Return images uint8 (N, 1, S, S), padded with black, and labels, from the first-th file and the next.
+
+        PlanError, naming the file, if they do not hold what they should.
+        """
+        import torch
+
+        files = self._files()[first : first + 2]
+        images, labels = (_idx.read_idx(file) for file in files)
+        if images.ndim != 3 or images.shape[1:] != (PIXELS, PIXELS) or len(images) == 0:
+            what = f"holds an array of shape {images.shape}, expected (N, {PIXELS}, {PIXELS})"
+            raise PlanError([Fault(str(files[0]), what)])
+        if labels.shape != (len(images),):
+            what = f"holds an array of shape {labels.shape}, expected ({len(images)},), as many as images"
+            raise PlanError([Fault(str(files[1]), what)])
+        if labels.max() >= self.classes:
+            raise PlanError([Fault(str(files[1]), f"holds the label {labels.max()}, expected 0 to {self.classes - 1}")])
+        before = (self.image_size - PIXELS) // 2
+        padded = torch.zeros((len(images), 1, self.image_size, self.image_size), dtype=torch.uint8)
+        padded[:, 0, before : before + PIXELS, before : before + PIXELS] = torch.from_numpy(images)
+        return padded, torch.from_numpy(labels).long()
