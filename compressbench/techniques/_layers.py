@@ -1,0 +1,117 @@
+"""Which layers a technique works on: the selectors that every recipe uses.
+
+A selector is a type (`conv`, `linear`, `bn`), a position (`first`, `last`: in the order of definition, among the
+kinds of layer the technique works on), the exact name of a layer, or a glob over names (`stage1.*.conv1`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TypeGuard
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from compressbench.core.faults import out_of_range, suggestion
+
+KINDS: dict[str, tuple[type[nn.Module], ...]] = {
+    "conv": (nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    "linear": (nn.Linear,),
+    "bn": (_BatchNorm,),
+}
+POSITIONS = ("first", "last")
+WEIGHTED = ("conv", "linear")
+
+
+def kind_of(layer: nn.Module) -> str | None:
+    """Return `conv`, `linear`, `bn`, or None for any other module."""
+    return next((kind for kind, types in KINDS.items() if isinstance(layer, types)), None)
+
+
+def is_convolution(layer: nn.Module) -> TypeGuard[_ConvNd]:
+    """Return whether the layer is a convolution (no transposed one)."""
+    return isinstance(layer, KINDS["conv"])
+
+
+def layers_of(model: nn.Module, kinds: Iterable[str] = WEIGHTED) -> dict[str, nn.Module]:
+    """Return the layers of these kinds by name, in the order of definition."""
+    wanted = tuple(kinds)
+    return {name: layer for name, layer in model.named_modules() if kind_of(layer) in wanted}
+
+
+def select(
+    model: nn.Module, layers: Iterable[str], keep: Iterable[str], kinds: Iterable[str] = WEIGHTED
+) -> dict[str, nn.Module]:
+    """Return the layers that a selector of `layers` matches and none of `keep` does, in the order of definition.
+
+    Raises ValueError for a position, name or glob that matches nothing, naming the nearest layer, or if none is left.
+    """
+    kinds = tuple(kinds)
+    candidates = layers_of(model, kinds)
+    chosen = {name for selector in layers for name in _matches(selector, candidates, kinds, "layers")}
+    kept = {name for selector in keep for name in _matches(selector, candidates, kinds, "keep")}
+    found = {name: layer for name, layer in candidates.items() if name in chosen - kept}
+    if not found:
+        raise ValueError(f"layers {list(layers)} without keep {list(keep)} leaves no layer of {type(model).__name__}")
+    return found
+
+
+def ratio_by_layer(
+    model: nn.Module, layers: Iterable[str], keep: Iterable[str], ratio: float, ratios: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the ratio of every selected conv and linear layer.
+
+    `ratios` overrides `ratio`; an exact name wins over a glob, a glob over a position, a position over a type.
+    Raises ValueError as `select` does, for a selector of `ratios` that matches no layer that `layers` does, and for
+    two equally specific selectors that disagree about a layer.
+    """
+    selected = select(model, layers, keep)
+    candidates, wanted = layers_of(model), select(model, layers, [])
+    found: dict[str, tuple[int, str, float]] = dict.fromkeys(selected, (-1, "ratio", ratio))
+    for selector, value in ratios.items():
+        names = _matches(selector, candidates, WEIGHTED, "ratios")
+        if not any(name in wanted for name in names):
+            raise ValueError(f"ratios has {selector!r}, but layers {list(layers)} select no layer that it matches")
+        rank = _rank(selector, candidates)
+        for name in (name for name in names if name in selected):
+            earlier_rank, earlier, earlier_value = found[name]
+            if rank == earlier_rank and value != earlier_value:
+                raise ValueError(
+                    f"ratios gives {name!r} {earlier_value} by {earlier!r} and {value} by {selector!r}; name it exactly"
+                )
+            if rank > earlier_rank:
+                found[name] = (rank, selector, value)
+    return {name: value for name, (_, _, value) in found.items()}
+
+
+def check_ratios(ratio: float, ratios: Mapping[str, float]) -> None:
+    """Raise ValueError unless every ratio is 0 or more and less than 1."""
+    for key, value in {"ratio": ratio, **{f"ratios.{selector}": value for selector, value in ratios.items()}}.items():
+        if not 0 <= value < 1:
+            raise out_of_range(key, value, "0 or more and less than 1")
+
+
+def _rank(selector: str, candidates: Mapping[str, nn.Module]) -> int:
+    if selector in candidates:
+        return 3
+    return 0 if selector in KINDS else 1 if selector in POSITIONS else 2
+
+
+def _matches(selector: str, candidates: Mapping[str, nn.Module], kinds: tuple[str, ...], key: str) -> list[str]:
+    names = list(candidates)
+    if selector in candidates:
+        return [selector]
+    if selector in POSITIONS:
+        found = names[:1] if selector == "first" else names[-1:]
+    elif selector in kinds:  # one that the network lacks is no fault: `[conv, linear]` suits any network
+        return [name for name in names if kind_of(candidates[name]) == selector]
+    else:
+        found = [name for name in names if fnmatchcase(name, selector)]
+    if not found:
+        types = ", ".join(kinds)
+        raise ValueError(
+            f"{key} has {selector!r}, which matches no layer; {suggestion(selector, names)} (types: {types})"
+        )
+    return found

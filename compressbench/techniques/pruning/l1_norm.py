@@ -1,0 +1,54 @@
+"""Filters with the smallest L1 norm go (Li et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from compressbench.core.context import Context
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.techniques._layers import check_ratios
+from compressbench.techniques.pruning._filters import check_round_to, prune_by_ratio
+
+
+@dataclass(frozen=True)
+class L1NormPruning(Technique):
+    """Remove the filters whose absolute weights have the smallest sum, a fraction of each layer.
+
+    Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.1, with the "independent" strategy
+    of section 3.2: all scores are of the original weights. floor(n (1 - ratio)) of n filters stay.
+
+    layers, keep: what is pruned, and what is not. ratio: fraction of filters removed, 0 or more and less than 1.
+    ratios: other ratios for some layers. round_to: filters that stay are rounded up to a multiple; 1 is off.
+
+    We differ: layers whose outputs are added are pruned together, by the sum of their scores (section 3.3 takes
+    the shortcut's filters alone), and any layer that keeps at least one filter is allowed.
+    """
+
+    layers: list[str]
+    ratio: float
+    ratios: dict[str, float]
+    keep: list[str]
+    round_to: int
+
+    needs: ClassVar[frozenset[str]] = frozenset({"trained"})
+    adds: ClassVar[frozenset[str]] = frozenset({"filters_removed"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"sparse"})
+
+    def __post_init__(self) -> None:
+        check_ratios(self.ratio, self.ratios)
+        check_round_to(self.round_to)
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        return prune_by_ratio(
+            subject, context, l1_norms, self.layers, self.keep, self.ratio, self.ratios, self.round_to
+        )
+
+
+def l1_norms(layer: nn.Module) -> Tensor:
+    """Return the sum of the absolute weights of each filter, (filters,)."""
+    weight: Tensor = layer.get_parameter("weight").detach()
+    return weight.abs().flatten(1).sum(1)

@@ -1,0 +1,45 @@
+"""Filters chosen by chance go: the control for every filter criterion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from compressbench.core.context import Context
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.techniques._layers import check_ratios
+from compressbench.techniques.pruning._filters import check_round_to, prune_by_ratio
+
+
+@dataclass(frozen=True)
+class RandomFilterPruning(Technique):
+    """Remove as many filters as `pruning/l1_norm` with the same fields, but by chance.
+
+    Source: the control of Li et al. 2017, section 4.5; Blalock et al. 2020, "What is the State of Neural Network
+    Pruning?", ask for it in every comparison.
+
+    layers, ratio, ratios, keep, round_to: as in `pruning/l1_norm`. An untrained network may be pruned.
+    """
+
+    layers: list[str]
+    ratio: float
+    ratios: dict[str, float]
+    keep: list[str]
+    round_to: int
+
+    adds: ClassVar[frozenset[str]] = frozenset({"filters_removed"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"sparse"})
+
+    def __post_init__(self) -> None:
+        check_ratios(self.ratio, self.ratios)
+        check_round_to(self.round_to)
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        def chance(layer: nn.Module) -> Tensor:
+            return torch.rand(layer.get_parameter("weight").shape[0], generator=context.generator)
+
+        return prune_by_ratio(subject, context, chance, self.layers, self.keep, self.ratio, self.ratios, self.round_to)

@@ -1,0 +1,43 @@
+"""Weights chosen by chance go: the control for every weight criterion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from compressbench.core.context import Context
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights
+
+
+@dataclass(frozen=True)
+class RandomWeightPruning(Technique):
+    """Set as many weights to zero as `pruning/magnitude` with the same fields, but by chance.
+
+    Source: Blalock et al. 2020, "What is the State of Neural Network Pruning?", section 6, who ask for this control
+    in every comparison.
+
+    layers, ratio, ratios, keep, scope: as in `pruning/magnitude`. An untrained network may be pruned.
+    """
+
+    layers: list[str]
+    ratio: float
+    ratios: dict[str, float]
+    keep: list[str]
+    scope: str
+
+    adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
+
+    def __post_init__(self) -> None:
+        check_fields(self.ratio, self.ratios, self.scope)
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        def chance(weight: Tensor) -> Tensor:
+            return torch.rand(weight.shape, generator=context.generator)
+
+        kept = kept_fractions(subject.model, self.layers, self.keep, self.ratio, self.ratios)
+        return prune_weights(subject, chance, kept, self.scope)

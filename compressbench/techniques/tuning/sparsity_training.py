@@ -1,0 +1,57 @@
+"""Training that drives the scales of batch normalisation to zero, for network slimming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from compressbench.core.context import Context
+from compressbench.core.faults import out_of_range
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.core.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparsityTraining(Training, Technique):
+    """Train with an L1 penalty on the scales (gamma) of every BatchNorm2d (Liu et al. 2017, section 3).
+
+    scale_l1: the penalty's weight, lambda in the paper: 1e-4 for VGG, 1e-5 for ResNet and DenseNet. Its
+        subgradient, lambda * sign(gamma), is added after the backward pass, as in the authors' code.
+    scale_init: what every scale starts from (0.5 in the paper); null leaves them as they are.
+    """
+
+    scale_l1: float
+    scale_init: float | None
+
+    adds = frozenset({"trained"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale_l1 < 0:
+            raise out_of_range("scale_l1", self.scale_l1, "0 or more")
+        if self.scale_init is not None and not self.scale_init > 0:
+            raise out_of_range("scale_init", self.scale_init, "more than 0, or null")
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        """Raises ValueError if the network has no batch normalisation with scales."""
+        found = scales(subject.model)
+        if not found:
+            raise ValueError("the network has no BatchNorm2d, so there are no scales to make sparse")
+        if self.scale_init is not None:
+            with torch.no_grad():
+                for scale in found:
+                    scale.fill_(self.scale_init)
+        return context.train(subject, self, penalty=self._pull_to_zero)
+
+    def _pull_to_zero(self, model: nn.Module) -> None:
+        for scale in scales(model):
+            if scale.grad is not None:
+                scale.grad.add_(scale.detach().sign(), alpha=self.scale_l1)
+
+
+def scales(model: nn.Module) -> list[nn.Parameter]:
+    """Return gamma of every BatchNorm2d."""
+    return [module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]

@@ -1,0 +1,89 @@
+"""What a runner lends to a technique, as little of it as a test needs, on made-up images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from compressbench.core.architecture import Architecture
+from compressbench.core.context import Advance, Penalty
+from compressbench.core.subject import Subject
+from compressbench.core.training import Training
+
+Made = TypeVar("Made")
+
+ALEXNET = "compressbench.zoo.alexnet.AlexNet"
+PLAIN = {"batch_norm": False, "dropout": 0.0, "conv_bias": True, "hidden": [512, 512]}
+BND = {"batch_norm": True, "dropout": 0.5, "conv_bias": True, "hidden": [512, 512]}
+SLIMMING = {"batch_norm": True, "dropout": 0.0, "conv_bias": False, "hidden": []}
+
+
+def subject_of(target: str, in_channels: int = 3, classes: int = 10, **arguments: object) -> Subject:
+    """Return a subject with always the same weights; the global random state is left alone."""
+    architecture = Architecture(target, {"in_channels": in_channels, "classes": classes, **arguments})
+    return seeded(lambda: Subject(architecture.build(), architecture))
+
+
+def bare(model: nn.Module) -> Subject:
+    """Return a subject around a network that no catalogue knows."""
+    return Subject(model, Architecture("compressbench.zoo.none"))
+
+
+def seeded(make: Callable[[], Made]) -> Made:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return make()
+
+
+class Silent:
+    """Progress that nobody sees."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        yield lambda steps=1, note="": None
+
+
+class LentContext:
+    """A context without a runner. `trained`: the trainings that were asked for, in order."""
+
+    def __init__(self, channels: int = 3, side: int = 32, classes: int = 10, seed: int = 0):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.example = torch.zeros(1, channels, side, side)
+        self.progress = Silent()
+        self.trained: list[Training] = []
+        self.stages: dict[str, Subject] = {}
+        made = torch.Generator().manual_seed(1)
+        self.images = torch.randn(16, channels, side, side, generator=made)
+        self.labels = torch.randint(classes, (16,), generator=made)
+
+    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+        """Plain SGD with momentum on 16 images, constraints enforced after every step."""
+        self.trained.append(training)
+        model = subject.model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=training.lr, momentum=training.momentum)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # dropout
+            for _ in range(max(1, training.epochs)):
+                for images, labels in zip(self.images.split(8), self.labels.split(8), strict=True):
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(model(images), labels).backward()
+                    if penalty:
+                        penalty(model)
+                    optimizer.step()
+                    subject.enforce()
+        model.eval()
+        return subject
+
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for number in range(batches):
+            chosen = torch.arange(number * batch_size, (number + 1) * batch_size) % len(self.images)
+            yield self.images[chosen], self.labels[chosen]
+
+    def earlier(self, stage: str) -> Subject:
+        if stage not in self.stages:
+            raise ValueError(f"no stage {stage!r}; there are: {', '.join(self.stages)}")
+        return self.stages[stage].clone()
