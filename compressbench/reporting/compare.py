@@ -1,0 +1,198 @@
+"""Compare: the rows of a table, ours (mean, spread, number of seeds) beside the published figures.
+
+The rules of the verdicts are in `verdict.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from compressbench.core.plan import Reference, flatten
+from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.training import Training
+from compressbench.reporting import verdict as rules
+from compressbench.reporting.figures import Estimate, estimate
+
+ACCURACIES = ("top1", "top5")
+COUNTS = ("params", "macs", "flops_survey")
+CHANGE = "top1_change"
+FIGURES = {"params": "params", "macs": "MACs", "flops_survey": "survey FLOPs", "top1": "top1", CHANGE: "change in top1"}
+"""What a verdict can be about, in words."""
+
+SPARSE = 0.99
+"""A network with fewer non-zero parameters than this share is a sparse one: its non-zero parameters are compared."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of a table on one dataset under one protocol; without records it was not run.
+
+    before, after: means over seeds by measure, of the trained network and of the final stage. change: after minus
+    before, of each seed, then averaged. verdicts: by measure; `top1_change` where levels cannot be compared.
+    """
+
+    row: str
+    summary: str
+    reference: Reference
+    dataset: str = ""
+    protocol: str = ""
+    records: tuple[RunRecord, ...] = ()
+    before: dict[str, Estimate] = field(default_factory=dict)
+    after: dict[str, Estimate] = field(default_factory=dict)
+    change: dict[str, Estimate] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        return rules.worst(self.verdicts.values()) if self.records else rules.NOT_RUN
+
+    @property
+    def judgement(self) -> str:
+        """The verdict and what it rests on: the figures that are not reproduced, or what could be compared at all."""
+        behind = [FIGURES[name] for name, found in self.verdicts.items() if found == self.verdict]
+        if self.verdict in (rules.WITHIN, rules.DIFFERS):
+            return f"{self.verdict}: {', '.join(behind)}"
+        if self.verdict == rules.REPRODUCED and not self.same_dataset:
+            return f"{self.verdict} ({'change' if CHANGE in self.verdicts else 'counts only'})"
+        return self.verdict
+
+    @property
+    def same_dataset(self) -> bool:
+        """Whether accuracies may be compared with the published ones themselves."""
+        return self.dataset.lower() == self.reference.dataset.lower()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(record.seed for record in self.records)
+
+    def published_change(self, measure: str) -> float | None:
+        """Return after minus before as published; None if one of the two is not, or the row changes nothing."""
+        published = self.reference
+        after, before = getattr(published, measure), published.before.get(measure)
+        unchanged = after == before and published.params == published.before.get("params")
+        return None if after is None or before is None or unchanged else after - before
+
+
+def compare(
+    records: Iterable[RunRecord], references: dict[str, dict[str, Any]], smoke: bool = False
+) -> tuple[list[Comparison], list[str]]:
+    """Return the comparisons in the order of `references`, and a sentence for every record that was left out.
+
+    references: by row, the row's reference with `summary` (what the row is) and, if known, `plan` (the recipe as
+    it stands, `Plan.as_dict()`), added. Left out: failed runs, runs under `smoke` unless asked for, and runs
+    whose pruning or network was changed on the command line. Of runs that differ in nothing else the newest
+    counts for its seed.
+    """
+    usable, sentences = [], []
+    for record in records:
+        reason = _reason_to_leave_out(record, references.get(record.row, {}).get("plan"), smoke)
+        if reason:
+            sentences.append(f"{record.row}, seed {record.seed}: left out, {reason}")
+        else:
+            usable.append(record)
+    found = []
+    for row in dict.fromkeys([*references, *(record.row for record in usable)]):
+        mine = [record for record in usable if record.row == row]
+        given = references.get(row) or (mine[0].reference if mine else {})
+        reference = Reference(**{f.name: given[f.name] for f in fields(Reference) if f.name in given})
+        groups: dict[tuple[str, str], dict[int, RunRecord]] = {}
+        for record in sorted(mine, key=lambda record: record.started):
+            groups.setdefault((record.dataset["name"], record.protocol), {})[record.seed] = record
+        summary = given.get("summary", "")
+        for key in sorted(groups, key=lambda key: (key[0] != reference.dataset, *key)):
+            found.append(_comparison(row, summary, reference, key, groups[key]))
+        if not groups:
+            found.append(Comparison(row, summary, reference))
+    return found, sentences
+
+
+def _comparison(
+    row: str, summary: str, reference: Reference, key: tuple[str, str], by_seed: dict[int, RunRecord]
+) -> Comparison:
+    records = tuple(by_seed[seed] for seed in sorted(by_seed))
+    pairs = [(baseline(record), record.final) for record in records]
+    before = _estimates([stage.measurements for stage, _ in pairs if stage])
+    after = _estimates([stage.measurements for _, stage in pairs])
+    change = _estimates(
+        [
+            {
+                name: last.measurements[name] - first.measurements[name]
+                for name in ACCURACIES
+                if name in last.measurements
+            }
+            for first, last in pairs
+            if first is not None and first is not last
+        ]
+    )
+    bare = Comparison(row, summary, reference, *key, records=records, before=before, after=after, change=change)
+    return Comparison(**(vars(bare) | {"verdicts": _verdicts(bare)}))
+
+
+def _verdicts(ours: Comparison) -> dict[str, str]:
+    reference, found = ours.reference, {}
+    for name in COUNTS:
+        published, value = getattr(reference, name), counted(ours.after, name)
+        if published is not None and value is not None:
+            found[name] = rules.count_verdict(value.mean, published, reference.tolerance.get(name, 0.0))
+    tolerance, change = reference.tolerance.get("top1", 0.0), ours.published_change("top1")
+    if ours.same_dataset and reference.top1 is not None and "top1" in ours.after:
+        found["top1"] = rules.accuracy_verdict(ours.after["top1"].mean, reference.top1, tolerance)
+    elif not ours.same_dataset and change is not None and "top1" in ours.change:
+        found[CHANGE] = rules.accuracy_verdict(ours.change["top1"].mean, change, tolerance)
+    return found
+
+
+def baseline(record: RunRecord) -> StageRecord | None:
+    """Return the first stage if it trained the network, so that it is the state before compression."""
+    first = record.stages[0]
+    return first if first.kind.startswith("tuning/") else None
+
+
+def counted(measured: dict[str, Estimate], name: str) -> Estimate | None:
+    """Return the count that a paper prints as `name`: parameters without batch norm's, of a sparse network the
+    non-zero ones; MACs and survey FLOPs as they are."""
+    if name != "params":
+        return measured.get(name)
+    dense = measured.get("params_without_bn", measured.get("params"))
+    nonzero = measured.get("params_without_bn_nonzero", measured.get("params_nonzero"))
+    sparse = dense is not None and nonzero is not None and nonzero.mean < SPARSE * dense.mean
+    return nonzero if sparse else dense
+
+
+def _estimates(measured: list[dict[str, float]]) -> dict[str, Estimate]:
+    names = dict.fromkeys(name for values in measured for name in values)
+    found = {name: estimate([values[name] for values in measured if name in values]) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _reason_to_leave_out(record: RunRecord, plan: dict[str, Any] | None, smoke: bool) -> str:
+    if record.status != "finished" or not record.stages:
+        return f"{record.status}: {record.error}" if record.error else f"it is {record.status}"
+    if record.protocol == "smoke" and not smoke:
+        return "a smoke run"
+    if plan:
+        names = ", ".join(_changed(_decisive(record.plan), _decisive(plan)))
+    else:
+        names = ", ".join(key for key in record.swept if key.startswith(("stages.", "model")) and _structural(key))
+    return f"its settings are not the row's: {names}" if names else ""
+
+
+def _decisive(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a run a run of its row, by dotted key: the network and every stage, but not how long and
+    how fast it trains, which is the protocol's business."""
+    flat = flatten({"model": plan["model"], "stages": plan["stages"]})
+    return {key: value for key, value in flat.items() if _structural(key)}
+
+
+def _changed(ours: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
+    """Return the keys that differ. A key that only one side has is a field that was added since, unless it says
+    which technique a stage is."""
+    added = {key for key in ours.keys() ^ recipe.keys() if key.endswith(".technique")}
+    return sorted(added | {key for key in ours.keys() & recipe.keys() if ours[key] != recipe[key]})
+
+
+def _structural(key: str) -> bool:
+    training = {f.name for f in fields(Training)}
+    return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes")

@@ -1,0 +1,156 @@
+"""Render: a page as a console's text, Markdown or HTML."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from compressbench.reporting.page import Grid, Page, style
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, Group
+    from rich.table import Table
+
+WIDTH = 200
+"""Columns of plain text: where no terminal cuts lines, no table needs to be squeezed."""
+
+
+def plain(renderable: Any, width: int = WIDTH) -> str:
+    """Return what rich would print, as text without colours, no line cut at a terminal's width."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console.print(renderable)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def as_rich(page: Page) -> Group:
+    """Return the page for a console. Commands are left out: whoever reads it there has just typed one."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Any] = [Text(page.title, style="bold")]
+    parts += [Text(text) for text in page.introduction]
+    parts += [rich_grid(grid) for grid in page.grids]
+    parts += [Text(f"({number}) {text}") for number, text in enumerate(page.notes, start=1)]
+    parts += [Text(text, style="dim") for text in page.remarks]
+    return Group(*parts)
+
+
+def rich_grid(grid: Grid) -> Any:
+    """Return one table for a console. On a narrow one the grid's `optional` columns are left out, and named."""
+    return _FittingGrid(grid)
+
+
+class _FittingGrid:
+    def __init__(self, grid: Grid):
+        self.grid = grid
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        def fits(table: Table) -> bool:
+            return Measurement.get(console, options.update(width=1000), table).maximum <= options.max_width
+
+        grid, hidden = self.grid, []
+        for heading in ["", *self.grid.optional]:
+            if heading in grid.headings:
+                grid = grid.without(heading)
+                hidden.append(heading)
+            fitting = [table for table in (_rich_table(grid), _rich_table(grid, folded=True)) if fits(table)]
+            if fitting:
+                break
+        yield fitting[0] if fitting else _rich_table(grid, folded=True)
+        if hidden:
+            yield Text(f"too narrow to show: {', '.join(hidden)}\n", style="dim")
+
+
+def _rich_table(grid: Grid, folded: bool = False) -> Table:
+    """Return the table; a line parts rows that do not belong together. folded: columns of words take several lines."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=grid.title or None, title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1))
+    for index, heading in enumerate(grid.headings):
+        words = index < grid.left or heading == "verdict"
+        shown = heading if words else heading.replace(" ", "\n", 1)
+        texts = [heading, *(row[index] for row in grid.rows)]
+        width = max(len(part) for text in texts for part in (text.split() if folded else [text])) if words else None
+        table.add_column(Text(shown), justify="left" if words else "right", no_wrap=not words, width=width)
+    several = any(not row[0] for row in grid.rows)
+    for index, row in enumerate(grid.rows):
+        last = index + 1 == len(grid.rows) or bool(grid.rows[index + 1][0])
+        cells = [Text(cell, style=style(cell)) for cell in row]
+        table.add_row(*cells, end_section=last and several, style=None if row[0] else "dim")
+    return table
+
+
+def as_markdown(page: Page) -> str:
+    """Return the page as GitHub's Markdown, ready to be committed."""
+    parts = [f"# {_markdown(page.title)}", *map(_markdown, page.introduction)]
+    if page.commands:
+        parts.append("Run it again:\n\n```sh\n" + "\n".join(page.commands) + "\n```")
+    for grid in page.grids:
+        lines = [
+            "| " + " | ".join(map(_markdown, grid.headings)) + " |",
+            "|" + "|".join("---" if index < grid.left else "---:" for index, _ in enumerate(grid.headings)) + "|",
+        ]
+        lines += ["| " + " | ".join(map(_markdown, row)) + " |" for row in grid.rows]
+        parts.append((f"## {_markdown(grid.title)}\n\n" if grid.title else "") + "\n".join(lines))
+    if page.notes:
+        numbered = enumerate(page.notes, start=1)
+        parts.append("## Notes\n\n" + "\n".join(f"{number}. {_markdown(text)}" for number, text in numbered))
+    if page.remarks:
+        parts.append("## How to read this\n\n" + "\n".join(f"- {_markdown(text)}" for text in page.remarks))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_html(page: Page) -> str:
+    """Return the page as one HTML document without scripts or outside files."""
+    escape = html.escape
+    parts = [f"<h1>{escape(page.title)}</h1>", *(f"<p>{escape(text)}</p>" for text in page.introduction)]
+    if page.commands:
+        parts.append("<p>Run it again:</p><pre>" + escape("\n".join(page.commands)) + "</pre>")
+    for grid in page.grids:
+        parts.append(f"<h2>{escape(grid.title)}</h2>" if grid.title else "")
+        heads = "".join(f"<th>{escape(heading)}</th>" for heading in grid.headings)
+        body = "\n".join(_html_row(row, grid.left) for row in grid.rows)
+        parts.append(f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
+    if page.notes:
+        parts.append("<ol>" + "".join(f"<li>{escape(text)}</li>" for text in page.notes) + "</ol>")
+    if page.remarks:
+        parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in page.remarks) + "</ul>")
+    head = f"<meta charset='utf-8'><title>{escape(page.title)}</title><style>{_STYLESHEET}</style>"
+    return f"<!doctype html>\n<html lang='en'><head>{head}</head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+
+
+_STYLESHEET = (
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2em;color:#222}table{border-collapse:collapse;margin:1em 0}"
+    "th,td{padding:.2em .7em;text-align:left;white-space:nowrap}td.figure{text-align:right}"
+    "td{font-variant-numeric:tabular-nums}"
+    "thead th{border-bottom:2px solid #888}tr.first td{border-top:1px solid #ccc}tr.more td{color:#666}"
+    ".green{color:#176b2c}.yellow{color:#8a6100}.red{color:#a4161a}.dim{color:#777}pre{background:#f4f4f4;padding:.8em}"
+)
+
+
+def _html_row(row: list[str], left: int) -> str:
+    cells = []
+    for index, cell in enumerate(row):
+        names = [*(["figure"] if index >= left else []), *([style(cell)] if style(cell) else [])]
+        attribute = f' class="{" ".join(names)}"' if names else ""
+        cells.append(f"<td{attribute}>{html.escape(cell)}</td>")
+    return f'<tr class="{"first" if row[0] else "more"}">' + "".join(cells) + "</tr>"
+
+
+def _markdown(text: str) -> str:
+    """Return text with everything escaped that Markdown or HTML would take for its own.
+    An underscore inside a word is none of these."""
+    text = html.escape(text.replace("\n", " "), quote=False)
+    text = re.sub(r"([\\`*|\[\]])", r"\\\1", text)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

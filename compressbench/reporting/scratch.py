@@ -1,0 +1,58 @@
+"""Scratch: pruned and fine-tuned beside the same architecture trained from scratch (Liu et al. 2019)."""
+
+from __future__ import annotations
+
+from compressbench.reporting import figures
+from compressbench.reporting.compare import Comparison
+from compressbench.reporting.page import Grid
+
+PRUNED, SCRATCH = "_pruned", "_scratch"
+
+HEADINGS = [
+    "network",
+    "figures",
+    "pruned, fine-tuned top1 %",
+    "trained from scratch top1 %",
+    "scratch - pruned, points",
+]
+
+
+def scratch_grid(comparisons: list[Comparison]) -> Grid:
+    """Return a row for every pair of rows `<name>_pruned` and `<name>_scratch` on the same dataset and protocol.
+
+    The difference is paired by seed; seeds that only one of the two has are in its mean but not in the difference.
+    """
+    grid = Grid("Trained from scratch beside pruned", HEADINGS, left=2)
+    by_key = {(c.row, c.dataset, c.protocol): c for c in comparisons}
+    for (row, dataset, protocol), pruned in by_key.items():
+        name = row.removesuffix(PRUNED)
+        scratch = by_key.get((name + SCRATCH, dataset, protocol))
+        if name == row or scratch is None:
+            continue
+        if pruned.records:
+            grid.rows.append([name, *_ours(pruned, scratch)])
+        if pruned.reference.top1 is not None and scratch.reference.top1 is not None:
+            printed = pruned.reference.top1, scratch.reference.top1
+            cells = [*map(figures.percent, printed), figures.points(printed[1] - printed[0])]
+            grid.rows.append(["" if pruned.records else name, "published", *cells])
+    return grid
+
+
+def _ours(pruned: Comparison, scratch: Comparison) -> list[str]:
+    after = [
+        {
+            record.seed: record.final.measurements["top1"]
+            for record in side.records
+            if "top1" in record.final.measurements
+        }
+        for side in (pruned, scratch)
+    ]
+    paired = sorted(after[0].keys() & after[1].keys())
+    difference = figures.estimate([after[1][seed] - after[0][seed] for seed in paired])
+    seeds = f"{len(paired)} seed{'' if len(paired) == 1 else 's'}"
+    return [
+        f"{pruned.dataset}, {pruned.protocol}, {seeds}",
+        figures.percent(pruned.after.get("top1")),
+        figures.percent(scratch.after.get("top1")),
+        figures.points(difference),
+    ]

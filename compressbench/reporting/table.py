@@ -1,0 +1,141 @@
+"""Table: the report of a table of recipes, ours beside what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.reporting import figures
+from compressbench.reporting.compare import Comparison, compare, counted
+from compressbench.reporting.gather import gather
+from compressbench.reporting.page import Grid, Page
+from compressbench.reporting.remarks import commands, introduction, remarks, row_notes
+from compressbench.reporting.render import as_html, as_markdown, as_rich
+from compressbench.reporting.scratch import scratch_grid
+from compressbench.reporting.spreadsheet import as_csv
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+FORMATS = ("rich", "markdown", "csv", "html")
+
+HEADINGS = ["row", "figures", "top1 before %", "top1 after %", "change, points", "top5 after %"]
+HEADINGS += ["params", "survey FLOPs", "MACs", "file", "verdict"]
+OPTIONAL = ("file", "MACs", "top5 after %", "top1 before %", "survey FLOPs", "params")
+
+
+def report(
+    table: str,
+    outputs: Path,
+    recipe_folders: Iterable[Path],
+    references: dict[str, dict[str, Any]],
+    format: str = "rich",
+    smoke: bool = False,
+) -> str | Group:
+    """Return the report of `table`: text, or for `rich` something a rich console prints.
+
+    outputs: where `runs/` lies. recipe_folders: where recipes and their committed records lie. references: by row
+    of the table, its reference, with `summary` and `plan` added (see `compare`). smoke: runs under the protocol
+    `smoke` are shown too. Raises PlanError for a table that has neither rows nor records, or an unknown format.
+    """
+    folders = list(recipe_folders)
+    if format not in FORMATS:
+        raise PlanError([Fault("format", f"{format!r} is unknown; {suggestion(format, FORMATS)}")])
+    unreadable: list[str] = []
+    records = gather(table, outputs, folders, unreadable)
+    if not records and not references:
+        raise PlanError([Fault("report", f"there is no table {table!r}; {suggestion(table, _tables(folders))}")])
+    comparisons, left_out = compare(records, references, smoke)
+    if format == "csv":
+        return as_csv(comparisons)
+    page = make_page(table, comparisons, [*left_out, *unreadable])
+    if format == "rich":
+        return as_rich(page)
+    return as_markdown(page) if format == "markdown" else as_html(page)
+
+
+def make_page(table: str, comparisons: list[Comparison], left_out: list[str]) -> Page:
+    """Return the report as data. left_out: sentences about records that are not part of it."""
+    page = Page(table, introduction(comparisons), commands(table, comparisons))
+    grid = Grid("", HEADINGS, left=2, optional=OPTIONAL)
+    for comparison in comparisons:
+        numbers = "".join(f" ({page.note(text)})" for text in row_notes(comparison))
+        grid.rows += _rows(comparison, comparison.row + numbers)
+    page.grids.append(grid.without_empty_columns())
+    beside = scratch_grid(comparisons)
+    if beside.rows:
+        page.grids.append(beside)
+    page.remarks = [*remarks(comparisons), *left_out]
+    return page
+
+
+def _rows(comparison: Comparison, name: str) -> list[list[str]]:
+    """Return what we measured, what was published, and the difference, a row each."""
+    published = comparison.reference
+    printed = [
+        "published",
+        figures.percent(published.before.get("top1")),
+        figures.percent(published.top1),
+        figures.points(comparison.published_change("top1")),
+        figures.percent(published.top5),
+        figures.count(published.params),
+        figures.count(published.flops_survey),
+        figures.count(published.macs),
+        "",
+    ]
+    has_published = any(printed[1:])
+    if not comparison.records:
+        return [[name, *printed, comparison.judgement]]
+    rows = [[name, *_ours(comparison), comparison.judgement]]
+    if has_published:
+        rows += [["", *printed, ""], ["", *_difference(comparison), ""]]
+    return rows
+
+
+def _ours(comparison: Comparison) -> list[str]:
+    before, after = comparison.before, comparison.after
+    seeds = len(comparison.seeds)
+    sparse = counted(after, "params") != after.get("params_without_bn", after.get("params"))
+    params = figures.count(counted(after, "params")) + (" non-zero" if sparse else "")
+    return [
+        f"{comparison.dataset}, {comparison.protocol}, {seeds} seed{'s' if seeds > 1 else ''}",
+        figures.percent(before.get("top1")),
+        figures.percent(after.get("top1")),
+        figures.points(comparison.change.get("top1")),
+        figures.percent(after.get("top5")),
+        params,
+        figures.count(after.get("flops_survey")),
+        figures.count(after.get("macs")),
+        figures.size(after.get("size_bytes")),
+    ]
+
+
+def _difference(comparison: Comparison) -> list[str]:
+    """Return ours minus published: levels only on the paper's own dataset, changes and counts always."""
+    after, published = comparison.after, comparison.reference
+    levels = after if comparison.same_dataset else {}
+    change, printed = comparison.change.get("top1"), comparison.published_change("top1")
+    return [
+        "difference",
+        _points_between(comparison.before.get("top1"), published.before.get("top1")) if levels else "",
+        _points_between(levels.get("top1"), published.top1),
+        _points_between(change, printed),
+        _points_between(levels.get("top5"), published.top5),
+        *(
+            figures.relative(counted(after, name), getattr(published, name))
+            for name in ("params", "flops_survey", "macs")
+        ),
+        "",
+    ]
+
+
+def _points_between(ours: figures.Estimate | None, published: float | None) -> str:
+    return "" if ours is None or published is None else figures.points(ours.mean - published)
+
+
+def _tables(folders: list[Path]) -> list[str]:
+    """Return the folders below `recipes/` that hold recipes, as names of tables."""
+    files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml")]
+    return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files})

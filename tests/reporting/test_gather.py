@@ -1,0 +1,99 @@
+"""Records found on disk, and the small ones that are committed."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compressbench.core.record import RunRecord
+from compressbench.reporting.compare import compare
+from compressbench.reporting.gather import commit_records, gather
+from tests.reporting.made import MNIST_50, made_record
+
+
+def store(record: RunRecord, outputs: Path) -> Path:
+    folder = outputs / "runs" / record.table / record.row / record.plan_id
+    folder.mkdir(parents=True)
+    path = folder / "record.json"
+    path.write_text(record.to_json())
+    return path
+
+
+def test_records_of_the_outputs_and_of_the_recipes_are_found_together(tmp_path: Path) -> None:
+    store(made_record(0), tmp_path / "outputs")
+    commit_records([made_record(1)], tmp_path / "recipes" / "table5" / "records")
+    found = gather("table5", tmp_path / "outputs", [tmp_path / "recipes"])
+    assert [record.seed for record in found] == [0, 1]
+
+
+def test_other_tables_are_not_mixed_in(tmp_path: Path) -> None:
+    store(made_record(0), tmp_path)
+    store(made_record(1, table="table6"), tmp_path)
+    store(made_record(2, table="."), tmp_path)
+    assert [record.seed for record in gather("table6", tmp_path, [])] == [1]
+    assert [record.seed for record in gather(".", tmp_path, [])] == [2]
+
+
+def test_of_the_same_plan_and_seed_the_newest_is_kept(tmp_path: Path) -> None:
+    store(made_record(0, after=0.5, started="2026-01-01T00:00:00"), tmp_path / "outputs")
+    newer = made_record(0, after=0.9, started="2026-01-02T00:00:00")
+    commit_records([newer], tmp_path / "recipes" / "table5" / "records")
+    [record] = gather("table5", tmp_path / "outputs", [tmp_path / "recipes"])
+    assert record.final.measurements["top1"] == 0.9
+
+
+def test_an_unreadable_record_is_reported_with_its_file_and_the_others_are_kept(tmp_path: Path) -> None:
+    store(made_record(0), tmp_path)
+    broken = store(made_record(1), tmp_path)
+    broken.write_text("{")
+    unreadable: list[str] = []
+    assert [record.seed for record in gather("table5", tmp_path, [], unreadable)] == [0]
+    assert len(unreadable) == 1
+    assert str(broken) in unreadable[0]
+    with pytest.warns(UserWarning, match="not readable"):
+        gather("table5", tmp_path, [])
+
+
+def test_a_table_nobody_has_run_has_no_records(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert gather("table5", tmp_path / "nowhere", [tmp_path / "neither"]) == []
+
+
+def long_record() -> RunRecord:
+    record = made_record(3)
+    record.stages[0].curve = [
+        {"epoch": epoch, "train_loss": 1.23456789 / epoch, "validation_top1": 0.987654321, "lr": 0.03}
+        for epoch in range(1, 161)
+    ]
+    record.layers = [{"name": f"conv{index}", "macs": index} for index in range(50)]
+    record.environment |= {"cache": "/somewhere/of/mine", "hostname": "a-host"}
+    record.plan["model"]["weights"] = "/somewhere/of/mine/weights.safetensors"
+    return record
+
+
+def test_a_committed_record_is_a_few_kilobytes_and_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    [path] = commit_records([long_record()], tmp_path)
+    text = path.read_text()
+    assert path.name == "mnist_l1norm_50-mnist-paper-seed3.json"
+    assert len(text) < 6_000
+    assert "somewhere" not in text
+    assert "a-host" not in text
+
+
+def test_a_committed_curve_is_thinned_and_rounded_and_keeps_its_last_epoch(tmp_path: Path) -> None:
+    [path] = commit_records([long_record()], tmp_path)
+    curve = RunRecord.read(path).stages[0].curve
+    assert [point["epoch"] for point in curve] == list(range(8, 161, 8))
+    assert curve[-1]["validation_top1"] == 0.98765
+
+
+def test_the_report_of_committed_records_is_that_of_the_whole_ones(tmp_path: Path) -> None:
+    whole = [replace(long_record(), seed=seed) for seed in (0, 1)]
+    small = [RunRecord.read(path) for path in commit_records(whole, tmp_path)]
+    references = {"mnist_l1norm_50": MNIST_50}
+    [ours], [committed] = compare(whole, references)[0], compare(small, references)[0]
+    assert committed.after == ours.after
+    assert committed.change == ours.change
+    assert committed.verdicts == ours.verdicts

@@ -1,0 +1,65 @@
+"""The rules that say whether a published figure is reproduced."""
+
+from decimal import Decimal
+
+import pytest
+
+from compressbench.reporting.verdict import (
+    DIFFERS,
+    NO_FIGURES,
+    REPRODUCED,
+    WITHIN,
+    accuracy_verdict,
+    count_verdict,
+    rounded_like,
+    worst,
+)
+
+
+@pytest.mark.parametrize(
+    ("ours", "printed", "rounded"),
+    [
+        (1_641_727, 1.64e6, 1_640_000),
+        (56_776_266, 56.78e6, 56_780_000),
+        (804_593, 0.80e6, 800_000),  # two digits at least, though the number in the file has only one
+        (789_105, 0.80e6, 790_000),
+        (27_100_446, 27.1e6, 27_100_000),
+        (1_045_802, 1.05e6, 1_050_000),
+        (206_279_680, 2.06e8, 206_000_000),
+        (2_455_000, 2.45e6, 2_460_000),  # a half goes up
+    ],
+)
+def test_a_count_is_rounded_to_the_digits_of_the_print(ours: float, printed: float, rounded: int) -> None:
+    assert rounded_like(ours, printed) == Decimal(rounded)
+
+
+def test_a_count_that_rounds_to_the_print_is_reproduced_without_any_tolerance() -> None:
+    assert count_verdict(1_641_727, 1.64e6, tolerance=0) == REPRODUCED
+
+
+def test_a_misprinted_count_is_within_a_tolerance_that_covers_the_misprint_and_differs_without() -> None:
+    assert count_verdict(789_105, 0.80e6, tolerance=0.015) == WITHIN
+    assert count_verdict(789_105, 0.80e6, tolerance=0.005) == DIFFERS
+
+
+def test_a_count_below_the_print_is_no_better_than_one_above() -> None:
+    assert count_verdict(1_000_000, 1.64e6, tolerance=0.1) == DIFFERS
+    assert count_verdict(2_000_000, 1.64e6, tolerance=0.1) == DIFFERS
+
+
+def test_accuracy_is_reproduced_down_to_five_hundredths_of_a_point_below_the_print() -> None:
+    assert accuracy_verdict(0.9853, 0.9853, tolerance=0.003) == REPRODUCED
+    assert accuracy_verdict(0.9848, 0.9853, tolerance=0.003) == REPRODUCED
+    assert accuracy_verdict(0.9847, 0.9853, tolerance=0.003) == WITHIN
+    assert accuracy_verdict(0.9823, 0.9853, tolerance=0.003) == WITHIN
+    assert accuracy_verdict(0.9822, 0.9853, tolerance=0.003) == DIFFERS
+
+
+def test_more_accuracy_than_published_is_reproduced() -> None:
+    assert accuracy_verdict(1.0, 0.7, tolerance=0) == REPRODUCED
+
+
+def test_a_row_is_as_good_as_its_worst_figure() -> None:
+    assert worst([REPRODUCED, WITHIN]) == WITHIN
+    assert worst([WITHIN, DIFFERS, REPRODUCED]) == DIFFERS
+    assert worst([]) == NO_FIGURES
