@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.faults import Fault, PlanError, RunError
 from compressbench.core.record import RunRecord
 from compressbench.running import finished
 from compressbench.running.folders import RECORD
@@ -73,6 +73,7 @@ def _run(
     import torch
 
     from compressbench.planning.build import build
+    from compressbench.running.environment import choose_device
     from compressbench.running.folders import run_folder
     from compressbench.running.progress import ConsoleProgress
     from compressbench.running.rehearsal import rehearse
@@ -83,10 +84,14 @@ def _run(
     plan, faults = build(config, overrides)
     if plan is not None:
         faults = faults + rehearse(plan, outputs)[1]
+    try:
+        device = choose_device(config.device)
+    except ValueError as error:
+        faults = [*faults, Fault("device", str(error))]
     if faults or plan is None:
         raise PlanError(faults)
     with ConsoleProgress(console) as progress:
-        record = run(plan, outputs, progress, config.device)
+        record = run(plan, outputs, progress, device)
     folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
     finished.remember(identity, outputs, folder, plan.dataset.sources())
     return record, folder

@@ -167,13 +167,18 @@ def _ui(words: list[str]) -> int:
     parser.epilog = "example: compressbench ui --port 5001"
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
     given = parser.parse_args(words)
-    from compressbench.tracking.store import embedded
+    from compressbench.cli.job import store_of
+    from compressbench.planning.compose import compose
     from compressbench.tracking.ui import serve
 
-    return serve(embedded(_folder(given.outputs)), given.host, given.port, not given.no_browser)
+    config = compose(given.overrides)
+    try:
+        return serve(store_of(config, _folder(config.outputs)), given.host, given.port, not given.no_browser)
+    except ValueError as error:
+        raise PlanError.of("--port", str(error)) from error
 
 
 def _sync(words: list[str]) -> int:

@@ -29,9 +29,12 @@ def choose_device(name: str) -> torch.device:
     """Return the device called `name`; `auto` is the first GPU if there is one. ValueError for an unusable one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"is {name!r}, which is no device; allowed: auto, cpu, cuda, cuda:0, ...") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {name!r}, but this machine has no GPU that torch can use; allowed: auto, cpu")
+        raise ValueError(f"is {name!r}, but this machine has no GPU that torch can use; allowed: auto, cpu")
     return device
 
 

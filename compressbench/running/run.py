@@ -23,22 +23,23 @@ from compressbench.measuring.macs import layer_table
 from compressbench.packing import model_file
 from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
-from compressbench.running.environment import choose_device, environment
+from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD, run_folder
 from compressbench.running.lent import LentContext
 from compressbench.running.observe import measure_key, missing_measures, observe
 from compressbench.running.progress import NamedProgress
 from compressbench.running.start import seed_of, start_subject
 
+CPU = torch.device("cpu")
 
-def run(plan: Plan, outputs: Path, progress: Progress, device: str = "auto") -> RunRecord:
+
+def run(plan: Plan, outputs: Path, progress: Progress, device: torch.device = CPU) -> RunRecord:
     """Carry out a plan and return its record; both the record and the final file are on the disk by then.
 
     Whatever is stored below `outputs` from an earlier run is used: a finished run trains nothing.
-    Raises RunError if a stage cannot go on (a record with the status `failed` is written first) and
-    ValueError for a device that is not there.
+    Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    return Run(plan, outputs, progress, choose_device(device)).execute()
+    return Run(plan, outputs, progress, device).execute()
 
 
 class Run:
@@ -66,7 +67,7 @@ class Run:
         try:
             return self.plan.dataset.fingerprint()
         except PlanError:
-            self.splits  # noqa: B018
+            _ = self.splits
             return self.plan.dataset.fingerprint()
 
     def execute(self) -> RunRecord:

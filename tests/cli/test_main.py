@@ -71,6 +71,10 @@ def test_a_wrong_type_names_key_and_value(capsys: Captured) -> None:
     assert "long" in said
 
 
+def test_a_device_that_is_not_there_is_refused(capsys: Captured) -> None:
+    assert "device: is 'gpu'" in refused(capsys, "run", "recipe=quickstart", "debug=smoke", "device=gpu")
+
+
 def test_an_unknown_layer_is_found_before_training(capsys: Captured) -> None:
     said = refused(capsys, "run", "recipe=quickstart", "stages.prune.keep=[convv1]")
     assert "convv1" in said

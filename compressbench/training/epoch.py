@@ -1,0 +1,119 @@
+"""One epoch of training, and validation. Nothing in here waits for the device between steps."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from compressbench.core.context import Advance, Penalty
+from compressbench.core.data import Split
+from compressbench.core.faults import RunError
+from compressbench.core.identity import digest
+from compressbench.core.training import Training
+from compressbench.training.promises import Promises
+from compressbench.training.schedule import learning_rate
+from compressbench.training.setting import Setting
+
+SECONDS_BETWEEN_REPORTS = 0.2
+STEPS_BETWEEN_CHECKS = 50
+"""How often a loss that is no number is looked for inside an epoch."""
+VALIDATION_BATCH = 128
+
+
+@dataclass
+class Work:
+    """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all."""
+
+    training: Training
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    setting: Setting
+    device: torch.device
+    promises: Promises
+    penalty: Penalty | None
+    seed: int = 0
+    epochs: int = 0
+    steps_per_epoch: int = 0
+    limit: int | None = None
+
+
+def train_epoch(work: Work, split: Split, epoch: int, advance: Advance, note: str) -> tuple[float, float]:
+    """Train for one epoch, counted from 0; return the mean loss and the last learning rate.
+
+    All randomness comes from the seed and the epoch's number; torch's own state is put back afterwards.
+    RunError if the loss is no number.
+    """
+    with torch.random.fork_rng(devices=[work.device] if work.device.type == "cuda" else []):
+        torch.manual_seed(_seed(work.seed, epoch, "network"))
+        generator = torch.Generator().manual_seed(_seed(work.seed, epoch, "data"))
+        work.model.train()
+        return _steps(work, split, epoch, generator, advance, note)
+
+
+def _steps(
+    work: Work, split: Split, epoch: int, generator: torch.Generator, advance: Advance, note: str
+) -> tuple[float, float]:
+    model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
+    total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
+    group = optimizer.param_groups[0]
+    total = torch.zeros((), device=device)
+    done = reported = 0
+    report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
+    for images, labels in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
+        group["lr"] = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
+        with setting.autocast(device):
+            logits = model(setting.place(images, device))
+        loss = functional.cross_entropy(logits.float(), labels.to(device))
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if work.penalty:
+            work.penalty(model)
+        optimizer.step()
+        work.promises.enforce()
+        total += loss.detach()
+        done += 1
+        if done % STEPS_BETWEEN_CHECKS == 0:
+            _check(float(total), epoch, group["lr"])
+        if time.monotonic() > report_at:
+            advance(done - reported, note)
+            reported, report_at = done, time.monotonic() + SECONDS_BETWEEN_REPORTS
+    advance(done - reported, note)
+    mean = float(total) / max(1, done)
+    _check(mean, epoch, group["lr"])
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise RunError(f"{name} is not finite after epoch {epoch + 1}, at a learning rate of {group['lr']:.3g}")
+    return mean, group["lr"]
+
+
+@torch.inference_mode()
+def validate(work: Work, split: Split) -> tuple[float, float]:
+    """Return the mean loss and the fraction of images that are classified right. The split is not empty."""
+    work.model.eval()
+    loss = torch.zeros((), device=work.device)
+    right = torch.zeros((), dtype=torch.int64, device=work.device)
+    count = 0
+    batch_size = max(work.training.batch_size, VALIDATION_BATCH)
+    for images, labels in islice(split.batches(batch_size), work.limit):
+        labels = labels.to(work.device)
+        with work.setting.autocast(work.device):
+            logits = work.model(work.setting.place(images, work.device))
+        loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
+        right += (logits.argmax(1) == labels).sum()
+        count += len(labels)
+    return float(loss) / count, float(right) / count
+
+
+def _check(loss: float, epoch: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise RunError(f"the training loss is {loss} in epoch {epoch + 1}, at a learning rate of {lr:.3g}")
+
+
+def _seed(seed: int, epoch: int, use: str) -> int:
+    return int(digest([seed, epoch, use], 15), 16)

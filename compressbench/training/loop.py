@@ -1,0 +1,206 @@
+"""The training loop. It knows subjects and constraints, and no technique."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from compressbench.core.context import Advance, Penalty, Progress
+from compressbench.core.data import Split
+from compressbench.core.faults import RunError
+from compressbench.core.identity import digest, essence
+from compressbench.core.plan import Limits
+from compressbench.core.subject import Subject
+from compressbench.core.training import Training
+from compressbench.training import allocator
+from compressbench.training.checkpoint import (
+    Checkpoint,
+    Curve,
+    fingerprint,
+    optimizer_state,
+    read,
+    restore_optimizer,
+    write,
+)
+from compressbench.training.epoch import Work, train_epoch, validate
+from compressbench.training.promises import Promises
+from compressbench.training.setting import FEWEST_STEPS, PLAIN, Setting, choose
+
+SECONDS_BETWEEN_CHECKPOINTS = 5.0
+
+
+@dataclass
+class Trained:
+    """curve: one entry an epoch (epoch, train_loss, validation_loss, validation_top1, lr, seconds).
+    setting: what was chosen on this machine (precision, layout, device, threads)."""
+
+    subject: Subject
+    curve: Curve
+    setting: dict[str, str]
+
+
+def train(
+    subject: Subject,
+    training: Training,
+    train_split: Split,
+    validation_split: Split,
+    *,
+    seed: int,
+    limits: Limits,
+    progress: Progress,
+    penalty: Penalty | None = None,
+    checkpoint: Path | None = None,
+    deadline: float | None = None,
+    settings: Path | None = None,
+) -> Trained:
+    """Return `subject`, trained in place where it lies, in evaluation mode, fp32 and contiguous.
+
+    limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.images` is
+    for whoever makes the splits.) penalty: adds to the gradients before every step. checkpoint: a file to
+    go on from; the result is bit-identical to an undisturbed training. deadline: `time.monotonic()` at
+    which the budget is used up. settings: a folder that remembers what was probed on this machine.
+
+    Raises RunError for a loss that is no number, a passed deadline or a full disk; ValueError if the best
+    epoch is asked for and there are no validation images.
+    """
+    if training.select == "best" and not len(validation_split):
+        raise ValueError("select is 'best', but there are no validation images to choose by; allowed: 'last'")
+    epochs = training.epochs if limits.epochs is None else min(training.epochs, limits.epochs)
+    if not epochs or not _trainable(subject):
+        subject.model.eval()
+        return Trained(subject, [], {})
+    allocator.keep_memory()
+    steps = max(1, len(train_split) // training.batch_size)
+    steps = steps if limits.steps is None else min(steps, limits.steps)
+    keeper = _Keeper(checkpoint, _identity(subject, training, seed, epochs, steps)) if checkpoint else None
+    state = keeper.read() if keeper else None
+    if state is None:
+        state = Checkpoint(0, _setting(subject, training, train_split, epochs * steps, settings))
+    work = _prepare(subject, training, state, penalty)
+    work.seed, work.epochs, work.steps_per_epoch, work.limit = seed, epochs, steps, limits.steps
+    with progress.task("training", epochs * steps) as advance:
+        _epochs(work, state, train_split, validation_split, advance, keeper, deadline)
+    if state.best:
+        subject.model.load_state_dict(state.best)
+    PLAIN.arrange(subject.model)
+    subject.model.zero_grad()
+    subject.model.eval()
+    return Trained(subject, state.curve, state.setting.described(work.device))
+
+
+def _trainable(subject: Subject) -> list[nn.Parameter]:
+    return [parameter for parameter in subject.model.parameters() if parameter.requires_grad]
+
+
+def _prepare(subject: Subject, training: Training, state: Checkpoint, penalty: Penalty | None) -> Work:
+    """Bring network and optimizer to where `state` left them, in the memory layout of its setting."""
+    state.setting.arrange(subject.model)
+    parameters = _trainable(subject)
+    optimizer = _optimizer(training, parameters)
+    if state.epoch:
+        subject.model.load_state_dict(state.model)
+        restore_optimizer(optimizer, state.optimizer)
+    promises = Promises(subject.model, subject.constraints)
+    return Work(training, subject.model, optimizer, state.setting, parameters[0].device, promises, penalty)
+
+
+@dataclass
+class _Keeper:
+    """Keeps checkpoints of one training, but does not write more often than every few seconds."""
+
+    path: Path
+    identity: str
+    written: float = field(default_factory=time.monotonic)
+
+    def read(self) -> Checkpoint | None:
+        return read(self.path, self.identity)
+
+    def keep(self, state: Checkpoint, work: Work, now: bool) -> None:
+        if now or time.monotonic() - self.written >= SECONDS_BETWEEN_CHECKPOINTS:
+            state.model, state.optimizer = work.model.state_dict(), optimizer_state(work.optimizer)
+            write(self.path, self.identity, state)
+            self.written = time.monotonic()
+
+
+def _epochs(
+    work: Work,
+    state: Checkpoint,
+    train_split: Split,
+    validation_split: Split,
+    advance: Advance,
+    keeper: _Keeper | None,
+    deadline: float | None,
+) -> None:
+    """Train the epochs after `state.epoch`; `state` is brought up to date after each."""
+    if state.epoch:
+        advance(state.epoch * work.steps_per_epoch)
+    while state.epoch < work.epochs:
+        start = time.monotonic()
+        try:
+            loss, lr = train_epoch(work, train_split, state.epoch, advance, _note(state, work))
+        except RunError as error:
+            raise RunError(f"{error}{_kept(keeper)}") from error
+        entry = {"epoch": float(state.epoch + 1), "train_loss": loss}
+        if len(validation_split):
+            entry["validation_loss"], entry["validation_top1"] = validate(work, validation_split)
+        entry |= {"lr": lr, "seconds": time.monotonic() - start}
+        if work.training.select == "best" and _is_best(entry, state.curve):
+            state.best = {name: tensor.clone() for name, tensor in work.model.state_dict().items()}
+        state.curve.append(entry)
+        state.epoch += 1
+        late = deadline is not None and time.monotonic() > deadline and state.epoch < work.epochs
+        if keeper:
+            keeper.keep(state, work, now=late or state.epoch == work.epochs)
+        if late:
+            spent = f"the seconds of the budget are used up after epoch {state.epoch} of {work.epochs}"
+            raise RunError(f"{spent}{_kept(keeper)}")
+
+
+def _is_best(entry: dict[str, float], curve: Curve) -> bool:
+    """Return whether the epoch is better than all before; of equal accuracies the smaller loss wins."""
+
+    def merit(epoch: dict[str, float]) -> tuple[float, float]:
+        return epoch["validation_top1"], -epoch["validation_loss"]
+
+    return all(merit(entry) > merit(earlier) for earlier in curve)
+
+
+def _note(state: Checkpoint, work: Work) -> str:
+    note = f"epoch {state.epoch + 1}/{work.epochs}"
+    if state.curve:
+        last = state.curve[-1]
+        note += f", loss {last['train_loss']:.3f}"
+        note += f", validation {last['validation_top1']:.2%}" if "validation_top1" in last else ""
+    return note
+
+
+def _kept(keeper: _Keeper | None) -> str:
+    kept = keeper is not None and keeper.path.exists()
+    return f"; the last good checkpoint is kept: {keeper.path}" if keeper and kept else ""
+
+
+def _setting(subject: Subject, training: Training, split: Split, steps: int, settings: Path | None) -> Setting:
+    """Return what `precision` asks for; `auto` is the plain setting where a probe would not pay."""
+    if training.precision != "auto":
+        return Setting(precision=training.precision)
+    if steps < FEWEST_STEPS:
+        return PLAIN
+    images, labels = next(iter(split.batches(training.batch_size)))
+    return choose(subject.model, images, labels, settings)
+
+
+def _optimizer(training: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    decay = training.weight_decay
+    if training.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=training.lr, weight_decay=decay, fused=True)
+    momentum, nesterov = training.momentum, training.nesterov
+    return torch.optim.SGD(parameters, training.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=True)
+
+
+def _identity(subject: Subject, training: Training, seed: int, epochs: int, steps: int) -> str:
+    """Return digits that change with anything that changes the training, the weights it starts from included."""
+    return digest([essence(training), seed, epochs, steps, fingerprint(subject.model)])

@@ -1,0 +1,91 @@
+"""Real digits, a small network, and a progress that can be told to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import nn
+
+from compressbench.core.architecture import Architecture
+from compressbench.core.context import Advance
+from compressbench.core.data import Splits
+from compressbench.core.subject import Subject
+from compressbench.core.training import Training
+from compressbench.data.digits import Digits
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a process in the middle."""
+
+
+class Steps:
+    """Counts the steps of a training; raises `KilledError` after `last` of them."""
+
+    def __init__(self, last: int | None = None):
+        self.last, self.done, self.total, self.notes = last, 0, 0, list[str]()
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        self.total = total
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            self.done += steps
+            self.notes.append(note)
+            if self.last is not None and self.done > self.last:
+                raise KilledError
+
+        yield advance
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    """1,257 training, 180 validation and 360 test images, 1 x 32 x 32."""
+    return Digits().load()
+
+
+@pytest.fixture
+def steps() -> type[Steps]:
+    return Steps
+
+
+@pytest.fixture
+def killed() -> type[Exception]:
+    return KilledError
+
+
+@pytest.fixture
+def fresh() -> Callable[[], Subject]:
+    """Returns the same small untrained network every time: convolution, batch normalisation, dropout."""
+
+    def build() -> Subject:
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(1, 8, 5, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(8 * 7 * 7, 10),
+        )
+        return Subject(model, Architecture("compressbench.zoo.none"))
+
+    return build
+
+
+@pytest.fixture
+def short() -> Training:
+    """Four epochs of nine steps."""
+    return Training(
+        epochs=4,
+        batch_size=128,
+        lr=0.1,
+        optimizer="sgd",
+        schedule="one_cycle",
+        weight_decay=1e-4,
+        nesterov=True,
+        precision="fp32",
+    )
