@@ -78,6 +78,7 @@ class Reference:
 
     dataset: what the paper measured on. before: its figures for the network before compression.
     tolerance: how far ours may be off, by measure (absolute for accuracies, relative for counts).
+    corrected: what a misprinted figure should be; the print is shown, this is what ours is held against.
     note: misprints and doubts; the report repeats it. source: paper and table.
     """
 
@@ -90,6 +91,7 @@ class Reference:
     flops_survey: float | None = None
     before: dict[str, float] = field(default_factory=dict)
     tolerance: dict[str, float] = field(default_factory=dict)
+    corrected: dict[str, float] = field(default_factory=dict)
     note: str = ""
 
 

@@ -135,7 +135,8 @@ def _verdicts(ours: Comparison) -> dict[str, str]:
     for name in COUNTS:
         published, value = getattr(reference, name), counted(ours.after, name)
         if published is not None and value is not None:
-            found[name] = rules.count_verdict(value.mean, published, reference.tolerance.get(name, 0.0))
+            right = reference.corrected.get(name, published)
+            found[name] = rules.count_verdict(value.mean, right, reference.tolerance.get(name, 0.0))
     tolerance, change = reference.tolerance.get("top1", 0.0), ours.published_change("top1")
     if ours.same_dataset and reference.top1 is not None and "top1" in ours.after:
         found["top1"] = rules.accuracy_verdict(ours.after["top1"].mean, reference.top1, tolerance)

@@ -1,6 +1,6 @@
 """Verdicts: is a published figure reproduced?
 
-Counts (params, macs, flops_survey), relative to the print:
+Counts (params, macs, flops_survey), relative to the print, or to `reference.corrected` where the print is wrong:
     reproduced        ours, rounded to the print's digits, is the print;
     within tolerance  the relative difference is at most `reference.tolerance` of that count.
 top1, on the paper's own dataset:

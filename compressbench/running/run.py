@@ -90,7 +90,7 @@ class Run:
         return record
 
     def _finished(self) -> RunRecord | None:
-        """Return the record of this very run if it is there, with today's references and budget."""
+        """Return the record of this very run if it is there, with today's names, references and budget."""
         try:
             record = RunRecord.read(self.folder / RECORD)
         except (OSError, ValueError):
@@ -98,8 +98,11 @@ class Run:
         same = [stage.stage_id for stage in record.stages] == list(self.stage_ids)
         if record.status != "finished" or not same or not (self.folder / "model.safetensors").exists():
             return None
-        record.reference = essence(self.plan.reference)
-        record.missed = missed_limits(self.plan.budget, record)
+        before = record.to_json()
+        record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)
+        record.plan, record.missed = self.plan.as_dict(), missed_limits(self.plan.budget, record)
+        if record.to_json() != before:
+            self._write(record)
         return record
 
     def _stage(self, index: int) -> None:

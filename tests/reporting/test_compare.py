@@ -172,3 +172,13 @@ def test_a_sparse_network_is_compared_by_its_nonzero_parameters() -> None:
 def test_a_recipe_without_published_figures_has_nothing_to_reproduce() -> None:
     [row], _ = compare([made_record(row="quickstart", reference={})], {"quickstart": {"summary": "Digits."}})
     assert (row.summary, row.verdict) == ("Digits.", NO_FIGURES)
+
+
+def test_a_misprinted_count_is_held_against_its_correction() -> None:
+    ours = made_record(counts={"params_without_bn": 789_105.0, "params_without_bn_nonzero": 789_105.0})
+    misprinted = MNIST_50 | {"params": 0.80e6}
+    [row], _ = compare([ours], {"mnist_l1norm_50": misprinted})
+    assert row.verdicts["params"] == DIFFERS
+    [row], _ = compare([ours], {"mnist_l1norm_50": misprinted | {"corrected": {"params": 0.79e6}}})
+    assert row.verdicts["params"] == REPRODUCED
+    assert row.reference.params == 0.80e6
