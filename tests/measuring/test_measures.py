@@ -76,9 +76,5 @@ def test_units_say_what_the_numbers_are(specimen):
     )
 
 
-def test_the_size_is_the_length_of_the_file(specimen):
-    assert measure("size", specimen) == [Measurement("size_bytes", 5, "bytes", higher_is_better=False)]
-
-
 def test_every_measure_of_the_catalogue_is_tried_here():
     assert {path.stem for path in (CONF / "measure").glob("*.yaml")} == NAMES.keys()

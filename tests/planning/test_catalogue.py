@@ -63,7 +63,7 @@ def test_in_a_wheel_conf_and_recipes_lie_inside_the_package(folder):
         shutil.copytree(REPOSITORY / name, package / name)
     code = (
         "from compressbench.planning import catalogue, compose;"
-        "print(catalogue.conf_folder()); print(compose.compose(['recipe=quickstart']).chosen.model)"
+        "print(catalogue.conf_folder()); print(compose.compose(['recipe=table5/mnist_l1norm_50']).chosen.model)"
     )
     environment = os.environ | {"PYTHONPATH": str(folder / "site")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -68,7 +68,7 @@ def test_the_outputs_folder_comes_from_the_environment(row, monkeypatch):
 def test_a_users_recipe_extends_one_of_ours(write):
     write("mine", "extends: quickstart\nstages: {prune: {ratio: 0.1}}\n")
     config = compose(["recipe=mine"])
-    assert (config.recipe, config.chosen.model, config.stages.prune.ratio) == ("mine", "alexnet", 0.1)
+    assert (config.recipe, config.chosen.model, config.stages.prune.ratio) == ("mine", "alexnet_bnd", 0.1)
 
 
 def test_an_unknown_recipe_names_the_nearest():

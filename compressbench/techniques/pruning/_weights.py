@@ -4,7 +4,7 @@ How many: the network's total is the nearest whole number to the sum of n (1 - r
 layer, or the whole network) share it by largest remainder: each gets the floor of its own n (1 - ratio), and those
 with the largest fractions one more. So a pool's count is never off by one or more, and the survey's three totals come
 out to the last digit (CIFAR10 1,106,918 = 987,417 of conv + 119,501 of linear, asked 987,417.6 + 119,500.8); no
-rounding of each kind or layer by itself gives all three. The survey does not print its rule; this one was fitted to them.
+rounding of each kind or layer by itself gives all three. The survey does not print its rule; this one was fitted.
 """
 
 from __future__ import annotations

@@ -1,0 +1,19 @@
+"""The size is the length of the file, nothing else."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from compressbench.core.architecture import Architecture
+from compressbench.core.measurement import Measurement, Specimen
+from compressbench.core.subject import Subject
+from compressbench.measuring.size import Size
+
+
+def test_the_size_is_the_length_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"12345")
+    subject = Subject(nn.Identity(), Architecture("compressbench.zoo.alexnet.AlexNet"))
+    specimen = Specimen(subject, torch.zeros(1, 1, 32, 32), lambda: iter([]), file)
+    assert Size().measure(specimen) == [Measurement("size_bytes", 5, "bytes", higher_is_better=False)]
