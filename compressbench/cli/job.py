@@ -78,6 +78,7 @@ def _run(
     from compressbench.running.progress import ConsoleProgress
     from compressbench.running.rehearsal import rehearse
     from compressbench.running.run import run
+    from compressbench.tracking.send import warm_up
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -90,8 +91,11 @@ def _run(
         faults = [*faults, Fault("device", str(error))]
     if faults or plan is None:
         raise PlanError(faults)
+    warmth = warm_up(store_of(config, outputs), plan.table) if config.tracking.enabled else None
     with ConsoleProgress(console) as progress:
         record = run(plan, outputs, progress, device)
+    if warmth:
+        warmth.join()
     folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
     finished.remember(identity, outputs, folder, plan.dataset.sources())
     return record, folder

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.faults import PlanError, RunError, suggestion
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from pathlib import Path
+
     from omegaconf import DictConfig
 
 USAGE = """\
@@ -218,11 +219,15 @@ def _complete(words: list[str]) -> int:
     return 0
 
 
-def _parser(verb: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"compressbench {verb}", description=description)
+def _parser(verb: str, description: str) -> ArgumentParser:
+    from argparse import ArgumentParser
+
+    return ArgumentParser(prog=f"compressbench {verb}", description=description)
 
 
 def _folder(outputs: str | None) -> Path:
+    from pathlib import Path
+
     return Path(outputs or os.environ.get("COMPRESSBENCH_OUTPUTS", "outputs")).expanduser().absolute()
 
 

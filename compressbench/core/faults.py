@@ -6,13 +6,11 @@ so that nobody has to start a run five times to find five typos.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that is wrong: `where` is the key or file, `what` says the value and what is allowed."""
 
     where: str
@@ -41,6 +39,8 @@ class PlanError(ValueError):
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
     """Return what to add after an unknown name: the nearest allowed one, or all of them if they are few."""
+    import difflib  # a millisecond that only mistakes should cost
+
     allowed = sorted(allowed)
     near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
     if near:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parent.parent
 """The folder of the package: conf and recipes lie inside it (a wheel) or beside it (an editable checkout)."""
@@ -18,8 +18,7 @@ RECIPES_VARIABLE = "COMPRESSBENCH_RECIPES"
 """Environment variable with further folders of recipes, separated like PATH."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """Something a recipe can name, and the first comment line of its file."""
 
     name: str

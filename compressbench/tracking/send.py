@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
-from compressbench.tracking.content import Content, content
+from compressbench.tracking.content import Content, content, experiment_of
 from compressbench.tracking.lock import alone
 from compressbench.tracking.quiet import settle
 from compressbench.tracking.store import Store, experiment_id, forget, without_passwords
@@ -51,6 +52,23 @@ def deliver(describe: Callable[[], Content], digest: str, folder: Path, store: S
         return run
 
     return within(store.deadline_s, work)
+
+
+def warm_up(store: Store, table: str) -> threading.Thread:
+    """Import MLflow and open the store of `table` in a thread that is returned, while the run still computes.
+
+    Both take as long as importing torch. What goes wrong here goes wrong again, and is said, in `send`.
+    """
+
+    def open_store() -> None:
+        with contextlib.suppress(Exception):
+            settle(store.timeout_s, store.retries)
+            if store.database:
+                experiment_id(store, experiment_of(table))
+
+    thread = threading.Thread(target=open_store, name="warm up tracking", daemon=True)
+    thread.start()
+    return thread
 
 
 def within(seconds: float, work: Callable[[], str]) -> str:

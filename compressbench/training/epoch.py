@@ -16,6 +16,7 @@ from compressbench.core.data import Split
 from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
 from compressbench.core.training import Training
+from compressbench.training.optimizer import plain_step
 from compressbench.training.promises import Promises
 from compressbench.training.schedule import learning_rate
 from compressbench.training.setting import Setting
@@ -61,7 +62,7 @@ def _steps(
 ) -> tuple[float, float]:
     model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
     total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
-    group = optimizer.param_groups[0]
+    group, step = optimizer.param_groups[0], plain_step(optimizer)
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
@@ -74,7 +75,7 @@ def _steps(
         torch.autograd.backward(loss)
         if work.penalty:
             work.penalty(model)
-        optimizer.step()
+        step()
         work.promises.enforce()
         total += loss.detach()
         done += 1

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from compressbench.core.context import Advance, Penalty, Progress
@@ -27,6 +26,7 @@ from compressbench.training.checkpoint import (
     write,
 )
 from compressbench.training.epoch import Work, train_epoch, validate
+from compressbench.training.optimizer import make_optimizer
 from compressbench.training.promises import Promises
 from compressbench.training.setting import FEWEST_STEPS, PLAIN, Setting, choose
 
@@ -100,7 +100,7 @@ def _prepare(subject: Subject, training: Training, state: Checkpoint, penalty: P
     """Bring network and optimizer to where `state` left them, in the memory layout of its setting."""
     state.setting.arrange(subject.model)
     parameters = _trainable(subject)
-    optimizer = _optimizer(training, parameters)
+    optimizer = make_optimizer(training, parameters)
     if state.epoch:
         subject.model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
@@ -191,14 +191,6 @@ def _setting(subject: Subject, training: Training, split: Split, steps: int, set
         return PLAIN
     images, labels = next(iter(split.batches(training.batch_size)))
     return choose(subject.model, images, labels, settings)
-
-
-def _optimizer(training: Training, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    decay = training.weight_decay
-    if training.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=training.lr, weight_decay=decay, fused=True)
-    momentum, nesterov = training.momentum, training.nesterov
-    return torch.optim.SGD(parameters, training.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=True)
 
 
 def _identity(subject: Subject, training: Training, seed: int, epochs: int, steps: int) -> str:

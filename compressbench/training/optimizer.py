@@ -1,0 +1,45 @@
+"""The optimizer of a training, without the compiler that torch would import for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from compressbench.core.training import Training
+
+
+def make_optimizer(training: Training, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return SGD or Adam with the training's settings, in torch's fused form, the fastest one on a CPU."""
+    leave_compiler_out()
+    decay = training.weight_decay
+    if training.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=training.lr, weight_decay=decay, fused=True)
+    momentum, nesterov = training.momentum, training.nesterov
+    return torch.optim.SGD(parameters, training.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=True)
+
+
+def plain_step(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+    """Return `optimizer.step` without its wrappers: hooks for profilers, and the compiler."""
+    step = inspect.unwrap(type(optimizer).step)
+
+    @torch.no_grad()
+    def take() -> None:
+        step(optimizer)  # type: ignore[call-arg]
+
+    return take
+
+
+def leave_compiler_out() -> None:
+    """Keep torch from importing its compiler, which takes as long as importing torch.
+
+    The methods of optimizers are wrapped so that the compiler leaves them alone, and the wrapper imports it on
+    first use to say so, whether anything is compiled or not. Nothing is here; so the methods are marked as done.
+    A torch that wraps them in another way is left as it is, and only starts later.
+    """
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        plain = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
+        if plain is not None and not hasattr(plain, "__dynamo_disable"):
+            plain.__dynamo_disable = plain
