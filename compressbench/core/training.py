@@ -50,6 +50,8 @@ class Training:
             raise out_of_range("momentum", self.momentum, "0 or more and less than 1")
         if not 0 < self.gamma <= 1:
             raise out_of_range("gamma", self.gamma, "more than 0 and at most 1")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov is True, but momentum is 0; allowed: a momentum of more than 0, or nesterov off")
         if any(not 0 < milestone < 1 for milestone in self.milestones):
             raise out_of_range("milestones", self.milestones, "fractions of all epochs, between 0 and 1")
         for key, allowed in (

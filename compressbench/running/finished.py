@@ -14,7 +14,7 @@ from typing import Any
 import compressbench
 from compressbench.core.atomic import write_atomically
 from compressbench.core.record import RunRecord
-from compressbench.running.folders import RECORD
+from compressbench.running.folders import RECORD, WEIGHTS
 
 
 def config_id(config: dict[str, Any]) -> str:
@@ -25,7 +25,11 @@ def config_id(config: dict[str, Any]) -> str:
 
 def remember(config: dict[str, Any], outputs: Path, folder: Path, sources: list[str]) -> None:
     """Note that this configuration leads to the run in `folder`, made from the files `sources`."""
-    note = {"folder": str(folder.relative_to(outputs)), "sources": {source: _state(source) for source in sources}}
+    note = {
+        "folder": str(folder.relative_to(outputs)),
+        "record": _judged(RunRecord.read(folder / RECORD)),
+        "sources": {source: _state(source) for source in sources},
+    }
     write_atomically(_note(config, outputs), json.dumps(note))
 
 
@@ -37,14 +41,22 @@ def recall(config: dict[str, Any], outputs: Path) -> tuple[RunRecord, Path] | No
             return None
         folder = outputs / note["folder"]
         record = RunRecord.read(folder / RECORD)
+        if _judged(record) != note["record"]:
+            return None  # another configuration has put its own names and limits to the same result since
     except (OSError, ValueError, KeyError):
         return None
-    whole = record.status == "finished" and (folder / "model.safetensors").exists()
+    whole = record.status == "finished" and (folder / WEIGHTS).exists()
     return (record, folder) if whole else None
 
 
 def _note(config: dict[str, Any], outputs: Path) -> Path:
     return outputs / "cache" / "finished" / f"{config_id(config)}.json"
+
+
+def _judged(record: RunRecord) -> str:
+    """Return the identity of what a configuration adds to a result without changing it."""
+    text = json.dumps([record.protocol, record.plan, record.reference, record.missed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _state(source: str) -> list[int]:

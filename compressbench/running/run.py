@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from compressbench.packing import model_file
 from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.environment import environment
-from compressbench.running.folders import RECORD, run_folder
+from compressbench.running.folders import RECORD, WEIGHTS, run_folder
 from compressbench.running.lent import LentContext
 from compressbench.running.observe import measure_key, missing_measures, observe
 from compressbench.running.progress import NamedProgress
@@ -82,8 +81,7 @@ class Run:
             raise
         record = self._record("finished")
         final = self.cache.model_path(self.stage_ids[-1])
-        self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(final, self.folder / "model.safetensors")
+        write_atomically(self.folder / WEIGHTS, final.read_bytes())
         record.layers = layer_table(model_file.read(final).model, self._example())
         record.missed = missed_limits(self.plan.budget, record)
         self._write(record)
@@ -96,7 +94,7 @@ class Run:
         except (OSError, ValueError):
             return None
         same = [stage.stage_id for stage in record.stages] == list(self.stage_ids)
-        if record.status != "finished" or not same or not (self.folder / "model.safetensors").exists():
+        if record.status != "finished" or not same or not (self.folder / WEIGHTS).exists():
             return None
         before = record.to_json()
         record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)
