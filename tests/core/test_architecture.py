@@ -1,0 +1,16 @@
+"""An architecture builds networks of the zoo and nothing else."""
+
+import pytest
+
+from compressbench.core.architecture import Architecture
+
+
+def test_only_the_zoo_is_ever_called() -> None:
+    for target in ("os.system", "compressbench.cli.main.main", "compressbench.zoo.lenet.Nothing"):
+        with pytest.raises(ValueError, match="network"):
+            Architecture(target).build()
+
+
+def test_an_unknown_argument_names_the_nearest() -> None:
+    with pytest.raises(ValueError, match="did you mean 'classes'"):
+        Architecture("compressbench.zoo.lenet.LeNet5", {"class": 10}).build()

@@ -1,0 +1,71 @@
+"""Plans: what decides the identity of a stage and of a run, and what does not."""
+
+from dataclasses import replace
+
+import pytest
+
+from compressbench.core.plan import Budget, Limits, Reference, Stage, flatten
+from compressbench.techniques.pruning.l1_norm import L1NormPruning
+from compressbench.techniques.tuning.from_scratch import FromScratch
+from tests.running.plans import TRAINING, plan
+
+
+def test_a_stage_is_identified_by_all_that_led_to_it_and_by_nothing_after_it() -> None:
+    first = plan().stage_ids("data")
+    other_end = replace(plan(), stages=plan().stages[:2])
+    assert other_end.stage_ids("data") == first[:2]
+    longer = Stage("train", "tuning/from_scratch", FromScratch(**{**TRAINING, "epochs": 3}))
+    changed = replace(plan(), stages=(longer, *plan().stages[1:])).stage_ids("data")
+    assert not set(changed) & set(first)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"limits": Limits(steps=1)}])
+def test_seed_and_limits_decide_a_result(change: dict[str, object]) -> None:
+    assert plan(**change).stage_ids("data")[0] != plan().stage_ids("data")[0]
+
+
+def test_other_data_is_another_result() -> None:
+    assert plan().stage_ids("one")[0] != plan().stage_ids("other")[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"budget": Budget(params=1)}, {"reference": Reference(top1=0.5)}, {"protocol": "paper"}, {"recipe": "a/b"}],
+)
+def test_what_only_looks_at_a_result_does_not_decide_it(change: dict[str, object]) -> None:
+    assert plan(**change).stage_ids("data") == plan().stage_ids("data")
+
+
+def test_rows_with_the_same_stages_are_different_runs_of_one_result() -> None:
+    assert plan(recipe="table5/a").plan_id() != plan(recipe="table6/a").plan_id()
+
+
+def test_table_and_row_are_the_parts_of_the_recipes_name() -> None:
+    assert (plan(recipe="table5/row").table, plan(recipe="table5/row").row) == ("table5", "row")
+    assert (plan(recipe="quickstart").table, plan(recipe="quickstart").row) == (".", "quickstart")
+
+
+def test_a_plan_shows_every_parameter_defaults_included() -> None:
+    flat = flatten(plan().as_dict())
+    assert flat["stages.train.momentum"] == 0.9
+    assert flat["stages.prune.technique"] == "pruning/l1_norm"
+    assert flat["model.image_size"] == 28
+
+
+def test_limits_and_budgets_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="steps is 0"):
+        Limits(steps=0)
+    with pytest.raises(ValueError, match="macs is -1"):
+        Budget(macs=-1)
+    with pytest.raises(ValueError, match=r"accuracy_drop is 1\.5"):
+        Budget(accuracy_drop=1.5)
+
+
+def test_a_technique_of_a_new_version_is_another_result() -> None:
+    class NewerPruning(L1NormPruning):
+        version = 2
+
+    old = plan().stages[1]
+    newer = replace(old, technique=NewerPruning(**vars(old.technique)))
+    changed = replace(plan(), stages=(plan().stages[0], newer))
+    assert changed.stage_ids("data")[1] != plan().stage_ids("data")[1]

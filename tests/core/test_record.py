@@ -1,0 +1,34 @@
+"""A record is written as JSON and read back whole, or refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from compressbench.core.record import RunRecord, StageRecord
+
+RECORD = RunRecord(
+    recipe="table5/row",
+    table="table5",
+    row="row",
+    protocol="paper",
+    seed=1,
+    plan_id="abc",
+    plan={"stages": {"train": {"lr": 0.1}}},
+    reference={"top1": 0.9},
+    dataset={"name": "mnist"},
+    environment={"torch": "2.13"},
+    stages=[StageRecord("train", "tuning/from_scratch", "id", {"top1": 0.98}, {"top1": "fraction"}, [{"epoch": 1.0}])],
+)
+
+
+def test_a_record_comes_back_as_it_was() -> None:
+    assert RunRecord.from_json(RECORD.to_json()) == RECORD
+    assert RECORD.final.measurements["top1"] == 0.98
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"version": 1}', '{"version": 99}', "null"])
+def test_what_is_no_record_of_ours_is_refused_by_the_name_of_its_file(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"record\.json"):
+        RunRecord.read(path)

@@ -1,0 +1,27 @@
+"""A missed limit is one sentence; so is a limit on something that nobody measured."""
+
+from compressbench.core.plan import Budget
+from compressbench.core.record import StageRecord
+from compressbench.running.budget import missed_limits
+from tests.core.test_record import RECORD
+
+
+def record(**final: float):  # type: ignore[no-untyped-def]
+    stages = [StageRecord("train", "", "", {"top1": 0.9}), StageRecord("prune", "", "", final)]
+    return RECORD.__class__(**{**vars(RECORD), "stages": stages})
+
+
+def test_limits_that_are_kept_say_nothing() -> None:
+    assert missed_limits(Budget(size_bytes=10, accuracy_drop=0.1), record(size_bytes=10, top1=0.8)) == []
+
+
+def test_each_missed_limit_is_a_sentence() -> None:
+    missed = missed_limits(Budget(size_bytes=10, accuracy_drop=0.05), record(size_bytes=11, top1=0.8))
+    assert missed == [
+        "budget.size_bytes is 10, but the result has 11",
+        "budget.accuracy_drop is 0.0500, but top1 dropped by 0.1000",
+    ]
+
+
+def test_a_limit_on_what_was_not_measured_is_missed() -> None:
+    assert "not measured" in missed_limits(Budget(macs=10), record(top1=0.8))[0]

@@ -1,0 +1,16 @@
+"""torchvision can be imported whatever build of it is installed."""
+
+import subprocess
+import sys
+
+
+def test_torchvision_imports_and_its_networks_and_transforms_work() -> None:
+    code = (
+        "import torch\n"
+        "from compressbench.vision import torchvision\n"
+        "models, transforms = torchvision('models'), torchvision('transforms.v2')\n"
+        "print(sum(p.numel() for p in models.resnet18().parameters()))\n"
+        "print(tuple(transforms.functional.center_crop(torch.zeros(3, 8, 8), 4).shape))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["11689512", "(3, 4, 4)"]
