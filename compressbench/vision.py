@@ -19,19 +19,26 @@ _KEPT_ALIVE: list[torch.library.Library] = []
 
 
 def torchvision(submodule: str = "") -> ModuleType:
-    """Return torchvision, or one of its submodules (`"models"`), mended first if this machine needs it."""
+    """Return torchvision, or one of its submodules (`"models"`), mended first if this machine needs it.
+
+    ValueError, saying what to install, if it cannot be imported.
+    """
     if not _KEPT_ALIVE and not _operators_load():
         library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT_ALIVE.append(library)
-    return importlib.import_module(f"torchvision.{submodule}" if submodule else "torchvision")
+    try:
+        return importlib.import_module(f"torchvision.{submodule}" if submodule else "torchvision")
+    except ImportError as error:
+        what = f"install the one that belongs to torch {torch.__version__}: pip install torchvision"
+        raise ValueError(f"torchvision cannot be imported ({error}); {what}") from error
 
 
 def _operators_load() -> bool:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
-        return True  # then importing it gives the clear error
+        return True  # then importing it says so
     for library in Path(spec.origin).parent.glob("_C*.so"):
         try:
             torch.ops.load_library(str(library))

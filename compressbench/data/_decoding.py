@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -17,14 +18,12 @@ from PIL import Image
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.data._listing import refuse, state_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[numpy.uint8]
-
-SHOWN = 10
-"""Unreadable files named in one message."""
 
 
 def open_image(file: str) -> Image.Image:
@@ -34,7 +33,7 @@ def open_image(file: str) -> Image.Image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         what = f"cannot be read as an image ({error}); expected a complete JPEG, PNG or the like"
-        raise PlanError([Fault(file, what)]) from error
+        raise PlanError.of(file, what) from error
 
 
 def central(image: Image.Image, resize: int, image_size: int) -> Image.Image:
@@ -50,8 +49,13 @@ def central(image: Image.Image, resize: int, image_size: int) -> Image.Image:
 
 
 def decode(files: Sequence[str], resize: int, image_size: int, threads: int) -> Pixels:
-    """Return the pictures (N, 3, S, S). PlanError naming the first unreadable files, if there are any."""
-    pixels = numpy.empty((len(files), 3, image_size, image_size), dtype=numpy.uint8)
+    """Return the pictures (N, 3, S, S). PlanError naming the first unreadable files, or if they are too many."""
+    shape = (len(files), 3, image_size, image_size)
+    try:
+        pixels = numpy.empty(shape, dtype=numpy.uint8)
+    except (MemoryError, ValueError) as error:
+        what = f"is true, but the images take {math.prod(shape):,} bytes, more than there is memory; allowed: false"
+        raise PlanError.of("dataset.in_memory", what) from error
 
     def read(number: int) -> Fault | None:
         try:
@@ -61,11 +65,7 @@ def decode(files: Sequence[str], resize: int, image_size: int, threads: int) -> 
         return None
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        faults = [fault for fault in pool.map(read, range(len(files))) if fault]
-    if len(faults) > SHOWN:
-        faults[SHOWN:] = [Fault("", f"and {len(faults) - SHOWN} more files that cannot be read")]
-    if faults:
-        raise PlanError(faults)
+        refuse([fault for fault in pool.map(read, range(len(files))) if fault])
     return pixels
 
 
@@ -77,7 +77,7 @@ def decoded(files: Sequence[str], resize: int, image_size: int, threads: int) ->
     """
     key = hashlib.sha256(f"{resize} {image_size} {PIL.__version__}\n".encode())
     for file in files:
-        state = os.stat(file)
+        state = state_of(file)
         key.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
     entry = cache_folder() / "decoded" / f"{key.hexdigest()[:16]}.npy"
     shape = (len(files), 3, image_size, image_size)

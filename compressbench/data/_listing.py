@@ -12,17 +12,18 @@ from compressbench.core.faults import Fault, PlanError, suggestion
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 SPLITS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 EXPECTED = "a folder with train/<class>/<image> and test/<class>/<image> (or val/, validation/)"
+SHOWN = 10
+"""Faults of one kind named in one message."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a split, class by class, names sorted. labels: position of each one's class among `classes`.
+    """The images of a split, class by class, names sorted. labels: position of each one's class among the folders.
 
     files: plain strings, because ImageNet has 1.3 million of them.
     """
 
     folder: Path
-    classes: list[str]
     files: list[str]
     labels: list[int]
 
@@ -34,10 +35,7 @@ def split_folders(places: Iterable[Path]) -> dict[str, Path]:
     """
     for place in places:
         found = {
-            split: place / name
-            for split, names in SPLITS.items()
-            for name in names
-            if next(iter(class_folders(place / name)), None)
+            split: place / name for split, names in SPLITS.items() for name in names if class_folders(place / name)
         }
         if "test" not in found and "validation" in found:
             found["test"] = found.pop("validation")
@@ -47,44 +45,69 @@ def split_folders(places: Iterable[Path]) -> dict[str, Path]:
 
 
 def class_folders(split: Path) -> list[Path]:
-    if not split.is_dir():
-        return []
-    return sorted(folder for folder in split.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    return [split / entry.name for entry in _entries(split) if entry.is_dir()]
 
 
-def list_split(folder: Path) -> Listing:
-    """Return what the folder of a split holds; a class folder without images is kept, with none."""
-    classes: list[str] = []
-    files: list[str] = []
-    labels: list[int] = []
-    for label, class_folder in enumerate(class_folders(folder)):
-        names = [name for name in os.listdir(class_folder) if name.lower().endswith(SUFFIXES) and name[0] != "."]
-        classes.append(class_folder.name)
-        files += [f"{class_folder}/{name}" for name in sorted(names)]
-        labels += [label] * len(names)
-    return Listing(folder, classes, files, labels)
-
-
-def check(listings: dict[str, Listing], classes: int) -> None:
-    """Raise PlanError, with all faults, unless there is a test split and every split has the same, filled classes."""
+def check_classes(folders: dict[str, Path], classes: int) -> None:
+    """Raise PlanError, with all faults, unless there is a test split and every split has the same class folders."""
     faults = []
-    first = next(iter(listings.values()))
-    if "test" not in listings:
-        what = f"has {', '.join(listings)} but neither test/ nor val/ with class folders; expected {EXPECTED}"
-        faults.append(Fault(str(first.folder.parent), what))
-    if len(first.classes) != classes:
-        what = f"has {len(first.classes)} class folders; dataset.classes is {classes}"
-        faults.append(Fault(str(first.folder), what))
-    for listing in listings.values():
-        filled = {listing.classes[label] for label in set(listing.labels)}
-        faults += [
-            Fault(str(listing.folder / name), f"holds no image; expected files ending in {', '.join(SUFFIXES)}")
-            for name in listing.classes
-            if name not in filled
-        ]
-        for name in sorted(set(listing.classes) ^ set(first.classes)):
-            has, lacks = (listing, first) if name in listing.classes else (first, listing)
-            what = f"is a class folder that {lacks.folder} lacks; {suggestion(name, lacks.classes)}"
-            faults.append(Fault(str(has.folder / name), what))
+    first, *others = folders
+    names = {split: [folder.name for folder in class_folders(folders[split])] for split in folders}
+    if "test" not in folders:
+        what = f"has {', '.join(folders)} but neither test/ nor val/ with class folders; expected {EXPECTED}"
+        faults.append(Fault(str(folders[first].parent), what))
+    if len(names[first]) != classes:
+        faults.append(
+            Fault(str(folders[first]), f"has {len(names[first])} class folders; dataset.classes is {classes}")
+        )
+    for other in others:
+        for name in sorted(set(names[other]) ^ set(names[first]))[:SHOWN]:
+            has, lacks = (other, first) if name in names[other] else (first, other)
+            what = f"is a class folder that {folders[lacks]} lacks; {suggestion(name, names[lacks])}"
+            faults.append(Fault(str(folders[has] / name), what))
+    refuse(faults)
+
+
+def list_splits(folders: dict[str, Path]) -> dict[str, Listing]:
+    """Return what the folder of each split holds. PlanError, naming them, for class folders without images."""
+    listings, faults = {}, []
+    for split, folder in folders.items():
+        files: list[str] = []
+        labels: list[int] = []
+        for label, class_folder in enumerate(class_folders(folder)):
+            names = [entry.name for entry in _entries(class_folder) if entry.name.lower().endswith(SUFFIXES)]
+            files += [f"{class_folder}/{name}" for name in names]
+            labels += [label] * len(names)
+            if not names:
+                what = f"holds no image; expected files ending in {', '.join(SUFFIXES)}"
+                faults.append(Fault(str(class_folder), what))
+        listings[split] = Listing(folder, files, labels)
+    refuse(faults)
+    return listings
+
+
+def state_of(file: str) -> os.stat_result:
+    """Return a file's size and times. PlanError for a link that leads nowhere."""
+    try:
+        return os.stat(file)
+    except OSError as error:
+        raise PlanError.of(file, f"cannot be read: {error.strerror}") from error
+
+
+def refuse(faults: list[Fault]) -> None:
+    """Raise PlanError with the first of the faults and how many more there are, if there are any."""
+    if len(faults) > SHOWN:
+        faults = [*faults[:SHOWN], Fault("", f"and {len(faults) - SHOWN} more of the kind")]
     if faults:
         raise PlanError(faults)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, sorted by name, hidden files left out; nothing if it is no folder."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((entry for entry in found if entry.name[0] != "."), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise PlanError.of(str(folder), f"cannot be read: {error.strerror}") from error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from compressbench.core.faults import Fault, PlanError
+from compressbench.core.data import Dataset
+from compressbench.core.faults import PlanError
 
 VARIABLE = "COMPRESSBENCH_DATA"
 
@@ -27,7 +29,7 @@ def places(root: str | None, subfolders: Iterable[str]) -> list[Path]:
 
 def absent(name: str, expected: str, looked: Iterable[Path], downloads: bool) -> str:
     """Return the message for data that is in none of the places."""
-    where = ", ".join(str(place) for place in looked)
+    where = ", ".join(f"{place}{_closed(place)}" for place in looked)
     fetch = ", or fetch it with dataset.download=true" if downloads else ""
     return (
         f"{name} is not there: looked for {expected} in {where}. "
@@ -35,27 +37,52 @@ def absent(name: str, expected: str, looked: Iterable[Path], downloads: bool) ->
     )
 
 
-def fetch(name: str, download: Callable[[str], object], produced: str, target: Path) -> None:
-    """Call `download(folder)` on a new folder and move what it `produced` there to `target`, whole or not at all.
+def _closed(place: Path) -> str:
+    try:
+        os.listdir(place)
+    except PermissionError:
+        return " (permission denied)"
+    except OSError:
+        pass
+    return ""
 
-    PlanError if that fails; nothing is left behind then.
+
+def require(dataset: Dataset) -> None:
+    """Raise PlanError with what `dataset.missing()` says, if it says anything."""
+    if message := dataset.missing():
+        raise PlanError.of("dataset", message)
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Return the start of the SHA-256 of the dataset's sources, unpacked. PlanError if they are not there (yet)."""
+    files = dataset.sources()
+    if not files:
+        require(dataset)
+        raise PlanError.of("dataset", f"{dataset.name} has not been downloaded yet")
+    found = hashlib.sha256()
+    for file in files:
+        found.update(content_of(Path(file)))
+    return found.hexdigest()[:16]
+
+
+def fetch(name: str, download: Callable[[str], object], produced: str, target: Path) -> None:
+    """Call `download(folder)` on a new folder and move the files it `produced` there into `target`.
+
+    What lies in `target` under the same names is replaced. PlanError if that fails; no half file is left behind.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
             download(folder)
-            if not target.exists():  # another process may have been faster
-                os.rename(Path(folder) / produced, target)
-    except (OSError, RuntimeError) as error:
-        raise PlanError(
-            [
-                Fault(
-                    "dataset.download",
-                    f"downloading {name} to {target} failed: {error}. "
-                    f"Is there a network? Else say where the files are with dataset.root=FOLDER or {VARIABLE}.",
-                )
-            ]
-        ) from error
+            target.mkdir(exist_ok=True)
+            for file in (Path(folder) / produced).iterdir():
+                os.replace(file, target / file.name)
+    except (OSError, RuntimeError, ValueError) as error:
+        what = (
+            f"downloading {name} to {target} failed: {' '.join(str(error).split())}. "
+            f"Is there a network? Else say where the files are with dataset.root=FOLDER or {VARIABLE}."
+        )
+        raise PlanError.of("dataset.download", what) from error
 
 
 def content_of(file: Path) -> bytearray:
@@ -68,4 +95,4 @@ def content_of(file: Path) -> bytearray:
             stream.readinto(content)
         return content
     except (OSError, EOFError, zlib.error) as error:
-        raise PlanError([Fault(str(file), f"cannot be read: {error}")]) from error
+        raise PlanError.of(str(file), f"cannot be read: {error}") from error

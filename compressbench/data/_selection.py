@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from compressbench.core.faults import Fault, PlanError
+from compressbench.core.faults import PlanError
 
 if TYPE_CHECKING:
     import numpy
@@ -38,6 +38,7 @@ def balanced(labels: Indices, images: int) -> Indices:
     """Return `images` ascending indices with the classes in proportion: every k-th of the images sorted by class."""
     import numpy
 
+    assert 0 <= images <= len(labels), (images, len(labels))
     by_class = numpy.argsort(labels, kind="stable")
     return numpy.sort(by_class[numpy.arange(images) * len(labels) // max(images, 1)])
 
@@ -56,11 +57,8 @@ class EmptySplit:
     def __len__(self) -> int:
         return 0
 
-    def to(self, device: Any) -> EmptySplit:
-        return self
-
     def limit(self, images: int) -> EmptySplit:
         return self
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        raise PlanError([Fault("dataset", self.why)])
+        raise PlanError.of("dataset", self.why)

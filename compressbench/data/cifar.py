@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from compressbench.core.data import Shape, Splits
-from compressbench.core.faults import Fault, PlanError, out_of_range
+from compressbench.core.faults import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.data import _location
 
@@ -62,31 +62,21 @@ class CIFAR10:
         return [str(found / file) for file in self.files] if found else []
 
     def fingerprint(self) -> str:
-        """Return the start of the SHA-256 of the files. PlanError if they are not there (yet)."""
-        if not self._found():
-            raise PlanError([Fault("dataset", self.missing() or f"{self.name} has not been downloaded yet")])
-        found = hashlib.sha256()
-        for file in self.sources():
-            found.update(Path(file).read_bytes())
-        return found.hexdigest()[:16]
+        return _location.fingerprint(self)
 
     def load(self) -> Splits:
         import numpy
         import torch
 
         from compressbench.data.in_memory import carved
-        from compressbench.vision import torchvision
 
-        reader = getattr(torchvision("datasets"), self.reader)
+        _location.require(self)
         if not self._found():
-            message = self.missing()
-            if message:
-                raise PlanError([Fault("dataset", message)])
             target = _location.data_root(self.root) / self.folder
-            _location.fetch(self.name, lambda folder: reader(folder, download=True), self.folder, target)
+            _location.fetch(self.name, lambda folder: self._reader()(folder, download=True), self.folder, target)
         parts = []
         for train in (True, False):
-            data = self._read(reader, train)
+            data = self._read(train)
             images = numpy.ascontiguousarray(data.data.transpose(0, 3, 1, 2))
             parts.append((torch.from_numpy(images), torch.tensor(data.targets)))
         return carved(parts[0], parts[1], self.mean, self.std, self.validation_images, self.crop_padding, self.flip)
@@ -96,20 +86,25 @@ class CIFAR10:
 
     def _found(self) -> Path | None:
         for folder in self._places():
-            if all((folder / file).is_file() for file in self.files):
+            if all(os.path.isfile(folder / file) for file in self.files):
                 return folder
         return None
 
-    def _read(self, reader: Any, train: bool) -> Any:
+    def _reader(self) -> Any:
+        from compressbench.vision import torchvision
+
+        return getattr(torchvision("datasets"), self.reader)
+
+    def _read(self, train: bool) -> Any:
         folder = self._found()
         assert folder is not None
-        # torchvision insists on the folder's name; it also checks the MD5 of every file before unpickling it.
-        reader = type(reader.__name__, (reader,), {"base_folder": folder.name})
         try:
+            # torchvision insists on the folder's name; it also checks the MD5 of every file before unpickling it.
+            reader = type(self.reader, (self._reader(),), {"base_folder": folder.name})
             return reader(str(folder.parent), train=train, download=False)
-        except (RuntimeError, OSError, EOFError) as error:
-            what = f"{self.name} cannot be read from {folder}: {error}. Remove it and set dataset.download=true."
-            raise PlanError([Fault("dataset", what)]) from error
+        except (RuntimeError, OSError, EOFError, ValueError) as error:
+            what = f"{self.name} cannot be read from {folder}: {error}. If it is damaged, remove it and set"
+            raise PlanError.of("dataset", f"{what} dataset.download=true.") from error
 
 
 @dataclass(frozen=True)

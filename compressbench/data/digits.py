@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 from compressbench.core.data import Shape, Splits
-from compressbench.core.faults import Fault, PlanError
-from compressbench.data._location import content_of
+from compressbench.data import _location
 
 IMAGE_SIZE = 32
 TEST_IMAGES, VALIDATION_IMAGES = 360, 180
@@ -41,8 +39,7 @@ class Digits:
         return [str(self._file())] if self._file().is_file() else []
 
     def fingerprint(self) -> str:
-        """Return the start of the SHA-256 of the table, unpacked."""
-        return hashlib.sha256(self._table()).hexdigest()[:16]
+        return _location.fingerprint(self)
 
     def load(self) -> Splits:
         import numpy
@@ -51,7 +48,9 @@ class Digits:
         from compressbench.data._selection import held_out
         from compressbench.data.in_memory import InMemorySplit
 
-        rows = numpy.loadtxt(self._table().decode().splitlines(), delimiter=",", dtype=numpy.int64)
+        _location.require(self)
+        table = _location.content_of(self._file()).decode()
+        rows = numpy.loadtxt(table.splitlines(), delimiter=",", dtype=numpy.int64)
         pixels, labels = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]
         images = numpy.kron((pixels * 255 // 16).astype(numpy.uint8), numpy.ones((4, 4), dtype=numpy.uint8))
 
@@ -69,9 +68,3 @@ class Digits:
         found = importlib.util.find_spec("sklearn")
         folder = Path(found.origin).parent if found and found.origin else Path("sklearn")
         return folder / "datasets" / "data" / "digits.csv.gz"
-
-    def _table(self) -> bytes:
-        message = self.missing()
-        if message:
-            raise PlanError([Fault("dataset", message)])
-        return bytes(content_of(self._file()))

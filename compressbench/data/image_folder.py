@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compressbench.core.data import Shape, Split, Splits
-from compressbench.core.faults import Fault, PlanError, out_of_range, suggestion
+from compressbench.core.faults import PlanError, out_of_range, suggestion
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.data import _listing, _location
 
@@ -79,8 +78,13 @@ class ImageFolder:
         return (3, self.image_size, self.image_size)
 
     def missing(self) -> str | None:
-        if self._folders():
-            return None
+        try:
+            folders = self._folders()
+            if folders:
+                _listing.check_classes(folders, self.classes)
+                return None
+        except PlanError as error:
+            return "; ".join(map(str, error.faults))
         looked = _location.places(self.root, [self.name])
         return _location.absent(self.name, _listing.EXPECTED, looked, downloads=False)
 
@@ -95,15 +99,13 @@ class ImageFolder:
         for split, listing in self._listings().items():
             for file in listing.files:
                 name = file.removeprefix(str(listing.folder))
-                found.update(f"{split}{name} {os.stat(file).st_size}\n".encode())
+                found.update(f"{split}{name} {_listing.state_of(file).st_size}\n".encode())
         return found.hexdigest()[:16]
 
     def load(self) -> Splits:
         from compressbench.data._selection import EmptySplit
 
-        listings = self._listings()
-        _listing.check(listings, self.classes)
-        parts = self._parts(listings)
+        parts = self._parts(self._listings())
         made = self._in_memory(parts) if self.in_memory else self._streamed(parts)
         there = f"{parts['test'][0].folder.parent} gives only {', '.join(parts)}; expected {_listing.EXPECTED}"
         train, validation, test = (
@@ -115,10 +117,8 @@ class ImageFolder:
         return _listing.split_folders(_location.places(self.root, [self.name]))
 
     def _listings(self) -> dict[str, Listing]:
-        message = self.missing()
-        if message:
-            raise PlanError([Fault("dataset", message)])
-        return {split: _listing.list_split(folder) for split, folder in self._folders().items()}
+        _location.require(self)
+        return _listing.list_splits(self._folders())
 
     def _parts(self, listings: dict[str, Listing]) -> dict[str, Part]:
         import numpy
@@ -129,6 +129,9 @@ class ImageFolder:
         if "train" in listings and "validation" not in listings:
             train = listings["train"]
             kept, out = held_out(numpy.array(train.labels), round(self.validation_share * len(train.files)))
+            if not len(kept):
+                what = f"is {self.validation_share}, which leaves none of the {len(out)} training images to train on"
+                raise PlanError.of("dataset.validation_share", what)
             parts["train"] = (train, kept)
             if len(out):
                 parts["validation"] = (train, out)

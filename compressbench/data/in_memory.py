@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from compressbench.core.data import Splits
-from compressbench.core.faults import Fault, PlanError, out_of_range
+from compressbench.core.faults import PlanError, out_of_range
 from compressbench.data._selection import EmptySplit, balanced, epoch_length, held_out
 
 
@@ -18,7 +18,7 @@ class InMemorySplit:
 
     mean, std: of each channel, for pixels in [0, 1]. pad: with a generator, every image is padded with `pad`
     black pixels on each side and cut back to its size at a random place; flip: and mirrored left to right with
-    probability 1/2 (He et al. 2016, section 4.2). Both tensors must lie on one device; batches come out there.
+    probability 1/2 (He et al. 2016, section 4.2).
 
     Order, places and flips of a whole epoch are drawn when `batches` is called, not when it is consumed.
     """
@@ -30,33 +30,23 @@ class InMemorySplit:
         assert images.ndim == 4, images.shape
         assert labels.dtype == torch.int64, labels.dtype
         assert len(images) == len(labels) > 0, (len(images), len(labels))
-        if pad < 0:
-            raise out_of_range("pad", pad, "0 or more")
+        assert pad >= 0, pad
         self.mean, self.std, self.pad, self.flip = tuple(mean), tuple(std), pad, flip
         self.labels = labels
         self.size = (images.shape[2], images.shape[3])
         self._padded = (functional.pad(images, (pad,) * 4) if pad else images).contiguous()
         # Only the padded images are kept; without a generator their middle is looked at.
         self.images = self._padded[:, :, pad : pad + self.size[0], pad : pad + self.size[1]]
-        self._normalise = Normalise(mean, std, images.device)
+        self._normalise = Normalise(mean, std)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device | str) -> InMemorySplit:
-        """Return this split with its tensors on `device`."""
-        images, labels = self.images.to(device), self.labels.to(device)
-        if images is self.images:
-            return self
-        return InMemorySplit(images, labels, self.mean, self.std, self.pad, self.flip)
-
     def limit(self, images: int) -> InMemorySplit:
         """Return a split of `images` of the images, classes in proportion; all if there are fewer."""
-        if images < 1:
-            raise out_of_range("images", images, "1 or more")
         if images >= len(self):
             return self
-        chosen = torch.from_numpy(balanced(self.labels.cpu().numpy(), images)).to(self.labels.device)
+        chosen = torch.from_numpy(balanced(self.labels.numpy(), images))
         return InMemorySplit(self.images[chosen], self.labels[chosen], self.mean, self.std, self.pad, self.flip)
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
@@ -68,10 +58,9 @@ class InMemorySplit:
         used = epoch_length(len(self), batch_size)
 
         def draw(high: int) -> Tensor:
-            drawn = torch.randint(high, (len(self),), generator=generator, device=generator.device)
-            return drawn[:used].to(self.labels.device)
+            return torch.randint(high, (len(self),), generator=generator)[:used]
 
-        order = torch.randperm(len(self), generator=generator, device=generator.device)[:used].to(self.labels.device)
+        order = torch.randperm(len(self), generator=generator)[:used]
         positions = 2 * self.pad + 1
         start = draw(positions) * self._padded.shape[3] + draw(positions) if self.pad else None
         mirrored = draw(2) if self.flip else None
@@ -118,10 +107,9 @@ class InMemorySplit:
 class Normalise:
     """(pixels / 255 - mean) / std of every channel, as one multiplication and one addition in place."""
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu"):
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
         mean_, std_ = (torch.tensor(list(values), dtype=torch.float64).view(1, -1, 1, 1) for values in (mean, std))
-        self.scale = (1 / (255 * std_)).float().to(device)
-        self.shift = (-mean_ / std_).float().to(device)
+        self.scale, self.shift = (1 / (255 * std_)).float(), (-mean_ / std_).float()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32, contiguous, for uint8 (n, C, H, W)."""
@@ -155,7 +143,7 @@ def carved(
     images, labels = train
     if validation_images >= len(labels):
         what = f"is {validation_images}; allowed: less than the {len(labels)} training images"
-        raise PlanError([Fault("dataset.validation_images", what)])
+        raise PlanError.of("dataset.validation_images", what)
     measured = InMemorySplit(*test, mean, std, pad=0, flip=False)
     if validation_images == 0:
         nothing = EmptySplit("there is no validation split, because dataset.validation_images is 0")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compressbench.core.data import Shape, Splits
-from compressbench.core.faults import Fault, PlanError, out_of_range
+from compressbench.core.faults import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
-from compressbench.data import _idx, _location
+from compressbench.data import _location
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
     from torch import Tensor
 
 FILES = (
@@ -71,18 +74,12 @@ class MNIST:
         return [str(file) for file in self._files()]
 
     def fingerprint(self) -> str:
-        """Return the start of the SHA-256 of the four files, unpacked. PlanError if they are not there (yet)."""
-        files = self._files()
-        if not files:
-            raise PlanError([Fault("dataset", self.missing() or "mnist has not been downloaded yet")])
-        found = hashlib.sha256()
-        for file in files:
-            found.update(_location.content_of(file))
-        return found.hexdigest()[:16]
+        return _location.fingerprint(self)
 
     def load(self) -> Splits:
         from compressbench.data.in_memory import carved
 
+        _location.require(self)
         if not self._files():
             self._fetch()
         train, test = self._read(0), self._read(2)
@@ -91,16 +88,13 @@ class MNIST:
     def _files(self) -> list[Path]:
         """Return the four files from the first place that has them all, else nothing."""
         for folder in _location.places(self.root, SUBFOLDERS):
-            found = [file for name in FILES for file in (folder / name, folder / f"{name}.gz") if file.is_file()]
-            unique = {file.name.removesuffix(".gz"): file for file in reversed(found)}
-            if len(unique) == len(FILES):
-                return [unique[name] for name in FILES]
+            plain = [folder / name for name in FILES]
+            files = [file if os.path.isfile(file) else file.with_name(f"{file.name}.gz") for file in plain]
+            if all(map(os.path.isfile, files)):
+                return files
         return []
 
     def _fetch(self) -> None:
-        message = self.missing()
-        if message:
-            raise PlanError([Fault("dataset", message)])
         from compressbench.vision import torchvision
 
         _location.fetch(
@@ -118,16 +112,36 @@ class MNIST:
         import torch
 
         files = self._files()[first : first + 2]
-        images, labels = (_idx.read_idx(file) for file in files)
+        images, labels = (read_idx(file) for file in files)
         if images.ndim != 3 or images.shape[1:] != (PIXELS, PIXELS) or len(images) == 0:
             what = f"holds an array of shape {images.shape}, expected (N, {PIXELS}, {PIXELS})"
-            raise PlanError([Fault(str(files[0]), what)])
+            raise PlanError.of(str(files[0]), what)
         if labels.shape != (len(images),):
             what = f"holds an array of shape {labels.shape}, expected ({len(images)},), as many as images"
-            raise PlanError([Fault(str(files[1]), what)])
+            raise PlanError.of(str(files[1]), what)
         if labels.max() >= self.classes:
-            raise PlanError([Fault(str(files[1]), f"holds the label {labels.max()}, expected 0 to {self.classes - 1}")])
+            raise PlanError.of(str(files[1]), f"holds the label {labels.max()}, expected 0 to {self.classes - 1}")
         before = (self.image_size - PIXELS) // 2
         padded = torch.zeros((len(images), 1, self.image_size, self.image_size), dtype=torch.uint8)
         padded[:, 0, before : before + PIXELS, before : before + PIXELS] = torch.from_numpy(images)
         return padded, torch.from_numpy(labels).long()
+
+
+def read_idx(file: Path) -> NDArray[numpy.uint8]:
+    """Return the array of bytes in an idx file, plain or gzipped.
+
+    The format: two zero bytes, the type (8: unsigned byte), the number of dimensions, each dimension as
+    four bytes, most significant first, then the values. PlanError naming the file if that is not what it holds.
+    """
+    import numpy
+
+    content = _location.content_of(file)
+    dimensions = content[3] if len(content) > 3 else 0
+    start = 4 + 4 * dimensions
+    if content[:3] != b"\0\0\x08" or len(content) < start:
+        raise PlanError.of(str(file), f"is no idx file of bytes: it begins with {bytes(content[:4])!r}")
+    shape = tuple(int(size) for size in numpy.frombuffer(content, dtype=">u4", count=dimensions, offset=4))
+    if len(content) - start != math.prod(shape):
+        what = f"is cut off or damaged: {len(content) - start} bytes of values, expected {math.prod(shape)}"
+        raise PlanError.of(str(file), what)
+    return numpy.frombuffer(content, dtype=numpy.uint8, offset=start).reshape(shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,28 +51,17 @@ class StreamedSplit:
         assert len(files) == len(labels) > 0, (len(files), len(labels))
         self.files, self.labels, self.view, self.workers = list(files), labels, view, workers
         self.mean, self.std = tuple(mean), tuple(std)
-        self.device = torch.device("cpu")
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def to(self, device: torch.device | str) -> StreamedSplit:
-        """Return a split whose batches come out on `device`; they travel there as bytes."""
-        moved = copy.copy(self)
-        moved.device = torch.device(device)
-        return moved
-
     def limit(self, images: int) -> StreamedSplit:
         """Return a split of `images` of the images, classes in proportion; all if there are fewer."""
-        if images < 1:
-            raise out_of_range("images", images, "1 or more")
         if images >= len(self):
             return self
         chosen = balanced(self.labels.numpy(), images)
-        limited = copy.copy(self)
-        limited.files = [self.files[index] for index in chosen]
-        limited.labels = self.labels[torch.from_numpy(chosen)]
-        return limited
+        files, labels = [self.files[index] for index in chosen], self.labels[torch.from_numpy(chosen)]
+        return StreamedSplit(files, labels, self.view, self.mean, self.std, self.workers)
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches as `core.data.Split` says. PlanError, naming the file, for an image that cannot be read."""
@@ -83,8 +71,8 @@ class StreamedSplit:
             order, seeds = torch.arange(len(self)), [None] * len(self)
         else:
             used = epoch_length(len(self), batch_size)
-            order = torch.randperm(len(self), generator=generator, device=generator.device)[:used].cpu()
-            seeds = torch.randint(2**62, (used,), generator=generator, device=generator.device).tolist()
+            order = torch.randperm(len(self), generator=generator)[:used]
+            seeds = torch.randint(2**62, (used,), generator=generator).tolist()
         return self._read(order, seeds, batch_size)
 
     def _read(self, order: Tensor, seeds: list[Any], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -93,14 +81,13 @@ class StreamedSplit:
             batch_size=batch_size,
             num_workers=min(self.workers, -(-len(order) // batch_size)),
             collate_fn=_stack,
-            pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else the loader draws from the global one
         )
-        normalise = Normalise(self.mean, self.std, self.device)
+        normalise = Normalise(self.mean, self.std)
         for images, labels in zip(loader, torch.split(self.labels[order], batch_size), strict=True):
             if isinstance(images, Fault):
                 raise PlanError([images])
-            yield normalise(images.to(self.device, non_blocking=True)), labels.to(self.device)
+            yield normalise(images), labels
 
 
 class _Pictures(TorchDataset[Any]):

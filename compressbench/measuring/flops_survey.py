@@ -12,6 +12,7 @@ from compressbench.measuring._forward import Call, calls
 
 IMAGES = 3
 """The counter ran a batch of three and the survey did not divide by it."""
+POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def flops_survey(model: nn.Module, example: Tensor) -> int:
     return IMAGES * sum(
         _flops(call)
         for place, call in enumerate(made)
-        if not (has_batch_norm and place > last_convolution and _is_pool(call.module))
+        if not (has_batch_norm and place > last_convolution and isinstance(call.module, POOLS))
     )
 
 
@@ -56,11 +57,7 @@ def _flops(call: Call) -> int:
         return 2 * outputs
     if isinstance(module, nn.ReLU):
         return outputs
-    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+    if isinstance(module, POOLS):
         size = module.kernel_size
         return outputs * (size * size if isinstance(size, int) else math.prod(size))
     return 0
-
-
-def _is_pool(module: nn.Module) -> bool:
-    return isinstance(module, nn.MaxPool2d | nn.AvgPool2d)

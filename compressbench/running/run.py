@@ -121,6 +121,8 @@ class Run:
         context, clock = self._lend(index), time.monotonic()
         try:
             subject = stage.technique.apply(subject, context)
+        except PlanError:
+            raise
         except ValueError as error:
             raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
         subject.model.cpu()

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from torch import nn
 
+from compressbench.core.faults import out_of_range
+
 
 class _Convolution(NamedTuple):
     channels: int
@@ -31,8 +33,8 @@ class AlexNet(nn.Sequential):
     Weights start with torch's default: five convolutions are few enough for it.
 
     in_channels, classes: of the dataset. batch_norm: BatchNorm2d after every convolution (the survey's "BND" is this
-    and `dropout`). dropout: probability before each hidden fully connected layer, 0 for none, less than 1 (else
-    ValueError). conv_bias: whether convolutions have biases. hidden: widths of the hidden fully connected layers.
+    and `dropout`). dropout: probability before each hidden fully connected layer, 0 for none, less than 1. conv_bias:
+    whether convolutions have biases. hidden: widths of the hidden fully connected layers. ValueError out of range.
 
     We differ: the survey's batch-norm networks may have averaged in the last pool; all of ours take the maximum.
     """
@@ -47,7 +49,9 @@ class AlexNet(nn.Sequential):
         hidden: Sequence[int],
     ):
         if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout!r}; allowed: 0 or more and less than 1")
+            raise out_of_range("dropout", dropout, "0 or more and less than 1")
+        if min(hidden, default=1) < 1:
+            raise out_of_range("hidden", list(hidden), "widths of 1 or more, [] for no hidden layer")
         super().__init__()
         channels = in_channels
         for number, conv in enumerate(CONVOLUTIONS, start=1):

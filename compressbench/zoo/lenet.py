@@ -6,6 +6,8 @@ from collections import OrderedDict
 
 from torch import nn
 
+from compressbench.core.faults import out_of_range
+
 
 class LeNet5(nn.Sequential):
     """LeNet-5 as Caffe ships it and Han et al. 2015 (section 4.1) prune it: 20 and 50 filters of 5 x 5, 431 K weights.
@@ -17,7 +19,7 @@ class LeNet5(nn.Sequential):
 
     def __init__(self, in_channels: int, classes: int, image_size: int):
         if image_size < 16:
-            raise ValueError(f"image_size is {image_size!r}; allowed: 16 or more")
+            raise out_of_range("image_size", image_size, "16 or more")
         side = ((image_size - 4) // 2 - 4) // 2
         super().__init__(
             OrderedDict(
@@ -42,7 +44,7 @@ class LeNet300100(nn.Sequential):
 
     def __init__(self, in_channels: int, classes: int, image_size: int):
         if image_size < 1:
-            raise ValueError(f"image_size is {image_size!r}; allowed: 1 or more")
+            raise out_of_range("image_size", image_size, "1 or more")
         super().__init__(
             OrderedDict(
                 flatten=nn.Flatten(),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from compressbench.core.faults import out_of_range
 from compressbench.zoo._initialization import he_normal
 
 WIDTHS = (16, 32, 64)
@@ -58,7 +59,7 @@ class ResNetCifar(nn.Module):
     def __init__(self, in_channels: int, classes: int, depth: int):
         super().__init__()
         if depth < 8 or depth % 6 != 2:
-            raise ValueError(f"depth is {depth!r}; allowed: 6 n + 2, for example 20, 56 or 110")
+            raise out_of_range("depth", depth, "6 n + 2, for example 20, 56 or 110")
         blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(in_channels, WIDTHS[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])

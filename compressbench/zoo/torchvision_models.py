@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from compressbench.core.faults import out_of_range
 from compressbench.vision import torchvision
 
 NAMES = (
@@ -30,7 +31,9 @@ def torchvision_model(in_channels: int, classes: int, name: str) -> nn.Module:
     With other than 3 channels the first convolution is a new one of the same geometry, drawn with He's rule.
     ValueError for an unknown name.
     """
-    model: nn.Module = torchvision("models").get_model(_known(name), weights=None, num_classes=classes)
+    if name not in NAMES:
+        raise out_of_range("name", name, ", ".join(NAMES))
+    model: nn.Module = torchvision("models").get_model(name, weights=None, num_classes=classes)
     if in_channels != 3:
         _replace_first_convolution(model, in_channels)
     return model
@@ -39,10 +42,12 @@ def torchvision_model(in_channels: int, classes: int, name: str) -> nn.Module:
 def torchvision_weights(name: str, weights: str) -> dict[str, Tensor]:
     """Return the state dict of a published weight set (`IMAGENET1K_V1`) of `name`, from torch's cache or the network.
 
-    It is for 3 channels and 1000 classes. ValueError, listing what exists, for an unknown set, and, saying what to do
-    instead, if the download fails.
+    It is for 3 channels and 1000 classes. ValueError, listing what exists, for an unknown set or another network, and,
+    saying what to do instead, if the download fails.
     """
-    published: Any = torchvision("models").get_model_weights(_known(name))
+    if name not in NAMES:
+        raise ValueError(f"is no file, and published weight sets exist only for {', '.join(NAMES)} of torchvision")
+    published: Any = torchvision("models").get_model_weights(name)
     sets = {member.name: member for member in published}
     if weights not in sets:
         raise ValueError(f"{name} has no weight set {weights!r}; it has: {', '.join(sorted(sets))}")
@@ -62,12 +67,6 @@ def torchvision_weights(name: str, weights: str) -> dict[str, Tensor]:
 def current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return `state` with the names torchvision uses now: DenseNet's published files say `norm.1` for `norm1`."""
     return {_OLD_DENSENET_KEY.sub(r"\1\2", key): tensor for key, tensor in state.items()}
-
-
-def _known(name: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"name is {name!r}; allowed: {', '.join(NAMES)}")
-    return name
 
 
 def _replace_first_convolution(model: nn.Module, in_channels: int) -> None:

@@ -43,3 +43,12 @@ def image_folder(root: Path | str | None, **changes: Any) -> ImageFolder:
         "workers": 0,
     }
     return ImageFolder(root=None if root is None else str(root), **(fields | changes))
+
+
+def colours(split: Any) -> list[tuple[int, ...]]:
+    """Return one (red, green, blue) an image, in order, with its label."""
+    found = []
+    for images, labels in split.batches(7):
+        pixels = (images[:, :, 0, 0] * 255).round().long().tolist()
+        found += [(*pixel, label) for pixel, label in zip(pixels, labels.tolist(), strict=True)]
+    return found

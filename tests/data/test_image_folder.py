@@ -1,8 +1,5 @@
 """Folders of images: which splits they give, what is read, what is kept, and what is refused."""
 
-import os
-import warnings
-
 import numpy
 import pytest
 import torch
@@ -10,25 +7,9 @@ from PIL import Image
 
 from compressbench.core.faults import PlanError
 from compressbench.core.identity import essence
-from compressbench.data._decoding import central, decoded
-from tests.data.folders import image_folder, write_folder, write_image
+from tests.data.folders import colours, image_folder, write_folder, write_image
 
 IN_MEMORY_OR_STREAMED = pytest.mark.parametrize("in_memory", [True, False])
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("COMPRESSBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "decoded"
-
-
-def colours(split):
-    """Return one (red, green, blue) an image, in order, with its label."""
-    found = []
-    for images, labels in split.batches(7):
-        pixels = (images[:, :, 0, 0] * 255).round().long().tolist()
-        found += [(*pixel, label) for pixel, label in zip(pixels, labels.tolist(), strict=True)]
-    return found
 
 
 @IN_MEMORY_OR_STREAMED
@@ -72,12 +53,6 @@ def test_without_training_images_only_who_asks_for_them_is_told(tmp_path, in_mem
     assert len(splits.train.limit(3)) == 0
 
 
-def test_a_test_folder_of_unlabelled_files_does_not_count(tmp_path):
-    write_folder(tmp_path, {"train": 4, "val": 2})
-    write_image(tmp_path / "test" / "unlabelled.png", [1, 2, 3])
-    assert {red for red, *_ in colours(image_folder(tmp_path).load().test)} == {50}
-
-
 @pytest.mark.parametrize("size", [(40, 20), (20, 40), (33, 47), (8, 8), (16, 16)])
 @IN_MEMORY_OR_STREAMED
 def test_other_sizes_are_resized_and_cut_as_torchvision_does(tmp_path, size, in_memory):
@@ -94,63 +69,6 @@ def test_other_sizes_are_resized_and_cut_as_torchvision_does(tmp_path, size, in_
     assert torch.equal(found, expected)
 
 
-def test_an_image_of_the_right_size_is_not_touched():
-    image = Image.fromarray(numpy.random.RandomState(0).randint(0, 256, (8, 8, 3)).astype(numpy.uint8))
-    assert central(image, 8, 8) is image
-
-
-def test_grey_images_and_transparent_ones_become_three_colours(tmp_path):
-    write_folder(tmp_path, {"test": 1})
-    Image.new("L", (8, 8), 7).save(tmp_path / "test" / "cat" / "000.png")
-    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(tmp_path / "test" / "dog" / "000.png")
-    assert colours(image_folder(tmp_path).load().test) == [(7, 7, 7, 0), (1, 2, 3, 1)]
-
-
-def test_decoded_images_are_kept_and_used_again(tmp_path, cache, monkeypatch):
-    write_folder(tmp_path, {"test": 3})
-    first = image_folder(tmp_path).load().test.images
-    assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr("compressbench.data._decoding.decode", None)  # decoding again would now fail
-    assert torch.equal(image_folder(tmp_path).load().test.images, first)
-
-
-def test_a_changed_file_is_decoded_again(tmp_path):
-    write_folder(tmp_path, {"test": 1})
-    image_folder(tmp_path).load()
-    file = tmp_path / "test" / "cat" / "000.png"
-    write_image(file, [9, 9, 9])
-    os.utime(file, ns=(1, 1))
-    assert colours(image_folder(tmp_path).load().test)[0] == (9, 9, 9, 0)
-
-
-@pytest.mark.parametrize("content", [b"", b"nothing", None])
-def test_a_damaged_cache_entry_is_made_again_with_a_warning(tmp_path, cache, content):
-    write_folder(tmp_path, {"test": 3})
-    before = image_folder(tmp_path).load().test.images
-    entry = next(cache.iterdir())
-    entry.write_bytes(entry.read_bytes()[:-5] if content is None else content)
-    with pytest.warns(UserWarning, match="is damaged"):
-        again = image_folder(tmp_path).load().test.images
-    assert torch.equal(again, before)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        image_folder(tmp_path).load()
-
-
-def test_a_cache_folder_that_cannot_be_written_costs_only_a_warning(tmp_path, monkeypatch):
-    write_folder(tmp_path, {"test": 3})
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("COMPRESSBENCH_CACHE", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="are not kept"):
-        assert len(image_folder(tmp_path).load().test) == 6
-
-
-def test_threads_change_nothing(tmp_path):
-    write_folder(tmp_path, {"test": 20})
-    files = [str(file) for file in sorted(tmp_path.rglob("*.png"))]
-    assert numpy.array_equal(decoded(files[:20], 8, 8, 0), decoded(files, 8, 8, 4)[:20])
-
-
 @IN_MEMORY_OR_STREAMED
 def test_an_unreadable_image_is_named(tmp_path, in_memory):
     write_folder(tmp_path, {"test": 3})
@@ -161,52 +79,10 @@ def test_an_unreadable_image_is_named(tmp_path, in_memory):
     assert raised.value.faults[0].where == str(bad)
 
 
-def test_all_unreadable_images_are_named_at_once_but_no_more_than_ten(tmp_path):
-    write_folder(tmp_path, {"test": 10})
-    for file in tmp_path.rglob("*.png"):
-        file.write_text("no image")
-    with pytest.raises(PlanError, match="and 10 more files that cannot be read") as raised:
-        image_folder(tmp_path).load()
-    assert len(raised.value.faults) == 11
-
-
-def test_a_class_folder_without_images_is_named(tmp_path):
-    write_folder(tmp_path, {"train": 2, "test": 2})
-    (tmp_path / "train" / "eel").mkdir()
-    (tmp_path / "train" / "eel" / "notes.txt").write_text("none yet")
-    with pytest.raises(PlanError) as raised:
-        image_folder(tmp_path).load()
-    said = str(raised.value)
-    assert f"{tmp_path}/train/eel: holds no image; expected files ending in .jpg" in said
-    assert f"{tmp_path}/train: has 3 class folders; dataset.classes is 2" in said
-    assert f"{tmp_path}/train/eel: is a class folder that {tmp_path}/test lacks" in said
-
-
-def test_class_folders_that_differ_are_named_with_the_nearest_name(tmp_path):
-    write_folder(tmp_path, {"train": 2})
-    write_folder(tmp_path, {"test": 2}, classes=("cat", "dogs"))
-    with pytest.raises(PlanError) as raised:
-        image_folder(tmp_path).load()
-    assert f"{tmp_path}/test/dogs: is a class folder that {tmp_path}/train lacks; did you mean 'dog'?" in str(
-        raised.value
-    )
-
-
-def test_training_images_without_any_to_test_are_refused(tmp_path):
-    write_folder(tmp_path, {"train": 2})
-    with pytest.raises(PlanError, match="has train but neither test/ nor val/ with class folders"):
-        image_folder(tmp_path).load()
-
-
-def test_what_is_missing_is_said_with_every_place_and_every_way_out(tmp_path):
-    (tmp_path / "train").mkdir()  # no class folders in it
-    message = image_folder(tmp_path).missing()
-    for part in (tmp_path, tmp_path / "made", "train/<class>/<image>", "dataset.root=", "COMPRESSBENCH_DATA"):
-        assert str(part) in message
-    assert "download" not in message
-    for ask in (image_folder(tmp_path).load, image_folder(tmp_path).fingerprint):
-        with pytest.raises(PlanError, match="made is not there"):
-            ask()
+def test_holding_out_every_training_image_is_refused(tmp_path):
+    write_folder(tmp_path, {"train": 1, "test": 1})
+    with pytest.raises(PlanError, match=r"validation_share: is 0.9, which leaves none of the 2 training images"):
+        image_folder(tmp_path, validation_share=0.9).load()
 
 
 def test_the_fingerprint_covers_names_and_sizes_not_where_the_folder_lies(tmp_path):

@@ -136,11 +136,6 @@ def test_a_limited_split_is_augmented_as_before():
     assert whole(limited, 7)[1].tolist() == limited.labels.tolist()
 
 
-def test_moving_to_where_it_is_changes_nothing():
-    split = made(pad=1)
-    assert split.to("cpu") is split
-
-
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_size_below_one_is_refused(batch_size):
     with pytest.raises(ValueError, match=r"batch_size is .*; allowed: 1 or more"):

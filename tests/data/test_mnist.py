@@ -1,6 +1,7 @@
 """MNIST, on idx files written here; on the original where there is one."""
 
 import gzip
+import os
 import struct
 import subprocess
 import sys
@@ -10,8 +11,7 @@ import pytest
 import torch
 
 from compressbench.core.faults import PlanError
-from compressbench.data._idx import read_idx
-from compressbench.data.mnist import FILES, MNIST
+from compressbench.data.mnist import FILES, MNIST, read_idx
 
 
 def mnist(root, **changes):
@@ -153,6 +153,26 @@ def test_a_download_that_works_arrives_whole(tmp_path, monkeypatch):
     assert len(mnist(tmp_path, download=True).load().test) == 30
     assert [path.name for path in tmp_path.iterdir()] == ["MNIST"]
     assert [path.name for path in (tmp_path / "MNIST").iterdir()] == ["raw"]
+
+
+def test_a_download_completes_a_folder_that_lacks_a_file(tmp_path, monkeypatch):
+    from compressbench.vision import torchvision
+
+    raw = write_mnist(tmp_path / "MNIST" / "raw")
+    (raw / FILES[2]).unlink()
+    monkeypatch.setattr(
+        torchvision("datasets"), "MNIST", lambda folder, download: write_mnist(tmp_path / folder / "MNIST" / "raw")
+    )
+    assert len(mnist(tmp_path, download=True).load().test) == 30
+    assert sorted(path.name for path in raw.iterdir()) == sorted(FILES)
+
+
+def test_a_place_that_may_not_be_read_is_marked(tmp_path, monkeypatch):
+    def denied(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert f"{tmp_path} (permission denied)." in mnist(tmp_path).missing()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Streamed splits: the same batches whoever reads the files."""
 
+import multiprocessing
+
 import numpy
 import pytest
 import torch
@@ -112,17 +114,25 @@ def test_an_unreadable_image_met_by_a_worker_is_named(tmp_path):
     assert raised.value.faults[0].where == str(bad)
 
 
+def test_no_worker_outlives_its_epoch(root, tmp_path):
+    epoch = train(root, workers=2).batches(4, seeded())
+    next(epoch)
+    assert len(multiprocessing.active_children()) == 2
+    epoch.close()  # as when a loop stops before the end
+    assert multiprocessing.active_children() == []
+    write_folder(tmp_path, {"train": 4, "test": 1})
+    for file in tmp_path.rglob("train/*/*.png"):
+        file.write_bytes(b"no image")
+    with pytest.raises(PlanError):
+        whole(train(tmp_path, workers=2), 2, seeded())
+    assert multiprocessing.active_children() == []
+
+
 def test_a_limited_split_keeps_the_classes_in_proportion(root):
     limited = train(root).limit(4)
     assert whole(limited, 4)[1].tolist() == [0, 0, 1, 1]
     assert len(limited.files) == 4
     assert len(train(root).limit(100)) == 12
-
-
-def test_batches_come_out_where_they_were_asked_for(root):
-    moved = train(root).to("meta")
-    images, labels = next(moved.batches(2))
-    assert (images.device.type, labels.device.type) == ("meta", "meta")
 
 
 def test_a_batch_size_below_one_is_refused(root):

@@ -44,6 +44,12 @@ def test_an_impossible_dropout_is_refused_by_name(dropout):
         AlexNet(3, 10, **{**BND, "dropout": dropout})
 
 
+@pytest.mark.parametrize("hidden", [[0], [512, -1]])
+def test_an_impossible_width_is_refused_by_name(hidden):
+    with pytest.raises(ValueError, match=r"hidden is .*; allowed: widths of 1 or more"):
+        AlexNet(3, 10, **{**PLAIN, "hidden": hidden})
+
+
 @pytest.mark.parametrize("variant", [PLAIN, BND, SLIMMING])
 def test_filters_of_the_last_convolution_can_be_removed_through_the_flatten(variant):
     network = AlexNet(3, 10, **variant).eval()

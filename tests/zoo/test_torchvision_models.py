@@ -40,6 +40,11 @@ def test_an_unknown_weight_set_is_refused_with_all_there_are():
         torchvision_weights("resnet50", "IMAGENET")
 
 
+def test_weights_for_a_network_of_ours_must_be_a_file():
+    with pytest.raises(ValueError, match="is no file, and published weight sets exist only for alexnet, "):
+        torchvision_weights("", "trained.pt")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_without_a_network_the_error_says_how_to_use_a_file(name, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
