@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.console import Console
 
+    from compressbench.core.plan import Plan
+    from compressbench.planning.settings import Settings
     from compressbench.tracking.store import Store
 
+DATA = "COMPRESSBENCH_DATA"
 SWEEP = "COMPRESSBENCH_SWEEP"
 """Environment variable that carries a sweep (JSON: `id`, swept `keys`) from the command to its jobs."""
-
+POINTS = "points"
+"""Below a sweep's folder: a file a run that says where its record is."""
 
 WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
@@ -35,19 +39,25 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     """
     from omegaconf import OmegaConf
 
-    printer = console()
-    outputs = Path(config.outputs).expanduser().absolute()
-    identity = _identity(OmegaConf.to_container(config, resolve=True))
+    from compressbench.planning.settings import settings
+
+    printer, given = console(), settings(config)
+    outputs = given.folder
+    identity = _identity(OmegaConf.to_container(config, resolve=True), overrides)
     found = finished.recall(identity, outputs)
     if found is None:
-        record, folder = _run(config, overrides, outputs, identity, printer)
+        record, folder = _run(config, overrides, given, identity, printer)
     else:
         record, folder = found
         printer.print(f"{record.recipe} seed {record.seed} is finished already; nothing is trained again.")
     _join_sweep(record, folder, outputs, overrides)
-    _track(config, record, folder, outputs, printer)
+    from compressbench.reporting.files import run_files
     from compressbench.reporting.run_table import run_table
 
+    for name, text in run_files(record).items():
+        write_atomically(folder / name, text)
+    if given.tracking.enabled:
+        _track(given, record, folder, printer)
     printer.print(run_table(record))
     printer.print(f"record and weights: {folder}", style="dim", highlight=False)
     if record.missed:
@@ -62,13 +72,16 @@ def console() -> Console:
     return found if found.is_terminal else Console(width=WIDTH)
 
 
-def _identity(config: Any) -> dict[str, Any]:
-    """Return what of a configuration leads to a result: not where it is written or how it is tracked."""
-    return {key: value for key, value in config.items() if key not in ("outputs", "tracking")}
+def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
+    """Return what leads to a record: not where it is written or how it is tracked, but where data is looked for."""
+    from compressbench.planning.overrides import changes_training
+
+    found = {key: value for key, value in config.items() if key not in ("outputs", "tracking")}
+    return found | {"custom": changes_training(overrides), "data": [os.environ.get(DATA), os.getcwd()]}
 
 
 def _run(
-    config: DictConfig, overrides: list[str], outputs: Path, identity: dict[str, Any], console: Console
+    config: DictConfig, overrides: list[str], given: Settings, identity: dict[str, Any], console: Console
 ) -> tuple[RunRecord, Path]:
     import torch
 
@@ -80,25 +93,36 @@ def _run(
     from compressbench.running.run import run
     from compressbench.tracking.send import warm_up
 
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    outputs = given.folder
+    if given.threads is not None:
+        torch.set_num_threads(given.threads)
     plan, faults = build(config, overrides)
     if plan is not None:
         faults = faults + rehearse(plan, outputs)[1]
     try:
-        device = choose_device(config.device)
+        device = choose_device(given.device)
     except ValueError as error:
         faults = [*faults, Fault("device", str(error))]
     if faults or plan is None:
         raise PlanError(faults)
-    warmth = warm_up(store_of(config, outputs), plan.table) if config.tracking.enabled else None
+    warmth = warm_up(store_of(given), plan.table) if given.tracking.enabled else None
     with ConsoleProgress(console) as progress:
         record = run(plan, outputs, progress, device)
     if warmth:
         warmth.join()
     folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
-    finished.remember(identity, outputs, folder, plan.dataset.sources())
+    finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
+
+
+def _sources(plan: Plan) -> list[str]:
+    """Return the files that lead to a record beside its configuration: the data's, the measures', given weights."""
+    from compressbench.planning.stages import group_file
+
+    files = [group_file("measure", name) for name, _ in plan.measures]
+    if plan.model.weights is not None:
+        files.append(Path(plan.model.weights).expanduser().absolute())
+    return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]
 
 
 def _join_sweep(record: RunRecord, folder: Path, outputs: Path, overrides: list[str]) -> None:
@@ -109,7 +133,7 @@ def _join_sweep(record: RunRecord, folder: Path, outputs: Path, overrides: list[
     values = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
     record.sweep, record.swept = sweep["id"], {key: values[key] for key in sweep["keys"] if key in values}
     write_atomically(folder / RECORD, record.to_json())
-    write_atomically(sweep_folder(outputs, record.sweep) / "points" / record.plan_id, str(folder.relative_to(outputs)))
+    write_atomically(sweep_folder(outputs, record.sweep) / POINTS / record.plan_id, str(folder.relative_to(outputs)))
 
 
 def sweep_folder(outputs: Path, sweep: str) -> Path:
@@ -117,21 +141,19 @@ def sweep_folder(outputs: Path, sweep: str) -> Path:
     return outputs / "sweeps" / sweep
 
 
-def _track(config: DictConfig, record: RunRecord, folder: Path, outputs: Path, console: Console) -> None:
+def _track(given: Settings, record: RunRecord, folder: Path, console: Console) -> None:
     """Send the record to MLflow and say where to look at it. Nothing that goes wrong here costs the result."""
-    if not config.tracking.enabled:
-        return
     from compressbench.tracking.link import run_link
     from compressbench.tracking.send import send
 
-    store = store_of(config, outputs)
+    store = store_of(given)
     if send(record, folder, store):
         console.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
 
 
-def store_of(config: DictConfig, outputs: Path) -> Store:
+def store_of(given: Settings) -> Store:
     """Return the MLflow store a configuration names."""
     from compressbench.tracking.store import chosen
 
-    given = config.tracking
-    return chosen(outputs, given.uri, given.timeout_s, given.retries, given.deadline_s)
+    tracking = given.tracking
+    return chosen(given.folder, tracking.uri, tracking.timeout_s, tracking.retries, tracking.deadline_s)

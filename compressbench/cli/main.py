@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import compressbench
 from compressbench.core.faults import PlanError, RunError, suggestion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from pathlib import Path
 
     from omegaconf import DictConfig
+
+    from compressbench.tracking.store import Store
 
 USAGE = """\
 compressbench: a declarative experiment runner for model compression
@@ -52,10 +55,16 @@ More keys: outputs=FOLDER device=auto|cpu|cuda threads=2 tracking=off tracking.u
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait sleep instead of spinning. Beside another program, two spinning threads are up to 40 times
+    # slower, because they take turns with what they wait for; torch's library reads this once, when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0
-    verb = VERBS.get(words[0])
+    if words[0] == "--version":
+        print(f"compressbench {compressbench.__version__}")
+        return 0
+    verb = _complete if words[0] == "complete" else VERBS.get(words[0])
     try:
         if verb is None:
             raise PlanError.of("", f"{words[0]!r} is not a verb of compressbench; {suggestion(words[0], VERBS)}")
@@ -72,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def _listed(error: PlanError) -> str:
@@ -81,16 +93,17 @@ def _listed(error: PlanError) -> str:
 
 
 def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help"):
+    if not words or {"-h", "--help"} & set(words):
         print(RUN_HELP, end="")
         return 0
-    from compressbench.planning.launch import is_multirun, launch
+    from compressbench.planning.launch import launch, parse_arguments
 
-    if not is_multirun(words):
+    given = parse_arguments(words)
+    if given.shows or not given.multirun:
         return launch(words, _job)
     from compressbench.cli.sweep import swept
 
-    return swept(words, lambda: launch(words, _job))
+    return swept(given.overrides, given.config_dir, lambda: launch(words, _job))
 
 
 def _job(config: DictConfig, overrides: list[str]) -> None:
@@ -106,13 +119,14 @@ def _check(words: list[str]) -> int:
     overrides = parser.parse_args(words).overrides
     from compressbench.planning.build import build
     from compressbench.planning.compose import compose
+    from compressbench.planning.settings import settings
     from compressbench.reporting.plan_table import plan_table
     from compressbench.running.rehearsal import rehearse
 
     config = compose(overrides)
     plan, faults = build(config, overrides)
     if plan is not None:
-        stages, more = rehearse(plan, _folder(config.outputs))
+        stages, more = rehearse(plan, settings(config).folder)
         _console().print(plan_table(plan, stages))
         faults = faults + more
     if faults:
@@ -141,11 +155,7 @@ def _list(words: list[str]) -> int:
             if only is None:
                 print(f"{kind}:")
             for entry in found:
-                print(
-                    f"  {entry.name:<{width}}  {entry.summary}"
-                    if only is None
-                    else f"{entry.name:<{width}}  {entry.summary}"
-                )
+                print(f"{'' if only else '  '}{entry.name:<{width}}  {entry.summary}")
     return 0
 
 
@@ -160,7 +170,8 @@ def _report(words: list[str]) -> int:
     given = parser.parse_args(words)
     from compressbench.cli.report import print_report
 
-    return print_report(given.table, _folder(given.outputs), given.format, given.plot, given.commit, _console())
+    outputs = Path(given.outputs or os.environ.get("COMPRESSBENCH_OUTPUTS") or "outputs").expanduser().absolute()
+    return print_report(given.table, outputs, given.format, given.plot, given.commit, _console())
 
 
 def _ui(words: list[str]) -> int:
@@ -171,13 +182,11 @@ def _ui(words: list[str]) -> int:
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
     given = parser.parse_args(words)
-    from compressbench.cli.job import store_of
-    from compressbench.planning.compose import compose
     from compressbench.tracking.ui import serve
 
-    config = compose(given.overrides)
+    _, store = _outputs_and_store(given.overrides)
     try:
-        return serve(store_of(config, _folder(config.outputs)), given.host, given.port, not given.no_browser)
+        return serve(store, given.host, given.port, not given.no_browser)
     except ValueError as error:
         raise PlanError.of("--port", str(error)) from error
 
@@ -187,35 +196,48 @@ def _sync(words: list[str]) -> int:
     parser.epilog = "example: compressbench sync tracking.uri=http://127.0.0.1:5000"
     parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
     overrides = parser.parse_args(words).overrides
-    from compressbench.cli.job import store_of
-    from compressbench.planning.compose import compose
     from compressbench.tracking.sync import sync
 
-    config = compose(overrides)
-    if not config.tracking.enabled:
-        raise PlanError.of("tracking", "is off, so there is nowhere to send to; allowed: mlflow")
-    outputs = _folder(config.outputs)
-    sent, missing = sync(outputs, store_of(config, outputs))
+    outputs, store = _outputs_and_store(overrides)
+    sent, missing = sync(outputs, store)
     print(f"{sent} runs sent, {missing} still missing")
     return 1 if missing else 0
 
 
+def _outputs_and_store(overrides: list[str]) -> tuple[Path, Store]:
+    from compressbench.cli.job import store_of
+    from compressbench.planning.compose import compose
+    from compressbench.planning.settings import settings
+
+    given = settings(compose(overrides))
+    if not given.tracking.enabled:
+        raise PlanError.of("tracking", "is off, so there is no store; allowed: mlflow")
+    return given.folder, store_of(given)
+
+
 def _completion(words: list[str]) -> int:
+    parser = _parser("completion", "Print the line that turns on tab completion in bash, for this shell.")
+    parser.epilog = 'example: eval "$(compressbench completion)"   in ~/.bashrc for every shell'
+    parser.parse_args(words)
     print("complete -o nospace -o default -C 'compressbench complete' compressbench")
     return 0
 
 
 def _complete(words: list[str]) -> int:
-    """Called by bash with the line in COMP_LINE; prints one candidate a line."""
+    """Called by bash with the line in COMP_LINE; prints one candidate a line.
+
+    words: the command, and the word to complete as bash sees it, which begins behind the last `=`.
+    """
     line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "100000"))]
     from compressbench.planning.complete import complete
 
     typed = line.split()[1:] + ([""] if line.endswith(" ") else [])
     if len(typed) <= 1:
-        found = [f"{verb} " for verb in VERBS if verb.startswith(typed[0] if typed else "") and verb != "complete"]
+        found = [f"{verb} " for verb in VERBS if verb.startswith(typed[0] if typed else "")]
     else:
         found = complete(typed)
-    print("\n".join(found))
+    there = typed[-1].removesuffix(words[1]) if typed else ""
+    print("\n".join(candidate.removeprefix(there) for candidate in found))
     return 0
 
 
@@ -223,12 +245,6 @@ def _parser(verb: str, description: str) -> ArgumentParser:
     from argparse import ArgumentParser
 
     return ArgumentParser(prog=f"compressbench {verb}", description=description)
-
-
-def _folder(outputs: str | None) -> Path:
-    from pathlib import Path
-
-    return Path(outputs or os.environ.get("COMPRESSBENCH_OUTPUTS", "outputs")).expanduser().absolute()
 
 
 def _console() -> Any:
@@ -245,5 +261,4 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "ui": _ui,
     "sync": _sync,
     "completion": _completion,
-    "complete": _complete,
 }

@@ -42,7 +42,7 @@ def references(table: str) -> dict[str, dict[str, Any]]:
     found = {}
     for entry in recipes():
         folder, _, row = entry.name.rpartition("/")
-        if folder != table:
+        if (folder or ".") != table:
             continue
         plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
         reference = essence(plan.reference) if plan else {}

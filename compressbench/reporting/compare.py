@@ -75,19 +75,17 @@ class Comparison:
         return None if after is None or before is None or unchanged else after - before
 
 
-def compare(
-    records: Iterable[RunRecord], references: dict[str, dict[str, Any]], smoke: bool = False
-) -> tuple[list[Comparison], list[str]]:
+def compare(records: Iterable[RunRecord], references: dict[str, dict[str, Any]]) -> tuple[list[Comparison], list[str]]:
     """Return the comparisons in the order of `references`, and a sentence for every record that was left out.
 
     references: by row, the row's reference with `summary` (what the row is) and, if known, `plan` (the recipe as
-    it stands, `Plan.as_dict()`), added. Left out: failed runs, runs under `smoke` unless asked for, and runs
-    whose pruning or network was changed on the command line. Of runs that differ in nothing else the newest
-    counts for its seed.
+    it stands, `Plan.as_dict()`), added. Left out: failed and smoke runs, runs whose pruning or network was changed on
+    the command line, and runs that were trained unlike the newest of their row, dataset and protocol (the schedule
+    behind a protocol's name was another then). Of runs that differ in nothing the newest counts for its seed.
     """
     usable, sentences = [], []
     for record in records:
-        reason = _reason_to_leave_out(record, references.get(record.row, {}).get("plan"), smoke)
+        reason = _reason_to_leave_out(record, references.get(record.row, {}).get("plan"))
         if reason:
             sentences.append(f"{record.row}, seed {record.seed}: left out, {reason}")
         else:
@@ -98,8 +96,16 @@ def compare(
         given = references.get(row) or (mine[0].reference if mine else {})
         reference = Reference(**{f.name: given[f.name] for f in fields(Reference) if f.name in given})
         groups: dict[tuple[str, str], dict[int, RunRecord]] = {}
-        for record in sorted(mine, key=lambda record: record.started):
-            groups.setdefault((record.dataset["name"], record.protocol), {})[record.seed] = record
+        newest: dict[tuple[str, str], dict[str, Any]] = {}
+        for record in sorted(mine, key=lambda record: record.started, reverse=True):
+            key = record.dataset["name"], record.protocol
+            setting = _setting(record)
+            other = ", ".join(_changed(setting, newest.setdefault(key, setting)))
+            if other:
+                older = f"left out, newer runs under {record.protocol} were trained otherwise: {other}"
+                sentences.append(f"{row}, seed {record.seed}: {older}")
+            else:
+                groups.setdefault(key, {}).setdefault(record.seed, record)
         summary = given.get("summary", "")
         for key in sorted(groups, key=lambda key: (key[0] != reference.dataset, *key)):
             found.append(_comparison(row, summary, reference, key, groups[key]))
@@ -168,32 +174,42 @@ def _estimates(measured: list[dict[str, float]]) -> dict[str, Estimate]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _reason_to_leave_out(record: RunRecord, plan: dict[str, Any] | None, smoke: bool) -> str:
+def _reason_to_leave_out(record: RunRecord, plan: dict[str, Any] | None) -> str:
     if record.status != "finished" or not record.stages:
         return f"{record.status}: {record.error}" if record.error else f"it is {record.status}"
-    if record.protocol == "smoke" and not smoke:
+    if record.protocol == "smoke":
         return "a smoke run"
     if plan:
-        names = ", ".join(_changed(_decisive(record.plan), _decisive(plan)))
+        ours, recipe = (
+            {key: value for key, value in _flat(tree, "model", "stages").items() if _structural(key)}
+            for tree in (record.plan, plan)
+        )
+        names = ", ".join(_changed(ours, recipe))
     else:
         names = ", ".join(key for key in record.swept if key.startswith(("stages.", "model")) and _structural(key))
     return f"its settings are not the row's: {names}" if names else ""
 
 
-def _decisive(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a run a run of its row, by dotted key: the network and every stage, but not how long and
-    how fast it trains, which is the protocol's business."""
-    flat = flatten({"model": plan["model"], "stages": plan["stages"]})
-    return {key: value for key, value in flat.items() if _structural(key)}
+def _setting(record: RunRecord) -> dict[str, Any]:
+    """Return what the runs behind one mean have to share beside what makes the row: training, limits and the data."""
+    flat = _flat(record.plan, "stages", "limits", "dataset")
+    setting = {key: value for key, value in flat.items() if not key.startswith("stages.") or not _structural(key)}
+    return setting | {"dataset.fingerprint": record.dataset.get("fingerprint", "")}
 
 
-def _changed(ours: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
+def _flat(plan: dict[str, Any], *parts: str) -> dict[str, Any]:
+    return flatten({part: plan.get(part, {}) for part in parts})
+
+
+def _changed(ours: dict[str, Any], others: dict[str, Any]) -> list[str]:
     """Return the keys that differ. A key that only one side has is a field that was added since, unless it says
     which technique a stage is."""
-    added = {key for key in ours.keys() ^ recipe.keys() if key.endswith(".technique")}
-    return sorted(added | {key for key in ours.keys() & recipe.keys() if ours[key] != recipe[key]})
+    added = {key for key in ours.keys() ^ others.keys() if key.endswith(".technique")}
+    return sorted(added | {key for key in ours.keys() & others.keys() if ours[key] != others[key]})
 
 
 def _structural(key: str) -> bool:
+    """Whether a key makes a run a run of its row: the network and every stage, but not how long and how fast it
+    trains, which is the protocol's business."""
     training = {f.name for f in fields(Training)}
     return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes")

@@ -9,12 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from compressbench.core.atomic import write_atomically
+from compressbench.core.faults import PlanError
 from compressbench.core.record import RunRecord, StageRecord
 
 CURVE_POINTS = 20
 """A committed curve keeps at most so many epochs."""
-
-_MACHINE = {"host", "hostname", "user", "username", "cwd", "folder", "path", "command"}
 
 
 def gather(
@@ -48,14 +48,16 @@ def gather(
 def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
     """Write records small enough to commit, as `<row>-<dataset>-<protocol>-seed<k>.json`; return the paths.
 
-    Left out: the table of layers, most points of the curves, and whatever names the machine's folders.
+    Left out: the table of layers, most points of the curves, and whatever names the machine's folders. PlanError if
+    `folder` is a file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_file():
+        raise PlanError.of("commit", f"{folder} is a file; allowed: a folder, existing or new")
     written = []
     for record in records:
         name = f"{record.row}-{record.dataset['name']}-{record.protocol}-seed{record.seed}.json"
         path = folder / name.replace("/", "_")
-        path.write_text(_one_line_a_key(asdict(_small(record))))
+        write_atomically(path, _one_line_a_key(asdict(_small(record))))
         written.append(path)
     return written
 
@@ -65,12 +67,11 @@ def _parts(table: str) -> tuple[str, ...]:
 
 
 def _small(record: RunRecord) -> RunRecord:
-    environment = {key: text for key, text in record.environment.items() if key.lower() not in _MACHINE}
     return replace(
         record,
         layers=[],
         stages=[_small_stage(stage) for stage in record.stages],
-        environment=_without_paths(environment),
+        environment=_without_paths(record.environment),
         plan=_without_paths(record.plan),
         dataset=_without_paths(record.dataset),
         seconds=round(record.seconds, 1),

@@ -17,7 +17,7 @@ def style(cell: str) -> str:
 
 @dataclass
 class Grid:
-    """One table of text. The first `left` columns are words, the others figures.
+    """One table of text. The first `left` columns and the verdict are words, the others figures.
 
     rows: a list of cells; a row whose first cell is empty belongs to the one above it. optional: headings that a
     narrow console may leave out, the first ones first.
@@ -28,6 +28,10 @@ class Grid:
     rows: list[list[str]] = field(default_factory=list)
     left: int = 1
     optional: tuple[str, ...] = ()
+
+    def words(self, column: int) -> bool:
+        """Whether a column holds words; figures are aligned to the right."""
+        return column < self.left or self.headings[column] == "verdict"
 
     def without_empty_columns(self) -> Grid:
         """Return the table without the columns in which no row says anything."""

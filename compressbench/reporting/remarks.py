@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from compressbench.core.record import RunRecord
-from compressbench.reporting.compare import Comparison
+from compressbench.reporting import figures
+from compressbench.reporting.compare import ACCURACIES, FIGURES, Comparison
 
 DATASETS = {
     "cifar10-jpeg": "cifar10-jpeg is CIFAR10 with its pictures re-encoded as JPEG: the same split and labels, visible "
@@ -14,15 +15,24 @@ DATASETS = {
 }
 """Datasets that are not what their paper used, in words."""
 
-VERDICTS = (
-    "reproduced: counts, rounded to the print's digits, equal the print; mean top1 is at least the print minus 0.05 "
-    "points. within tolerance: the row's stated tolerance is kept. differs: it is not. A row's verdict is the worst of "
-    "its figures; top5 is shown, not judged.",
+READING = (
+    "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note gives "
+    "one); mean top1 is at least the print minus 0.05 points, on another dataset than the paper's the change in top1 "
+    "is. within tolerance: the row's tolerance is kept. differs: it is not. A row's verdict is the worst of its "
+    "figures; more accuracy than published never counts against it; top5 is shown, not judged.",
     "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
     "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
-    "MACs are multiply-adds of one image. params leave out batch norm's; a sparse network is counted by its non-zero "
-    "ones. file is the length of the saved weights, 1 kB = 1,000 bytes.",
+    "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "
+    "a sparse network they are the non-zero ones. file is the length of the saved weights, 1 kB = 1,000 bytes.",
 )
+
+PROTOCOLS = {
+    "paper": "the papers' full schedule",
+    "reduced": "a shorter schedule instead of the papers'. The network before compression is not trained to its end, "
+    "so fine-tuning may make up for some of that, and the change in accuracy look better than after full training",
+    "smoke": "cut to seconds, its accuracies mean nothing",
+    "custom": "training was changed by hand, so that no command above repeats it",
+}
 
 
 def introduction(comparisons: list[Comparison]) -> list[str]:
@@ -32,12 +42,15 @@ def introduction(comparisons: list[Comparison]) -> list[str]:
 
 
 def commands(table: str, comparisons: list[Comparison]) -> list[str]:
-    """Return command lines that run every row again as it was run, or as the paper did if it was not."""
+    """Return command lines that run every row again as it was run, or as the paper did if none was.
+
+    Of training changed by hand the record knows the outcome, not the words, so `custom` runs have no line.
+    """
     rows_of: dict[str, list[str]] = {}
+    anything = any(comparison.records for comparison in comparisons)
     for comparison in comparisons:
-        rows_of.setdefault(_overrides(comparison), []).append(comparison.row)
-    if any(comparison.records for comparison in comparisons):
-        rows_of.pop("", None)
+        if comparison.protocol != "custom" and bool(comparison.records) == anything:
+            rows_of.setdefault(_overrides(comparison), []).append(comparison.row)
     everything = {comparison.row for comparison in comparisons}
     prefix = "" if table == "." else f"{table}/"
     lines = [
@@ -66,7 +79,7 @@ def row_notes(comparison: Comparison) -> list[str]:
 def remarks(comparisons: list[Comparison]) -> list[str]:
     """Return what holds for the whole table: the rules, the protocols, the datasets, where it was run."""
     records = [record for comparison in comparisons for record in comparison.records]
-    found = [*VERDICTS, *_protocols(records)]
+    found = [*READING, *_tolerances(comparisons), *_protocols(records)]
     others = dict.fromkeys((c.dataset, c.reference.dataset) for c in comparisons if c.records and not c.same_dataset)
     for ours, published in others:
         if not published:
@@ -89,9 +102,9 @@ def _overrides(comparison: Comparison) -> str:
         return ""
     words = [f" seed={','.join(map(str, comparison.seeds))}"]
     if not comparison.same_dataset and comparison.reference.dataset:
-        words.append(f" dataset={comparison.dataset.replace('-', '_')}")
-    if comparison.protocol not in ("paper", "custom"):
-        words.append(" debug=smoke" if comparison.protocol == "smoke" else f" training={comparison.protocol}")
+        words.append(f" dataset={comparison.dataset.replace('-', '_')} dataset.root=FOLDER")
+    if comparison.protocol != "paper":
+        words.append(f" training={comparison.protocol}")
     return "".join(words)
 
 
@@ -104,43 +117,47 @@ def _choice(prefix: str, rows: list[str], everything: set[str]) -> str:
     return "recipe=" + ",".join(f"{prefix}{row}" for row in rows)
 
 
+def _tolerances(comparisons: list[Comparison]) -> list[str]:
+    """Return a sentence that says how many rows allow what."""
+    rows: dict[str, set[str]] = {}
+    for comparison in comparisons:
+        for name, value in comparison.reference.tolerance.items():
+            allowed = figures.points(value).lstrip("+") + " points" if name in ACCURACIES else f"{value * 100:g} %"
+            rows.setdefault(f"{FIGURES[name]} {allowed}", set()).add(comparison.row)
+    said = [f"{allowed} ({_rows(names)})" for allowed, names in rows.items()]
+    return [f"Tolerances: {', '.join(said)}."] if said else []
+
+
 def _protocols(records: list[RunRecord]) -> list[str]:
     """Return a sentence a protocol that says how long was trained."""
     lengths: dict[str, dict[str, set[str]]] = {}
     for record in records:
         lengths.setdefault(record.protocol, {}).setdefault(_length(record), set()).add(record.row)
-    meaning = {
-        "paper": "the paper's full schedule",
-        "reduced": "a shorter schedule instead of the paper's",
-        "smoke": "cut to seconds, its accuracies mean nothing",
-        "custom": "training was changed by hand",
-    }
     sentences = []
     for protocol, rows in lengths.items():
-        said = [
-            f"{length} ({len(names)} row{'s' if len(names) > 1 else ''})" for length, names in rows.items() if length
-        ]
-        sentences.append(
-            f"{protocol}: {meaning.get(protocol.partition('_')[0], 'its own schedule')}: {'; '.join(said)}."
-        )
+        meaning = PROTOCOLS.get(protocol.partition("_")[0], "its own schedule")
+        said = [f"{length} ({_rows(names)})" for length, names in rows.items() if length]
+        sentences.append(f"{protocol}: {meaning}. Run: {'; '.join(said) or 'no training'}.")
     return sentences
 
 
 def _length(record: RunRecord) -> str:
-    stages = record.plan.get("stages", {})
-    parts = [
-        f"{name} {stage['epochs']} epoch{'' if stage['epochs'] == 1 else 's'}"
-        + (
-            f" in batches of {stage['batch_size']}, {stage['schedule']} from {stage['lr']}"
-            if "schedule" in stage
-            else ""
-        )
-        for name, stage in stages.items()
-        if "epochs" in stage
-    ]
+    """Return how long each stage was trained: the epochs of its curve, which are those that were really run."""
+    parts = []
+    for stage in record.stages:
+        given = record.plan.get("stages", {}).get(stage.name, {})
+        if stage.curve:
+            epochs = f"{stage.curve[-1].get('epoch', len(stage.curve)):g}"
+            words = f"{stage.name} {epochs} epoch{'' if epochs == '1' else 's'}"
+            settings = ("in batches of {batch_size}", "{schedule} schedule", "lr {lr:g}")
+            parts.append(" ".join([words, ", ".join(settings).format_map(given)]) if "schedule" in given else words)
     limits = {name: limit for name, limit in record.plan.get("limits", {}).items() if limit is not None}
     parts += [f"at most {limit} {name}" for name, limit in limits.items()]
-    return ", ".join(parts)
+    return "; ".join(parts)
+
+
+def _rows(names: set[str]) -> str:
+    return f"{len(names)} row{'' if len(names) == 1 else 's'}"
 
 
 def _machine(record: RunRecord) -> Iterable[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,19 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group
     from rich.table import Table
 
-WIDTH = 200
-"""Columns of plain text: where no terminal cuts lines, no table needs to be squeezed."""
-
-
-def plain(renderable: Any, width: int = WIDTH) -> str:
-    """Return what rich would print, as text without colours, no line cut at a terminal's width."""
-    from rich.console import Console
-
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
-    console.print(renderable)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-
 
 def as_rich(page: Page) -> Group:
     """Return the page for a console. Commands are left out: whoever reads it there has just typed one."""
@@ -36,7 +22,7 @@ def as_rich(page: Page) -> Group:
     parts: list[Any] = [Text(page.title, style="bold")]
     parts += [Text(text) for text in page.introduction]
     parts += [rich_grid(grid) for grid in page.grids]
-    parts += [Text(f"({number}) {text}") for number, text in enumerate(page.notes, start=1)]
+    parts += [Text(f"({number}) {text}") for number, text in enumerate(page.notes, start=1)] + [Text("")]
     parts += [Text(text, style="dim") for text in page.remarks]
     return Group(*parts)
 
@@ -78,7 +64,7 @@ def _rich_table(grid: Grid, folded: bool = False) -> Table:
 
     table = Table(title=grid.title or None, title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1))
     for index, heading in enumerate(grid.headings):
-        words = index < grid.left or heading == "verdict"
+        words = grid.words(index)
         shown = heading if words else heading.replace(" ", "\n", 1)
         texts = [heading, *(row[index] for row in grid.rows)]
         width = max(len(part) for text in texts for part in (text.split() if folded else [text])) if words else None
@@ -93,22 +79,24 @@ def _rich_table(grid: Grid, folded: bool = False) -> Table:
 
 def as_markdown(page: Page) -> str:
     """Return the page as GitHub's Markdown, ready to be committed."""
-    parts = [f"# {_markdown(page.title)}", *map(_markdown, page.introduction)]
+    parts = [f"# {markdown(page.title)}", *map(markdown, page.introduction)]
     if page.commands:
         parts.append("Run it again:\n\n```sh\n" + "\n".join(page.commands) + "\n```")
     for grid in page.grids:
-        lines = [
-            "| " + " | ".join(map(_markdown, grid.headings)) + " |",
-            "|" + "|".join("---" if index < grid.left else "---:" for index, _ in enumerate(grid.headings)) + "|",
-        ]
-        lines += ["| " + " | ".join(map(_markdown, row)) + " |" for row in grid.rows]
-        parts.append((f"## {_markdown(grid.title)}\n\n" if grid.title else "") + "\n".join(lines))
+        parts += [*([f"## {markdown(grid.title)}"] if grid.title else []), markdown_grid(grid)]
     if page.notes:
         numbered = enumerate(page.notes, start=1)
-        parts.append("## Notes\n\n" + "\n".join(f"{number}. {_markdown(text)}" for number, text in numbered))
+        parts.append("## Notes\n\n" + "\n".join(f"{number}. {markdown(text)}" for number, text in numbered))
     if page.remarks:
-        parts.append("## How to read this\n\n" + "\n".join(f"- {_markdown(text)}" for text in page.remarks))
+        parts.append("## How to read this\n\n" + "\n".join(f"- {markdown(text)}" for text in page.remarks))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_grid(grid: Grid) -> str:
+    """Return one table as Markdown, without its title."""
+    alignment = ("---" if grid.words(index) else "---:" for index, _ in enumerate(grid.headings))
+    lines = ["| " + " | ".join(map(markdown, row)) + " |" for row in [grid.headings, *grid.rows]]
+    return "\n".join([lines[0], "|" + "|".join(alignment) + "|", *lines[1:]])
 
 
 def as_html(page: Page) -> str:
@@ -119,8 +107,8 @@ def as_html(page: Page) -> str:
         parts.append("<p>Run it again:</p><pre>" + escape("\n".join(page.commands)) + "</pre>")
     for grid in page.grids:
         parts.append(f"<h2>{escape(grid.title)}</h2>" if grid.title else "")
-        heads = "".join(f"<th>{escape(heading)}</th>" for heading in grid.headings)
-        body = "\n".join(_html_row(row, grid.left) for row in grid.rows)
+        heads = "".join(f"<th{_class(grid, i, '')}>{escape(heading)}</th>" for i, heading in enumerate(grid.headings))
+        body = "\n".join(_html_row(grid, row) for row in grid.rows)
         parts.append(f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
     if page.notes:
         parts.append("<ol>" + "".join(f"<li>{escape(text)}</li>" for text in page.notes) + "</ol>")
@@ -131,24 +119,26 @@ def as_html(page: Page) -> str:
 
 
 _STYLESHEET = (
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2em;color:#222}table{border-collapse:collapse;margin:1em 0}"
-    "th,td{padding:.2em .7em;text-align:left;white-space:nowrap}td.figure{text-align:right}"
-    "td{font-variant-numeric:tabular-nums}"
+    "body{font:14px/1.4 system-ui,sans-serif;margin:1.5em;color:#222}table{border-collapse:collapse;margin:1em 0}"
+    "th,td{padding:.2em .5em;text-align:left;white-space:nowrap}th.figure,td.figure{text-align:right}"
+    "th.figure{white-space:normal;vertical-align:bottom}td{font-variant-numeric:tabular-nums}"
     "thead th{border-bottom:2px solid #888}tr.first td{border-top:1px solid #ccc}tr.more td{color:#666}"
-    ".green{color:#176b2c}.yellow{color:#8a6100}.red{color:#a4161a}.dim{color:#777}pre{background:#f4f4f4;padding:.8em}"
+    ".green,.yellow,.red{white-space:normal}.green{color:#176b2c}.yellow{color:#8a6100}.red{color:#a4161a}.dim{color:#777}"
+    "pre{background:#f4f4f4;padding:.8em;white-space:pre-wrap;overflow-wrap:anywhere}ol,ul,p{max-width:100em}"
 )
 
 
-def _html_row(row: list[str], left: int) -> str:
-    cells = []
-    for index, cell in enumerate(row):
-        names = [*(["figure"] if index >= left else []), *([style(cell)] if style(cell) else [])]
-        attribute = f' class="{" ".join(names)}"' if names else ""
-        cells.append(f"<td{attribute}>{html.escape(cell)}</td>")
-    return f'<tr class="{"first" if row[0] else "more"}">' + "".join(cells) + "</tr>"
+def _html_row(grid: Grid, row: list[str]) -> str:
+    cells = "".join(f"<td{_class(grid, i, cell)}>{html.escape(cell)}</td>" for i, cell in enumerate(row))
+    return f'<tr class="{"first" if row[0] else "more"}">{cells}</tr>'
 
 
-def _markdown(text: str) -> str:
+def _class(grid: Grid, column: int, cell: str) -> str:
+    names = " ".join(filter(None, ["" if grid.words(column) else "figure", style(cell)]))
+    return f' class="{names}"' if names else ""
+
+
+def markdown(text: str) -> str:
     """Return text with everything escaped that Markdown or HTML would take for its own.
     An underscore inside a word is none of these."""
     text = html.escape(text.replace("\n", " "), quote=False)

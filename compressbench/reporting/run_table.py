@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.record import RunRecord
 from compressbench.reporting import figures
 from compressbench.reporting.page import Grid
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-HEADINGS = ["stage", "technique", "top1 %", "change, points", "top5 %", "params", "non-zero"]
-HEADINGS += ["MACs", "survey FLOPs", "file", "time"]
+FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "top1 %": ("top1", figures.percent),
+    "top5 %": ("top5", figures.percent),
+    "params": ("params", figures.count),
+    "non-zero": ("params_nonzero", figures.count),
+    "MACs": ("macs", figures.count),
+    "survey FLOPs": ("flops_survey", figures.count),
+    "file": ("size_bytes", figures.size),
+}
+"""The figures of a stage or a run: heading, name of the measure, how it is shown."""
+
 OPTIONAL = ("time", "technique", "top5 %", "non-zero", "survey FLOPs", "file")
 
 
@@ -31,60 +41,39 @@ def run_table(record: RunRecord) -> Group:
     )
     heading.append(f", {figures.duration(record.seconds)}")
     lines: list[Any] = [heading, rich_grid(stage_grid(record))]
-    lines += [Text(f"limit missed: {sentence}", style="bold red") for sentence in record.missed]
-    for stage in record.stages:
-        lines += [Text(f"left out by {stage.name}: {what}: {why}", style="yellow") for what, why in stage.skipped]
-    if record.reference.get("note"):
-        lines.append(Text(f"note: {record.reference['note']}", style="dim"))
-    if record.status != "finished":
-        lines.append(Text(f"{record.status}: {record.error}", style="bold red"))
+    styles = {"limit missed": "bold red", record.status: "bold red", "note": "dim"}
+    for sentence in remarks(record):
+        lines.append(Text(sentence, style=styles.get(sentence.partition(":")[0], "yellow")))
     return Group(*lines)
+
+
+def remarks(record: RunRecord) -> list[str]:
+    """Return what has to be said beside the figures: limits missed, parts left out, misprints, why it failed."""
+    said = [f"limit missed: {sentence}" for sentence in record.missed]
+    said += [f"left out by {stage.name}: {what}: {why}" for stage in record.stages for what, why in stage.skipped]
+    if record.reference.get("note"):
+        said.append(f"note: {record.reference['note']}")
+    return said if record.status == "finished" else [*said, f"{record.status}: {record.error}"]
 
 
 def stage_grid(record: RunRecord) -> Grid:
     """Return the table as data."""
+    top1, *others = FIGURES
+    grid = Grid("", ["stage", "technique", top1, "change, points", *others, "time"], left=2, optional=OPTIONAL)
+    published, before = record.reference, record.reference.get("before") or {}
     first = record.stages[0].measurements.get("top1") if record.stages else None
-    grid = Grid("", HEADINGS, [_stage_row(stage, first) for stage in record.stages], 2, OPTIONAL)
-    published = record.reference
-    before = published.get("before") or {}
-    if before:
-        grid.rows.append(_published_row("published before", before, None))
-    row = _published_row("published", published, before.get("top1"))
-    if any(row[2:]):
-        grid.rows.append(row)
+    for stage in record.stages:
+        time = "cached" if stage.cached else figures.duration(stage.seconds)
+        grid.rows.append([stage.name, stage.kind, *_figures(stage.measurements, first), time])
+    for name, found, start in (("published before", before, None), ("published", published, before.get("top1"))):
+        shown = _figures(found, start)
+        if any(shown):
+            grid.rows.append([name, "", *shown, ""])
     return grid.without_empty_columns()
 
 
-def _stage_row(stage: StageRecord, first: float | None) -> list[str]:
-    value = stage.measurements.get
-    top1 = value("top1")
-    return [
-        stage.name,
-        stage.kind,
-        figures.percent(top1),
-        "" if top1 is None or first is None else figures.points(top1 - first),
-        figures.percent(value("top5")),
-        figures.count(value("params")),
-        figures.count(value("params_nonzero")),
-        figures.count(value("macs")),
-        figures.count(value("flops_survey")),
-        figures.size(value("size_bytes")),
-        "cached" if stage.cached else figures.duration(stage.seconds),
-    ]
-
-
-def _published_row(name: str, published: dict[str, Any], before: float | None) -> list[str]:
-    top1 = published.get("top1")
-    return [
-        name,
-        "",
-        figures.percent(top1),
-        "" if top1 is None or before is None else figures.points(top1 - before),
-        figures.percent(published.get("top5")),
-        figures.count(published.get("params")),
-        "",
-        figures.count(published.get("macs")),
-        figures.count(published.get("flops_survey")),
-        "",
-        "",
-    ]
+def _figures(found: Mapping[str, Any], first: float | None) -> list[str]:
+    top1 = found.get("top1")
+    change = "" if top1 is None or first is None else figures.points(top1 - first)
+    shown = [shape(found.get(name)) for name, shape in FIGURES.values()]
+    return [shown[0], change, *shown[1:]]

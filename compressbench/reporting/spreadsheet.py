@@ -1,20 +1,22 @@
-"""Spreadsheet: the comparisons as CSV. Fractions and plain numbers, one line a row, dataset and protocol."""
+"""Spreadsheet: tables as CSV, and the comparisons as such. Fractions and plain numbers."""
 
 from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 from compressbench.reporting.compare import ACCURACIES, COUNTS, Comparison, counted
 from compressbench.reporting.figures import Estimate
 
 MEASURED = ["params", "params_nonzero", "params_without_bn", "params_without_bn_nonzero"]
 MEASURED += ["macs", "macs_nonzero", "flops_survey", "size_bytes"]
+DECIMALS = 6
+"""A hundredth of an image of a test split of 10,000; more would be noise of the arithmetic."""
 
 
-def as_csv(comparisons: list[Comparison]) -> str:
-    """Return CSV with a heading line; what is not known is empty. `_spread`: sample standard deviation over seeds."""
-    rows = [_row(comparison) for comparison in comparisons]
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Return the rows with a heading line; every key of any of them is a column, what is not known is empty."""
     headings = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, headings, lineterminator="\n")
@@ -23,7 +25,8 @@ def as_csv(comparisons: list[Comparison]) -> str:
     return buffer.getvalue()
 
 
-def _row(comparison: Comparison) -> dict[str, object]:
+def comparison_row(comparison: Comparison) -> dict[str, object]:
+    """Return the line of one row, dataset and protocol. `_spread`: sample standard deviation over seeds."""
     published = comparison.reference
     row: dict[str, object] = {
         "row": comparison.row,
@@ -48,4 +51,9 @@ def _row(comparison: Comparison) -> dict[str, object]:
 
 
 def _both(name: str, value: Estimate | None) -> dict[str, object]:
-    return {name: value.mean if value else None, f"{name}_spread": value.spread if value else None}
+    mean, spread = (value.mean, value.spread) if value else (None, None)
+    return {name: _rounded(mean), f"{name}_spread": _rounded(spread)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DECIMALS)

@@ -14,7 +14,7 @@ from compressbench.reporting.page import Grid, Page
 from compressbench.reporting.remarks import commands, introduction, remarks, row_notes
 from compressbench.reporting.render import as_html, as_markdown, as_rich
 from compressbench.reporting.scratch import scratch_grid
-from compressbench.reporting.spreadsheet import as_csv
+from compressbench.reporting.spreadsheet import as_csv, comparison_row
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -32,13 +32,12 @@ def report(
     recipe_folders: Iterable[Path],
     references: dict[str, dict[str, Any]],
     format: str = "rich",
-    smoke: bool = False,
 ) -> str | Group:
     """Return the report of `table`: text, or for `rich` something a rich console prints.
 
     outputs: where `runs/` lies. recipe_folders: where recipes and their committed records lie. references: by row
-    of the table, its reference, with `summary` and `plan` added (see `compare`). smoke: runs under the protocol
-    `smoke` are shown too. Raises PlanError for a table that has neither rows nor records, or an unknown format.
+    of the table, its reference, with `summary` and `plan` added (see `compare`). Raises PlanError for a table
+    that has neither rows nor records, or an unknown format.
     """
     folders = list(recipe_folders)
     if format not in FORMATS:
@@ -47,9 +46,9 @@ def report(
     records = gather(table, outputs, folders, unreadable)
     if not records and not references:
         raise PlanError([Fault("report", f"there is no table {table!r}; {suggestion(table, _tables(folders))}")])
-    comparisons, left_out = compare(records, references, smoke)
+    comparisons, left_out = compare(records, references)
     if format == "csv":
-        return as_csv(comparisons)
+        return as_csv([comparison_row(comparison) for comparison in comparisons])
     page = make_page(table, comparisons, [*left_out, *unreadable])
     if format == "rich":
         return as_rich(page)
@@ -64,9 +63,9 @@ def make_page(table: str, comparisons: list[Comparison], left_out: list[str]) ->
         numbers = "".join(f" ({page.note(text)})" for text in row_notes(comparison))
         grid.rows += _rows(comparison, comparison.row + numbers)
     page.grids.append(grid.without_empty_columns())
-    beside = scratch_grid(comparisons)
-    if beside.rows:
-        page.grids.append(beside)
+    summaries = {comparison.row: comparison.summary for comparison in comparisons if comparison.summary}
+    rows = Grid("The rows", ["row", "recipe"], [[row, text] for row, text in summaries.items()], left=2)
+    page.grids += [grid for grid in (scratch_grid(comparisons), rows) if grid.rows]
     page.remarks = [*remarks(comparisons), *left_out]
     return page
 

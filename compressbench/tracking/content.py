@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from compressbench.core.plan import flatten
 from compressbench.core.record import RunRecord
-from compressbench.tracking.files import files_of
-from compressbench.tracking.note import note
+from compressbench.tracking.files import description, files_of
 
 HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes", "latency_ms")
 RATIOS = {"params": "params_ratio", "macs": "macs_ratio", "size_bytes": "size_ratio"}
@@ -73,7 +72,7 @@ def content(record: RunRecord, folder: Path, digest: str) -> Content:
         digest=digest,
         params=_params(record),
         metrics=[*_final(record, ended), *_stages(record, started)],
-        tags=_tags(record),
+        tags=_tags(record, folder),
         files=files_of(record, folder),
         started=started,
         ended=ended,
@@ -157,8 +156,7 @@ def _user() -> str:
         return ""
 
 
-def _tags(record: RunRecord) -> dict[str, str]:
-    overrides = "".join(f" {key}={value}" for key, value in record.swept.items() if key != "recipe")
+def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
     tags = {
         "table": record.table,
         "row": record.row,
@@ -167,9 +165,9 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "dataset_fingerprint": str(record.dataset.get("fingerprint", "")),
         "sweep": record.sweep,
         "error": record.error,
-        "mlflow.note.content": note(record),
+        "mlflow.note.content": description(folder),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": f"compressbench run recipe={record.recipe}{overrides}",
+        "mlflow.source.name": record.recipe,
     }
     return {key: value[:TAG_LENGTH] for key, value in tags.items() if value}

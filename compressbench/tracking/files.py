@@ -1,14 +1,11 @@
-"""The files of a run that MLflow gets a copy of."""
+"""The files of a run or a sweep that MLflow gets a copy of: what lies in its folder."""
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -18,35 +15,34 @@ LARGEST_BYTES = 50_000_000
 """Weights above this stay where they are: MLflow's copy would be the second of something large."""
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """Ten times as fast where PyYAML was built with its C library."""
+TABLES = (".csv",)
 PLOTS = (".png", ".svg", ".pdf", ".html")
 
 
 def files_of(record: RunRecord, folder: Path) -> dict[str, Path | str]:
-    """Return what to copy, by its name among the artifacts: a file, or the text of one."""
+    """Return what to copy of a run, by its name among the artifacts: a file, or the text of one."""
     written = folder / "record.json"
     found: dict[str, Path | str] = {
         "record.json": written if written.is_file() else record.to_json(),
         "plan.yaml": yaml.dump(record.plan, Dumper=DUMPER, sort_keys=False),
+        **tables_and_plots(folder),
     }
-    if record.layers:
-        found["layers.csv"] = table(record.layers)
     weights = folder / "model.safetensors"
     if weights.is_file() and weights.stat().st_size <= LARGEST_BYTES:
         found[weights.name] = weights
-    for path in sorted([*folder.glob("*"), *folder.glob("plots/*")]):
-        if path.suffix in PLOTS:
-            found[f"plots/{path.name}"] = path
     return found
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as CSV, with every key that any of them has as a column."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def tables_and_plots(folder: Path) -> dict[str, Path | str]:
+    """Return the tables and plots that whoever made the results left in their folder."""
+    found: dict[str, Path | str] = {p.name: p for p in sorted(folder.glob("*")) if p.suffix in TABLES}
+    return found | {f"plots/{p.name}": p for p in sorted(folder.glob("*")) if p.suffix in PLOTS}
+
+
+def description(folder: Path) -> str:
+    """Return what MLflow shows on top of a run: the README.md of its folder, empty if there is none."""
+    path = folder / "README.md"
+    return path.read_text() if path.is_file() else ""
 
 
 @contextmanager

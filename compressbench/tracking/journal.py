@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,23 +44,18 @@ def write(folder: Path, entry: Entry) -> None:
     temporary.replace(folder / NAME)
 
 
-def records(outputs: Path) -> Iterator[Path]:
-    """Yield every record below `outputs/runs`, in a fixed order."""
-    yield from sorted((outputs / "runs").rglob("record.json"))
-
-
-def pending(outputs: Path, uri: str | None = None) -> list[Path]:
-    """Return the records that have not been sent as they are now (to the store at `uri`, or to any).
+def pending(outputs: Path, uri: str) -> list[Path]:
+    """Return the records that have not been sent, as they are now, to the store at `uri`.
 
     A file that is no record is left out: `compressbench report` complains about it.
     """
     missing = []
-    for path in records(outputs):
+    for path in sorted((outputs / "runs").rglob("record.json")):
         try:
             wanted = content_of(RunRecord.read(path))
         except (ValueError, OSError):
             continue
         entry = read(path.parent)
-        if entry is None or entry.content != wanted or uri not in (None, entry.uri):
+        if entry is None or (entry.uri, entry.content) != (uri, wanted):
             missing.append(path)
     return missing

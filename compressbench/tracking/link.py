@@ -1,66 +1,39 @@
-"""Links into MLflow's pages, and the words that say how to open them."""
+"""Links into MLflow's pages."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from compressbench.tracking import journal
 from compressbench.tracking.store import Store
 from compressbench.tracking.view import RESULTS, key_of_sweep
 
-HOST, PORT = "127.0.0.1", 5000
 MODE = "workflowType=machine_learning"
 """Without it MLflow opens with its pages for chat applications."""
 
 
-def address(store: Store, host: str = HOST, port: int = PORT) -> str:
+def address(store: Store, host: str = "127.0.0.1", port: int = 5000) -> str:
     """Return where the pages of `store` are: a server's own, else those that `compressbench ui` serves."""
-    return store.uri if store.is_server else f"http://{host}:{port}"
+    return store.name if store.is_server else f"http://{host}:{port}"
 
 
-def run_link(store: Store, folder: Path, host: str = HOST, port: int = PORT) -> str | None:
+def run_link(store: Store, folder: Path) -> str | None:
     """Return the page of the run whose record lies in `folder`; None if it was never sent to `store`."""
     entry = _entry(store, folder)
-    if entry is None:
-        return None
-    return f"{address(store, host, port)}/#/experiments/{entry.experiment_id}/runs/{entry.run_id}?{MODE}"
+    return f"{address(store)}/#/experiments/{entry.experiment_id}/runs/{entry.run_id}?{MODE}" if entry else None
 
 
-def compare_link(store: Store, folders: Sequence[Path], host: str = HOST, port: int = PORT) -> str | None:
-    """Return the page that compares the runs in `folders`, side by side; None if none was sent to `store`."""
-    entries = [entry for folder in folders if (entry := _entry(store, folder))]
-    if not entries:
-        return None
-    runs = quote(json.dumps([entry.run_id for entry in entries], separators=(",", ":")))
-    experiments = sorted({entry.experiment_id for entry in entries})
-    shown = quote(json.dumps(experiments, separators=(",", ":")))
-    return f"{address(store, host, port)}/#/compare-runs?runs={runs}&experiments={shown}&{MODE}"
-
-
-def chart_link(store: Store, folder: Path, sweep: str = "", host: str = HOST, port: int = PORT) -> str | None:
-    """Return the charts of the experiment the record in `folder` went to, or of the runs of one sweep."""
+def chart_link(store: Store, folder: Path, sweep: str) -> str | None:
+    """Return the charts of the runs of one sweep, whose summary's journal lies in `folder`; None if never sent."""
     entry = _entry(store, folder)
     if entry is None:
         return None
-    shown = f"compareRunsMode=CHART&viewStateShareKey={quote(key_of_sweep(sweep) if sweep else RESULTS)}"
-    return f"{address(store, host, port)}/#/experiments/{entry.experiment_id}/runs?{MODE}&{shown}"
+    return f"{list_link(address(store), entry.experiment_id, key_of_sweep(sweep))}&compareRunsMode=CHART"
 
 
-def list_link(store: Store, folder: Path, sweep: str = "", host: str = HOST, port: int = PORT) -> str | None:
-    """Return the run list of that experiment, with the columns of our view, or of the runs of one sweep."""
-    entry = _entry(store, folder)
-    if entry is None:
-        return None
-    shown = f"viewStateShareKey={quote(key_of_sweep(sweep) if sweep else RESULTS)}"
-    return f"{address(store, host, port)}/#/experiments/{entry.experiment_id}/runs?{MODE}&{shown}"
-
-
-def opening(store: Store, link: str) -> str:
-    """Return the line that tells a person how to open `link`."""
-    return f"MLflow: {link}" if store.is_server else f"MLflow: `compressbench ui`, then {link}"
+def list_link(where: str, experiment_id: str, view: str = RESULTS) -> str:
+    """Return the run list of an experiment with the columns of a saved view. where: `address` of the store."""
+    return f"{where}/#/experiments/{experiment_id}/runs?{MODE}&viewStateShareKey={view}"
 
 
 def _entry(store: Store, folder: Path) -> journal.Entry | None:

@@ -6,17 +6,18 @@ import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from compressbench.core.faults import out_of_range
+from compressbench.core.faults import PlanError
 from compressbench.tracking.lock import alone
 from compressbench.tracking.quiet import settle
 from compressbench.tracking.view import PREFIX, RESULTS, view
 
 if TYPE_CHECKING:
+    from mlflow.entities import Experiment
     from mlflow.tracking import MlflowClient
 
 SQLITE = "sqlite:///"
@@ -32,7 +33,7 @@ class Store:
 
     uri: what MLflow calls a tracking URI. artifacts: folder below which experiments keep their files, None
     where a server decides. timeout_s: how long one request waits for an answer. retries: how often a failed
-    one is tried again. deadline_s: how long sending one run may take altogether.
+    one is tried again. deadline_s: how long sending one run may take altogether. PlanError for a wrong one.
     """
 
     uri: str
@@ -44,9 +45,9 @@ class Store:
     def __post_init__(self) -> None:
         for key in ("timeout_s", "deadline_s"):
             if not getattr(self, key) > 0:
-                raise out_of_range(key, getattr(self, key), "more than 0")
+                raise PlanError.of(f"tracking.{key}", f"is {getattr(self, key)}; allowed: more than 0")
         if self.retries < 0:
-            raise out_of_range("retries", self.retries, "0 or more")
+            raise PlanError.of("tracking.retries", f"is {self.retries}; allowed: 0 or more")
 
     @property
     def database(self) -> Path | None:
@@ -68,20 +69,19 @@ def without_passwords(text: str) -> str:
     return re.sub(r"(//[^/@:\s]*):[^/@\s]*@", r"\1@", text)
 
 
-def embedded(outputs: Path, timeout_s: float = 3.0, retries: int = 1, deadline_s: float = 12.0) -> Store:
+def embedded(outputs: Path) -> Store:
     """Return the store that needs no server: a SQLite database and a folder of artifacts below `outputs`."""
     root = outputs.resolve()
-    return Store(f"{SQLITE}{root / 'mlflow.db'}", str(root / "mlflow-artifacts"), timeout_s, retries, deadline_s)
+    return Store(f"{SQLITE}{root / 'mlflow.db'}", str(root / "mlflow-artifacts"))
 
 
-def chosen(outputs: Path, uri: str | None, timeout_s: float, retries: int, deadline_s: float = 12.0) -> Store:
+def chosen(outputs: Path, uri: str | None, timeout_s: float, retries: int, deadline_s: float) -> Store:
     """Return the store at `uri`, or the embedded one for None. The arguments are the keys of conf/tracking/mlflow."""
-    if uri is None:
-        return embedded(outputs, timeout_s, retries, deadline_s)
-    return Store(uri.rstrip("/"), None, timeout_s, retries, deadline_s)
+    store = embedded(outputs) if uri is None else Store(uri.rstrip("/"))
+    return replace(store, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s)
 
 
-def prepare(store: Store, experiments: Iterable[str]) -> None:
+def prepare(store: Store, names: Iterable[str]) -> None:
     """Create the database and the experiments, where they do not exist yet. Any number of processes may call it.
 
     Creating the database takes seconds, and MLflow cannot do it twice at once: so it is done here, once, under
@@ -92,7 +92,7 @@ def prepare(store: Store, experiments: Iterable[str]) -> None:
         api = client(store)
         if database:
             _write_ahead(database)
-        for name in experiments:
+        for name in names:
             _known[store.uri, name] = _find_or_create(api, store, name)
 
 
@@ -101,6 +101,12 @@ def experiment_id(store: Store, name: str) -> str:
     if (store.uri, name) not in _known:
         prepare(store, [name])
     return _known[store.uri, name]
+
+
+def experiments(store: Store) -> list[Experiment]:
+    """Return our experiments in the store, those that have our view, the newest first."""
+    found = client(store).search_experiments(order_by=["last_update_time DESC"])
+    return [experiment for experiment in found if f"{PREFIX}{RESULTS}" in experiment.tags]
 
 
 def forget(store: Store) -> None:

@@ -15,13 +15,21 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from compressbench.core.atomic import write_atomically
 from compressbench.core.identity import digest
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
-from compressbench.tracking.content import HEADLINES, Content, Point, clean, experiment_of, shortened, times
-from compressbench.tracking.curve import plot
-from compressbench.tracking.files import table
-from compressbench.tracking.note import figure
+from compressbench.tracking.content import (
+    HEADLINES,
+    TAG_LENGTH,
+    Content,
+    Point,
+    clean,
+    experiment_of,
+    shortened,
+    times,
+)
+from compressbench.tracking.files import description, tables_and_plots
 from compressbench.tracking.send import deliver, guarded
 from compressbench.tracking.store import Store
 from compressbench.tracking.view import key_of_sweep, view
@@ -48,16 +56,13 @@ class Axis:
 def send_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Path) -> str | None:
     """Write the summary run of a sweep and return its id; None, after one line on stderr, if the store is down.
 
-    folder: keeps the sweep's own files (`outputs/sweeps/<sweep_id>`): the list of its runs, the table, the plot.
+    folder: keeps the sweep's own files (`outputs/sweeps/<sweep_id>`): the list of its runs, tables, plots, README.md.
     A sweep that has grown since (it was resumed) replaces its earlier summary. ValueError without any record.
     """
     if not records:
         raise ValueError(f"the sweep {sweep_id} has no runs")
-    folder.mkdir(parents=True, exist_ok=True)
     runs = [f"{record.recipe.rpartition('/')[0] or '.'}/{record.row}/{record.plan_id}" for record in records]
-    temporary = folder / f"{NAME}.new"
-    temporary.write_text(json.dumps({"sweep": sweep_id, "runs": runs}, indent=1))
-    temporary.replace(folder / NAME)
+    write_atomically(folder / NAME, json.dumps({"sweep": sweep_id, "runs": runs}, indent=1))
     return guarded(f"sweep {sweep_id}", lambda: deliver_sweep(sweep_id, records, store, folder), store)
 
 
@@ -129,21 +134,14 @@ def points_of(records: list[RunRecord], axis: Axis) -> list[tuple[int, dict[str,
 
 
 def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) -> Content:
-    """Return what MLflow is told about the sweep; draws its plot into `folder`."""
+    """Return what MLflow is told about the sweep, with the tables and plots that lie in `folder`."""
     first, axis = records[0], axis_of(records)
-    spans = [times(record) for record in records]
-    ended = max(span[1] for span in spans)
+    ended = max(times(record)[1] for record in records)
     points = points_of(records, axis)
     metrics = [
         Point(f"{axis.group}/{key}", value, ended, step) for step, figures in points for key, value in figures.items()
     ]
     swept = {key: _values(records, key) for record in records for key in record.swept}
-    rows = [_row(record) for record in records]
-    (folder / "points.csv").write_text(table(rows))
-    files: dict[str, Path | str] = {"points.csv": folder / "points.csv"}
-    if any({"top1", "macs"} <= figures.keys() for _, figures in points):
-        files["plots/top1_against_macs.png"] = plot(records, points, axis.scale, folder / "top1_against_macs.png")
-    failed = sum(record.status != "finished" for record in records)
     over = ", ".join(shortened([key for key, values in swept.items() if ", " in values])) or "one point"
     name = f"sweep of {first.row} over {over}"
     return Content(
@@ -160,13 +158,13 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
             "protocol": first.protocol,
             "sweep": sweep_id,
             "mlflow.source.type": "LOCAL",
-            "mlflow.source.name": f"compressbench run -m recipe={first.recipe}",
-            "mlflow.note.content": _note(sweep_id, rows, axis, failed)[:5000],
+            "mlflow.source.name": first.recipe,
+            "mlflow.note.content": _note(sweep_id, axis, folder)[:TAG_LENGTH],
         },
-        files=files,
-        started=min(span[0] for span in spans),
+        files=tables_and_plots(folder),
+        started=ended,  # the newest of the list: MLflow charts only the first ten
         ended=ended,
-        failed=failed == len(records),
+        failed=all(record.status != "finished" for record in records),
         dataset=first.dataset,
         views={key_of_sweep(sweep_id): view(name, f"tags.sweep = '{sweep_id}'", tuple(clean(key) for key in swept))},
     )
@@ -176,20 +174,7 @@ def _values(records: list[RunRecord], key: str) -> str:
     return ", ".join(dict.fromkeys(record.swept[key] for record in records if key in record.swept))
 
 
-def _row(record: RunRecord) -> dict[str, object]:
-    figures = record.final.measurements if record.stages else {}
-    known = {key: figures[key] for key in HEADLINES if key in figures}
-    return {"recipe": record.recipe, **record.swept, "seed": record.seed, "status": record.status, **known}
-
-
-def _note(sweep_id: str, rows: list[dict[str, object]], axis: Axis, failed: int) -> str:
-    keys = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in ("recipe", "status", "loss")]
-    lines = ["| " + " | ".join(keys) + " |", "|" + "---|" * len(keys)]
-    lines += ["| " + " | ".join(_cell(key, row.get(key, "")) for key in keys) + " |" for row in rows]
+def _note(sweep_id: str, axis: Axis, folder: Path) -> str:
     meaning = f"step = {axis.key}" + (f" x {axis.scale}" if axis.scale > 1 else "")
     words = f"Sweep `{sweep_id}`: the charts under *{axis.group}* are its curve ({meaning}; mean over seeds)."
-    return "\n\n".join([words, *([f"**{failed} of its runs failed.**"] if failed else []), "\n".join(lines)])
-
-
-def _cell(key: str, value: object) -> str:
-    return figure(key, value) if key in HEADLINES and isinstance(value, float | int) else str(value)
+    return f"{words}\n\n{description(folder)}"

@@ -11,8 +11,9 @@ import threading
 import time
 import webbrowser
 
+from compressbench.tracking.link import address, list_link
 from compressbench.tracking.quiet import settle
-from compressbench.tracking.store import Store, prepare
+from compressbench.tracking.store import Store, experiments, prepare
 
 START_S = 60
 STOP_S = 10
@@ -22,16 +23,19 @@ def serve(store: Store, host: str, port: int, open_browser: bool) -> int:
     """Serve the pages until Ctrl-C; return an exit code. A server's own store needs none: says so and returns 0.
 
     By default MLflow starts ten processes and takes 2.2 GB; without its job runner and with one worker it
-    takes two and 490 MB. ValueError if something listens on the port already.
+    takes two and 490 MB. ValueError for a port that does not exist or that something listens on already.
     """
     if store.is_server:
         print(f"This store is a server with pages of its own: {store.name}")
         if open_browser:
             webbrowser.open(store.uri)
         return 0
+    if not 0 < port < 65536:
+        raise ValueError(f"port is {port}; allowed: 1 to 65535")
     if _listens(host, port):
         raise ValueError(f"port is {port}; something listens there on {host} already: choose another")
     prepare(store, [])
+    lists = {found.name: list_link(address(store, host, port), found.experiment_id) for found in experiments(store)}
     settle(store.timeout_s, store.retries)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri, "--workers", "1"]
     command += ["--host", host, "--port", str(port)]
@@ -39,7 +43,7 @@ def serve(store: Store, host: str, port: int, open_browser: bool) -> int:
         command += ["--default-artifact-root", store.artifacts]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     process = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
-    threading.Thread(target=_greet, args=(process, host, port, open_browser), daemon=True).start()
+    threading.Thread(target=_greet, args=(process, host, port, lists, open_browser), daemon=True).start()
     previous = signal.signal(signal.SIGTERM, _interrupt) if _main_thread() else None
     try:
         return process.wait()
@@ -64,14 +68,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _greet(process: subprocess.Popen[bytes], host: str, port: int, open_browser: bool) -> None:
-    """Say where the pages are as soon as they answer."""
+def _greet(process: subprocess.Popen[bytes], host: str, port: int, lists: dict[str, str], open_browser: bool) -> None:
+    """Say where the pages are, and each experiment's run list with our columns, as soon as they answer."""
     end = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < end:
         if _listens(host, port):
-            print(f"MLflow is at http://{host}:{port} (Ctrl-C stops it)", flush=True)
+            print(f"MLflow is at http://{host}:{port} (Ctrl-C stops it)")
+            print("".join(f"  {name}: {link}\n" for name, link in lists.items()), end="", flush=True)
             if open_browser:
-                webbrowser.open(f"http://{host}:{port}")
+                webbrowser.open(next(iter(lists.values()), f"http://{host}:{port}"))
             return
         time.sleep(0.2)
 

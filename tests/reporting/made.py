@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
+
+from rich.console import Console
 
 from compressbench.core.record import RunRecord, StageRecord
 
@@ -47,6 +50,8 @@ def made_record(
     ]
     training = {"batch_size": 128, "schedule": "one_cycle", "lr": 0.03}
     epochs = (160, 40) if protocol == "paper" else (15, 5)
+    for stage, count in ((stages[0], epochs[0]), (stages[-1], epochs[1])):
+        stage.curve = [{"epoch": float(epoch), "lr": 0.03} for epoch in range(1, count + 1)]
     plan = {
         "model": {"name": "alexnet", "weights": None, "in_channels": 1, "classes": 10},
         "stages": {
@@ -71,3 +76,10 @@ def made_record(
         started=started,
         seconds=61.0,
     )
+
+
+def plain(renderable: Any, width: int = 200) -> str:
+    """Return what rich would print, as text without colours."""
+    console = Console(file=(text := io.StringIO()), width=width, color_system=None, legacy_windows=False)
+    console.print(renderable)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -111,13 +111,29 @@ def test_protocols_and_datasets_are_never_averaged_together_and_the_papers_datas
     ]
 
 
-def test_smoke_runs_are_left_out_unless_asked_for_and_custom_ones_are_shown_as_such() -> None:
+def test_smoke_runs_are_left_out_and_custom_ones_are_shown_as_such() -> None:
     records = [made_record(0, protocol="smoke"), made_record(1, protocol="custom")]
-    references = {"mnist_l1norm_50": MNIST_50}
-    rows, left_out = compare(records, references)
+    rows, left_out = compare(records, {"mnist_l1norm_50": MNIST_50})
     assert [row.protocol for row in rows] == ["custom"]
     assert left_out == ["mnist_l1norm_50, seed 0: left out, a smoke run"]
-    assert [row.protocol for row in compare(records, references, smoke=True)[0]] == ["custom", "smoke"]
+
+
+def test_runs_that_were_trained_differently_are_never_averaged_though_their_protocol_has_one_name() -> None:
+    older = [made_record(seed, after=0.5, started=f"2025-01-0{seed + 1}") for seed in (0, 1)]
+    older[1].plan["stages"]["train"]["epochs"] = 8
+    newer = made_record(2, after=0.9, started="2026-01-01")
+    [row], left_out = compare([*older, newer], {"mnist_l1norm_50": MNIST_50})
+    assert row.seeds == (0, 2)
+    why = "left out, newer runs under paper were trained otherwise: stages.train.epochs"
+    assert left_out == [f"mnist_l1norm_50, seed 1: {why}"]
+
+
+def test_runs_on_data_of_another_fingerprint_are_never_averaged() -> None:
+    older, newer = made_record(0, started="2025-01-01"), made_record(1, started="2026-01-01")
+    older.dataset = older.dataset | {"fingerprint": "another"}
+    [row], left_out = compare([older, newer], {"mnist_l1norm_50": MNIST_50})
+    assert row.seeds == (1,)
+    assert left_out[0].endswith("dataset.fingerprint")
 
 
 def test_a_failed_run_is_left_out_with_its_reason() -> None:

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from compressbench.reporting.render import plain
 from compressbench.reporting.run_table import run_table, stage_grid
-from tests.reporting.made import made_record
+from tests.reporting.made import made_record, plain
 
 
 def test_every_stage_has_a_row_and_the_published_figures_stand_beneath() -> None:

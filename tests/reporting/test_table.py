@@ -11,9 +11,8 @@ import pytest
 
 from compressbench.core.faults import PlanError
 from compressbench.reporting.gather import commit_records
-from compressbench.reporting.render import plain
 from compressbench.reporting.table import report
-from tests.reporting.made import MNIST_50, made_record
+from tests.reporting.made import MNIST_50, made_record, plain
 
 MISPRINT = "Prints 0.80 | means <0.79>."
 
@@ -30,7 +29,7 @@ def recipes(tmp_path: Path) -> Path:
 
 
 REFERENCES = {
-    "mnist_l1norm_50": MNIST_50,
+    "mnist_l1norm_50": MNIST_50 | {"summary": "Half of the filters."},
     "mnist_bnd": MNIST_50 | {"top1": 0.9866, "note": MISPRINT},
     "cifar10_l1norm_50": MNIST_50 | {"dataset": "cifar10", "top1": 0.7452, "before": {"top1": 0.74}},
 }
@@ -66,8 +65,7 @@ def test_another_dataset_and_a_reduced_protocol_are_explained(recipes: Path, for
     text = made(recipes, format)
     assert "cifar10-jpeg, reduced, 1 seed" in text
     assert "re-encoded as JPEG" in text
-    assert "train 15 epochs" in text
-    assert "finetune 5 epochs" in text
+    assert "train 15 epochs in batches of 128, one_cycle schedule, lr 0.03; finetune 5 epochs" in " ".join(text.split())
     assert "train 160 epochs" in text
     assert "-8.12" not in text  # 67.00 - 74.52 or any other level: not comparable
     assert "-7.52" not in text
@@ -88,7 +86,7 @@ def test_markdown_escapes_what_would_break_its_tables(recipes: Path) -> None:
     text = made(recipes, "markdown")
     assert r"Prints 0.80 \| means &lt;0.79&gt;." in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len({line.replace(r"\|", "").count("|") for line in rows}) == 1
+    assert {line.replace(r"\|", "").count("|") for line in rows} == {12, 3}  # the table, what its rows are
 
 
 def test_markdown_says_how_to_run_it_again(recipes: Path) -> None:
@@ -97,8 +95,30 @@ def test_markdown_says_how_to_run_it_again(recipes: Path) -> None:
     assert "compressbench run -m recipe=table5/mnist_l1norm_50 seed=0,1,2\n" in text
     run = "compressbench run -m 'recipe=glob(table5/cifar10_l1norm_50*)'"
     assert run not in text  # one row is named, not matched
-    assert "recipe=table5/cifar10_l1norm_50 seed=0 dataset=cifar10_jpeg training=reduced\n" in text
+    assert "recipe=table5/cifar10_l1norm_50 seed=0 dataset=cifar10_jpeg dataset.root=FOLDER training=reduced\n" in text
     assert "compressbench report table5 --format markdown > recipes/table5/RESULTS.md" in text
+
+
+def test_training_changed_by_hand_has_no_command_that_claims_to_repeat_it(tmp_path: Path) -> None:
+    commit_records([made_record(protocol="custom"), made_record(1)], tmp_path / "table5" / "records")
+    text = report("table5", tmp_path, [tmp_path], REFERENCES, "markdown")
+    assert "seed=1\n" in text
+    assert "seed=0" not in text
+    assert "custom: training was changed by hand, so that no command above repeats it. Run: train 15 epochs" in text
+
+
+def test_the_epochs_said_are_those_that_were_run_not_those_that_were_planned(tmp_path: Path) -> None:
+    record = made_record()
+    record.stages[0].curve = record.stages[0].curve[:7]
+    commit_records([record], tmp_path / "table5" / "records")
+    text = report("table5", tmp_path, [tmp_path], REFERENCES, "markdown")
+    assert "train 7 epochs" in text
+
+
+def test_tolerances_and_what_each_row_is_are_said(recipes: Path) -> None:
+    text = made(recipes, "markdown")
+    assert "Tolerances: top1 0.30 points (3 rows), params 0.5 % (3 rows), survey FLOPs 0.5 % (3 rows)." in text
+    assert "| mnist_l1norm_50 | Half of the filters. |" in text
 
 
 def test_html_escapes_and_stands_alone(recipes: Path) -> None:
@@ -106,7 +126,7 @@ def test_html_escapes_and_stands_alone(recipes: Path) -> None:
     assert "Prints 0.80 | means &lt;0.79&gt;." in text
     assert "<0.79>" not in text
     assert "http" not in text
-    assert text.count("<tr ") == 3 + 1 + 3
+    assert text.count("<tr ") == 3 + 1 + 3 + 1  # the last one says what a row is
 
 
 def test_csv_holds_fractions_and_plain_numbers(recipes: Path) -> None:

@@ -86,6 +86,7 @@ def written(run: RunRecord, outputs: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(run.to_json())
     (folder / "model.safetensors").write_bytes(b"weights")
-    (folder / "plots").mkdir()
-    (folder / "plots" / "curve.svg").write_text("<svg/>")
+    (folder / "curve.svg").write_text("<svg/>")
+    (folder / "layers.csv").write_text("name,params\n")
+    (folder / "README.md").write_text("| stage | top1 |\n")
     return folder

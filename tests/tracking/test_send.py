@@ -64,6 +64,7 @@ def test_a_run_holds_parameters_metrics_curves_dataset_and_files(store: Store, o
     assert [(point.step, point.value) for point in curve] == [(1, 0.5), (2, 0.25), (3, 0.5 / 3)]
     (dataset,) = found.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "6bb8eecadbd86d2c")
+    assert found.data.tags["mlflow.note.content"] == "| stage | top1 |\n"
     files = {file.path for file in client(store).list_artifacts(identity)}
     assert files == {"record.json", "plan.yaml", "layers.csv", "model.safetensors", "plots"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from compressbench.core.faults import PlanError
 from compressbench.tracking.store import Store, chosen, client, embedded, experiment_id, forget, prepare
 
 
@@ -19,12 +20,12 @@ def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pyte
 
 
 def test_no_uri_means_the_embedded_store(tmp_path: Path) -> None:
-    assert chosen(tmp_path, None, 3.0, 1) == embedded(tmp_path)
-    assert chosen(tmp_path, "http://host:5000/", 3.0, 1).uri == "http://host:5000"
+    assert chosen(tmp_path, None, 3.0, 1, 12.0) == embedded(tmp_path)
+    assert chosen(tmp_path, "http://host:5000/", 1.0, 0, 9.0) == Store("http://host:5000", None, 1.0, 0, 9.0)
 
 
 def test_a_wait_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="timeout_s is 0"):
+    with pytest.raises(PlanError, match=r"tracking\.timeout_s: is 0"):
         Store("http://host", timeout_s=0)
 
 

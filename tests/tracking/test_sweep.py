@@ -57,19 +57,22 @@ def test_a_point_is_the_mean_over_its_seeds_and_failed_runs_are_left_out() -> No
 
 def test_the_summary_carries_the_curve_a_table_a_plot_and_a_view(store: Store, outputs: Path) -> None:
     runs = [record(ratio, sweep="s1") for ratio in (0.1, 0.3, 0.5, 0.7, 0.9)]
-    identity = send_sweep("s1", runs, store, outputs / "sweeps" / "s1")
+    folder = outputs / "sweeps" / "s1"
+    folder.mkdir(parents=True)
+    for name in ("README.md", "points.csv", "top1_against_cost.png"):
+        (folder / name).write_text(f"this is {name}")
+    identity = send_sweep("s1", runs, store, folder)
     api = client(store)
     curve = api.get_metric_history(identity, "curve over ratio x 100/macs")
     assert [(point.step, point.value) for point in curve][:2] == [(10, 12_433_500), (30, 7_521_500)]
     found = api.get_run(identity)
+    assert found.info.start_time == 1_772_366_523_000  # when its last run ended: the newest of the list
     assert found.info.run_name == "sweep of mnist_l1norm over ratio"
     assert found.data.params["sweep.stages.prune.ratio"] == "0.1, 0.3, 0.5, 0.7, 0.9"
     assert found.data.tags["sweep"] == "s1"
-    table = Path(api.download_artifacts(identity, "points.csv", str(outputs))).read_text().splitlines()
-    assert table[0].startswith("recipe,stages.prune.ratio,seed,status,top1")
-    assert len(table) == 6
-    plot = Path(api.download_artifacts(identity, "plots/top1_against_macs.png", str(outputs)))
-    assert plot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert found.data.tags["mlflow.note.content"].endswith("this is README.md")
+    for name in ("points.csv", "plots/top1_against_cost.png"):
+        assert Path(api.download_artifacts(identity, name, str(outputs))).read_text() == f"this is {Path(name).name}"
     assert "mlflow.sharedViewState.sweep-s1" in api.get_experiment_by_name("table5").tags
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.tracking.store import Store, embedded
+from compressbench.tracking.link import MODE
+from compressbench.tracking.store import Store, embedded, prepare
 from compressbench.tracking.ui import serve
 
 SERVE = """
@@ -41,14 +42,22 @@ def test_a_port_in_use_is_refused(outputs: Path) -> None:
             serve(embedded(outputs), "127.0.0.1", port, open_browser=False)
 
 
+def test_a_port_that_does_not_exist_is_refused(outputs: Path) -> None:
+    with pytest.raises(ValueError, match="port is 99999; allowed: 1 to 65535"):
+        serve(embedded(outputs), "127.0.0.1", 99999, open_browser=False)
+
+
 @pytest.mark.slow
 def test_the_pages_answer_and_ctrl_c_ends_every_process(outputs: Path) -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
+    prepare(embedded(outputs), ["table5"])
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(outputs), str(port)], stdout=subprocess.PIPE)
     try:
         assert b"MLflow is at" in process.stdout.readline()
+        line = process.stdout.readline().decode().strip()
+        assert line == f"table5: http://127.0.0.1:{port}/#/experiments/1/runs?{MODE}&viewStateShareKey=results"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
             assert answer.status == 200
         os.kill(process.pid, signal.SIGINT)
