@@ -1,7 +1,8 @@
 """Which layers a technique works on: the selectors that every recipe uses.
 
 A selector is a type (`conv`, `linear`, `bn`), a position (`first`, `last`: in the order of definition, among the
-kinds of layer the technique works on), the exact name of a layer, or a glob over names (`stage1.*.conv1`).
+kinds of layer the technique works on), the exact name of a layer, or a glob over names (`stage1.*.conv1`). Types and
+positions are reserved: a layer that is called `conv` is reached by a glob.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ def select(
     return found
 
 
+def names_in(selectors: Iterable[str]) -> set[str]:
+    """Return those that can be the exact name of a layer: who names a layer wants an error where it cannot be done."""
+    return set(selectors) - {*KINDS, *POSITIONS}
+
+
 def ratio_by_layer(
     model: nn.Module, layers: Iterable[str], keep: Iterable[str], ratio: float, ratios: Mapping[str, float]
 ) -> dict[str, float]:
@@ -94,19 +100,19 @@ def check_ratios(ratio: float, ratios: Mapping[str, float]) -> None:
 
 
 def _rank(selector: str, candidates: Mapping[str, nn.Module]) -> int:
-    if selector in candidates:
-        return 3
-    return 0 if selector in KINDS else 1 if selector in POSITIONS else 2
+    if selector in KINDS:
+        return 0
+    return 1 if selector in POSITIONS else 3 if selector in candidates else 2
 
 
 def _matches(selector: str, candidates: Mapping[str, nn.Module], kinds: tuple[str, ...], key: str) -> list[str]:
     names = list(candidates)
-    if selector in candidates:
-        return [selector]
     if selector in POSITIONS:
         found = names[:1] if selector == "first" else names[-1:]
     elif selector in kinds:  # one that the network lacks is no fault: `[conv, linear]` suits any network
         return [name for name in names if kind_of(candidates[name]) == selector]
+    elif selector in candidates:
+        return [selector]
     else:
         found = [name for name in names if fnmatchcase(name, selector)]
     if not found:

@@ -38,10 +38,10 @@ class Work:
     device: torch.device
     promises: Promises
     penalty: Penalty | None
-    seed: int = 0
-    epochs: int = 0
-    steps_per_epoch: int = 0
-    limit: int | None = None
+    seed: int
+    epochs: int
+    steps_per_epoch: int
+    limit: int | None
 
 
 def train_epoch(work: Work, split: Split, epoch: int, advance: Advance, note: str) -> tuple[float, float]:

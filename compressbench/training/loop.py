@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,11 +63,14 @@ def train(
 
     limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.images` is
     for whoever makes the splits.) penalty: adds to the gradients before every step. checkpoint: a file to
-    go on from; the result is bit-identical to an undisturbed training. deadline: `time.monotonic()` at
-    which the budget is used up. settings: a folder that remembers what was probed on this machine.
+    go on from; on a CPU, with as many threads, the result is bit-identical to an undisturbed training.
+    deadline: `time.monotonic()` at which the budget is used up. settings: a folder that remembers what was
+    probed on this machine.
 
-    Raises RunError for a loss that is no number, a passed deadline or a full disk; ValueError if the best
-    epoch is asked for and there are no validation images.
+    Raises RunError for a loss that is no number, a full disk, or a deadline that has passed (after an epoch, so
+    that every start gets further); ValueError without training images, if the best epoch is asked for and there
+    are no validation images, and for a mask that does not fit. Then the subject is half trained, but in
+    evaluation mode, fp32 and contiguous too.
     """
     if training.select == "best" and not len(validation_split):
         raise ValueError("select is 'best', but there are no validation images to choose by; allowed: 'last'")
@@ -73,6 +78,8 @@ def train(
     if not epochs or not _trainable(subject):
         subject.model.eval()
         return Trained(subject, [], {})
+    if not len(train_split):
+        raise ValueError("there are no training images")
     allocator.keep_memory()
     steps = max(1, len(train_split) // training.batch_size)
     steps = steps if limits.steps is None else min(steps, limits.steps)
@@ -80,15 +87,11 @@ def train(
     state = keeper.read() if keeper else None
     if state is None:
         state = Checkpoint(0, _setting(subject, training, train_split, epochs * steps, settings))
-    work = _prepare(subject, training, state, penalty)
-    work.seed, work.epochs, work.steps_per_epoch, work.limit = seed, epochs, steps, limits.steps
-    with progress.task("training", epochs * steps) as advance:
+    with _arranged(subject.model, state.setting), progress.task("training", epochs * steps) as advance:
+        work = _work(subject, training, state, penalty, seed, epochs, steps, limits.steps)
         _epochs(work, state, train_split, validation_split, advance, keeper, deadline)
-    if state.best:
-        subject.model.load_state_dict(state.best)
-    PLAIN.arrange(subject.model)
-    subject.model.zero_grad()
-    subject.model.eval()
+        if state.best:
+            subject.model.load_state_dict(state.best)
     return Trained(subject, state.curve, state.setting.described(work.device))
 
 
@@ -96,16 +99,36 @@ def _trainable(subject: Subject) -> list[nn.Parameter]:
     return [parameter for parameter in subject.model.parameters() if parameter.requires_grad]
 
 
-def _prepare(subject: Subject, training: Training, state: Checkpoint, penalty: Penalty | None) -> Work:
-    """Bring network and optimizer to where `state` left them, in the memory layout of its setting."""
-    state.setting.arrange(subject.model)
-    parameters = _trainable(subject)
-    optimizer = make_optimizer(training, parameters)
+@contextmanager
+def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
+    """Lay the weights out as the setting has them; afterwards leave the network plain, whatever happened."""
+    setting.arrange(model)
+    try:
+        yield
+    finally:
+        PLAIN.arrange(model)
+        model.zero_grad()
+        model.eval()
+
+
+def _work(
+    subject: Subject,
+    training: Training,
+    state: Checkpoint,
+    penalty: Penalty | None,
+    seed: int,
+    epochs: int,
+    steps: int,
+    limit: int | None,
+) -> Work:
+    """Bring network and optimizer to where `state` left them, and return what every epoch needs."""
+    model, parameters = subject.model, _trainable(subject)
+    optimizer, promises = make_optimizer(training, parameters), Promises(subject.model, subject.constraints)
     if state.epoch:
-        subject.model.load_state_dict(state.model)
+        model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
-    promises = Promises(subject.model, subject.constraints)
-    return Work(training, subject.model, optimizer, state.setting, parameters[0].device, promises, penalty)
+    device = parameters[0].device
+    return Work(training, model, optimizer, state.setting, device, promises, penalty, seed, epochs, steps, limit)
 
 
 @dataclass

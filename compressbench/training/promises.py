@@ -15,11 +15,19 @@ class Promises:
 
     Masks are multiplied as floats in the memory layout of their weights, which takes a fraction of the time of
     boolean ones and gives the same bits. A mask that is changed in the middle of a training is noticed.
+    Raises ValueError for a mask of a parameter that the network does not have, or has in another shape.
     """
 
     def __init__(self, model: nn.Module, constraints: Sequence[Constraint]):
         self.model = model
         self.masks = [constraint for constraint in constraints if isinstance(constraint, Mask)]
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}
+        for mask in self.masks:
+            if shapes.get(mask.parameter) != mask.keep.shape:
+                raise ValueError(
+                    f"a mask of shape {list(mask.keep.shape)} is promised for {mask.parameter!r}; the network has "
+                    f"{list(shapes[mask.parameter]) if mask.parameter in shapes else 'no such parameter'}"
+                )
         self.others = [constraint for constraint in constraints if not isinstance(constraint, Mask)]
         self.weights: list[Tensor] = []
         self.factors: list[Tensor] = []

@@ -7,6 +7,7 @@ the time of fp32 for a ResNet-20 and all of it for the survey's AlexNet.
 from __future__ import annotations
 
 import copy
+import fcntl
 import json
 import platform
 import time
@@ -66,20 +67,31 @@ def choose(model: nn.Module, images: Tensor, labels: Tensor, folder: Path | None
     Real steps of the candidates are timed, interleaved, for about a second; the network, its running
     statistics and torch's random state are left as they are. The choice is kept in `folder`, under the
     network's shapes, the batch, torch's version, the threads and the processor, so that the same machine
-    takes the same one again and its numbers stay reproducible.
+    takes the same one again and its numbers stay reproducible. Processes probe one after the other, which times
+    better, and those that want the same choice take the first one's.
     """
     device = next(model.parameters()).device
-    file = folder / f"{_key(model, images, device)}.json" if folder else None
-    known = _read(file)
-    if known:
+    if folder is None:
+        return _fastest(_probe(model, images, labels, device))
+    file = folder / f"{_key(model, images, device)}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    if known := _read(file):  # without waiting for another's probe
         return known
-    seconds = _probe(model, images, labels, device)
+    with (folder / "lock").open("a") as lock:  # closing it, or dying, lets go
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if known := _read(file):
+            return known
+        seconds = _probe(model, images, labels, device)
+        chosen = _fastest(seconds)
+        times = {f"{setting.precision} {setting.layout}": least for setting, least in seconds.items()}
+        write_atomically(file, json.dumps({**asdict(chosen), "seconds_per_step": times}, indent=1))
+        return chosen
+
+
+def _fastest(seconds: dict[Setting, float]) -> Setting:
     best = min(seconds, key=lambda setting: seconds[setting])
-    chosen = best if seconds[best] < WORTH_IT * seconds[PLAIN] else PLAIN
-    if file:
-        times = {f"{setting.precision} {setting.layout}": seconds[setting] for setting in seconds}
-        write_atomically(file, json.dumps({**asdict(chosen), "seconds_per_step": times}, indent=1).encode())
-    return chosen
+    return best if seconds[best] < WORTH_IT * seconds[PLAIN] else PLAIN
 
 
 def _probe(model: nn.Module, images: Tensor, labels: Tensor, device: torch.device) -> dict[Setting, float]:
@@ -134,10 +146,10 @@ def _processor() -> str:
     return f"{platform.machine()} {name} {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _read(file: Path | None) -> Setting | None:
+def _read(file: Path) -> Setting | None:
     """Return a stored choice, or None if there is none or it cannot be read: it is then probed again."""
     try:
-        stored = json.loads(file.read_bytes()) if file else {}
+        stored = json.loads(file.read_bytes())
         known = Setting(precision=stored["precision"], layout=stored["layout"])
         return known if known in CANDIDATES else None
     except (OSError, ValueError, KeyError, TypeError):

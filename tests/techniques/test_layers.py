@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from compressbench.techniques._layers import check_ratios, ratio_by_layer, select
+from compressbench.techniques._layers import check_ratios, names_in, ratio_by_layer, select
 from tests.techniques.lending import ALEXNET, BND, subject_of
 
 
@@ -49,6 +49,17 @@ def test_a_type_that_the_network_lacks_selects_nothing_of_it():
     assert list(select(mlp, ["conv", "linear"], [])) == ["fc1", "fc2", "fc3"]
     with pytest.raises(ValueError, match="leaves no layer of LeNet300100"):
         select(mlp, ["conv"], [])
+
+
+def test_types_and_positions_are_reserved_so_a_layer_of_that_name_needs_a_glob():
+    model = nn.Sequential()
+    for name in ("first", "conv", "linear"):
+        model.add_module(name, nn.Conv2d(1, 1, 1))
+    model.add_module("fc", nn.Linear(1, 1))
+    assert list(select(model, ["conv", "linear"], [])) == ["first", "conv", "linear", "fc"]
+    assert list(select(model, ["[c]onv"], [])) == ["conv"]
+    assert names_in(["conv", "last", "fc"]) == {"fc"}
+    assert ratio_by_layer(model, ["conv"], [], 0.5, {"conv": 0.1, "f*t": 0.2})["first"] == 0.2
 
 
 def test_keeping_everything_is_refused(alexnet):

@@ -211,6 +211,38 @@ def test_not_a_number_keeps_the_last_good_checkpoint(
     assert same(run(short, checkpoint=tmp_path / "0"), run(short))
 
 
+@pytest.mark.parametrize("setting", [("fp32", "channels_last"), ("bf16", "channels_last")])
+def test_a_training_that_fails_leaves_the_network_plain(
+    fresh: Callable[[], Subject],
+    short: Training,
+    digits: Splits,
+    steps: Any,
+    killed: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    setting: tuple[str, str],
+) -> None:
+    monkeypatch.setattr(loop, "_setting", lambda *_: loop.Setting(*setting))
+    subject = fresh()
+    subject.model.get_parameter("0.bias").requires_grad_(False)
+    state = torch.random.get_rng_state()
+    with pytest.raises(killed):
+        train(subject, short, digits.train, digits.validation, seed=3, limits=Limits(), progress=steps(12))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not any(module.training for module in subject.model.modules())
+    assert all(p.is_contiguous() and p.dtype == torch.float32 and p.grad is None for p in subject.model.parameters())
+    assert [n for n, p in subject.model.named_parameters() if not p.requires_grad] == ["0.bias"]
+
+
+def test_a_batch_larger_than_the_split_is_one_step_of_all_of_it(run: Run, short: Training, digits: Splits) -> None:
+    whole = replace(short, epochs=1, batch_size=len(digits.train))
+    assert same(run(replace(whole, batch_size=5000)), run(whole))
+
+
+def test_a_split_without_images_is_refused(fresh: Callable[[], Subject], short: Training, steps: Any) -> None:
+    with pytest.raises(ValueError, match="there are no training images"):
+        train(fresh(), short, [], [], seed=0, limits=Limits(), progress=steps())  # type: ignore[arg-type]
+
+
 CHILD = """
 import sys, torch
 from pathlib import Path

@@ -46,6 +46,12 @@ def test_a_mask_written_into_or_replaced_is_noticed(model: nn.Sequential) -> Non
     assert not model.get_parameter("2.weight").any()
 
 
+@pytest.mark.parametrize(("name", "has"), [("1.weight", "no such parameter"), ("2.bias", r"\[10\]")])
+def test_a_mask_that_fits_no_parameter_is_refused_in_words(model: nn.Sequential, name: str, has: str) -> None:
+    with pytest.raises(ValueError, match=rf"a mask of shape \[10, 8\] is promised for '{name}'; the network has {has}"):
+        Promises(model, [Mask(name, torch.ones(10, 8, dtype=torch.bool))])
+
+
 @dataclass(eq=False)
 class Tied:
     """The first two rows of a layer are the same."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 import torch
@@ -67,9 +70,34 @@ def test_the_choice_is_remembered_for_the_same_network_and_batch_only(
     images, labels = batch
     assert choose(model, images[:8], labels[:8], tmp_path) == PLAIN
     assert asked
-    assert len(list(tmp_path.iterdir())) == 2
-    stored = [json.loads(file.read_text()) for file in tmp_path.iterdir()]
+    stored = [json.loads(file.read_text()) for file in tmp_path.glob("*.json")]
     assert sorted(entry["precision"] for entry in stored) == ["bf16", "fp32"]
+
+
+def test_two_that_probe_at_once_take_the_same_choice(
+    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    both, probes = Barrier(2, timeout=30), []
+
+    def read(file: Path) -> Setting | None:
+        found = real(file)
+        if found is None and not both.broken:
+            with suppress(BrokenBarrierError):
+                both.wait(0.5)  # neither has found anything when the other looks, if nothing holds it back
+        return found
+
+    def probe(*_: object) -> dict[Setting, float]:
+        probes.append(1)
+        fast = Setting("bf16") if len(probes) == 1 else Setting("bf16", "channels_last")
+        return {PLAIN: 1.0, fast: 0.5}
+
+    real = setting._read
+    monkeypatch.setattr(setting, "_read", read)
+    monkeypatch.setattr(setting, "_probe", probe)
+    with ThreadPoolExecutor(2) as pool:
+        chosen = list(pool.map(lambda _: choose(model, *batch, tmp_path), range(2)))
+    assert chosen == [Setting("bf16")] * 2
+    assert len(probes) == 1
 
 
 def test_a_spoiled_memory_is_probed_again(
@@ -77,7 +105,7 @@ def test_a_spoiled_memory_is_probed_again(
 ) -> None:
     timed(monkeypatch, bf16_contiguous=0.5)
     choose(model, *batch, tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.json")
     for content in ("", "{", "{}", '{"precision": "fp8", "layout": "contiguous"}', "[]"):
         file.write_text(content)
         assert choose(model, *batch, tmp_path) == Setting("bf16", "contiguous")

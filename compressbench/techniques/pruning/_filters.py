@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from compressbench.core.context import Context
 from compressbench.core.faults import out_of_range
 from compressbench.core.subject import Skipped, Subject
-from compressbench.techniques._layers import ratio_by_layer
+from compressbench.techniques._layers import names_in, ratio_by_layer
 from compressbench.techniques.pruning._groups import Graph, Group
 from compressbench.techniques.pruning._removal import removal, remove
 
@@ -48,15 +48,19 @@ def check_round_to(round_to: int) -> None:
 def weakest(scores: Tensor, kept: int, group: Group, round_to: int, skipped: list[Skipped]) -> set[int]:
     """Return the filters to remove so that `fitting(kept)` stay: the smallest scores, ties by index.
 
-    Equally many go from each block. A group that would be emptied is reported in `skipped`.
+    Equally many go from each block. A group that would be emptied, or that rounding leaves whole, is reported in
+    `skipped`. Raises ValueError for scores that are not numbers.
     """
+    members, stay = ", ".join(group.members), fitting(kept, group, round_to)
+    if scores.isnan().any():
+        raise ValueError(f"a weight of {members} is not a number; the network cannot be pruned")
     if kept < group.blocks:
         what = "none" if group.blocks == 1 else f"{kept}, fewer than the {group.blocks} groups of a convolution"
-        skipped.append(
-            Skipped(", ".join(group.members), f"of {group.size} filters {what} would stay; a layer is never emptied")
-        )
+        skipped.append(Skipped(members, f"of {group.size} filters {what} would stay; a layer is never emptied"))
+    elif kept < stay == group.size:
+        skipped.append(Skipped(members, f"rounded up to a multiple of {round_to}, all of its {stay} filters stay"))
     size = group.size // group.blocks
-    gone = size - fitting(kept, group, round_to) // group.blocks
+    gone = size - stay // group.blocks
     order = torch.argsort(scores.detach().cpu().reshape(group.blocks, size), dim=1, stable=True)[:, :gone]
     return set((order + torch.arange(group.blocks)[:, None] * size).flatten().tolist())
 
@@ -79,7 +83,7 @@ def prune_by_ratio(
     wanted = ratio_by_layer(model, layers, keep, ratio, ratios)
     graph = Graph(model, context.example)
     chosen = []
-    for group in prunable(graph, wanted, layers, subject.skipped):
+    for group in prunable(graph, wanted, [*layers, *keep], subject.skipped):
         asked = sorted({wanted[name] for name in group.members})
         if len(asked) > 1:
             raise ValueError(f"{', '.join(group.members)} share their filters, but their ratios differ: {asked}")
@@ -92,10 +96,11 @@ def prune_by_ratio(
 def prunable(graph: Graph, names: Iterable[str], selectors: Iterable[str], skipped: list[Skipped]) -> list[Group]:
     """Return the groups of these layers that can be pruned; the others are appended to `skipped` with the reason.
 
-    Raises ValueError for a layer that cannot be pruned though a selector names it exactly.
+    Raises ValueError for a layer that cannot be pruned though a selector names it exactly, and for any depthwise
+    convolution that one does, to keep it too.
     """
-    names, exact, found = list(names), set(selectors), []
-    for name in exact.intersection(names):
+    names, exact, found = list(names), names_in(selectors), []
+    for name in exact:
         if graph.follows(name):
             raise ValueError(f"{name} is a depthwise convolution; its filters go with those of the layer before it")
     for group in graph.groups(names):
@@ -110,6 +115,10 @@ def prunable(graph: Graph, names: Iterable[str], selectors: Iterable[str], skipp
             if name in exact:
                 raise ValueError(f"the filters of {name} cannot be removed: {obstacle}")
             skipped.append(Skipped(name, obstacle))
+    reached = {place.module for group in found for place in group.places}
+    for name in names:
+        if graph.follows(name) and name not in reached:
+            skipped.append(Skipped(name, "it is a depthwise convolution, and what it reads keeps all its channels"))
     return found
 
 

@@ -62,13 +62,14 @@ class Graph:
 
     def __init__(self, model: nn.Module, example: Tensor):
         self._model = model
-        self._names: dict[nn.Module, str] = {module: name for name, module in model.named_modules()}
+        self._modules = dict(model.named_modules())
+        self._names: dict[nn.Module, str] = {module: name for name, module in self._modules.items()}
         images = example.to(next(model.parameters()))  # its device and dtype
         graph = torch_pruning.DependencyGraph()
         with evaluating(model), _every_gradient(model):
             try:
                 self._graph = graph.build_dependency(model, images, verbose=False)
-            except (ArithmeticError, AttributeError, LookupError, TypeError, RuntimeError) as error:
+            except Exception as error:  # whatever the network or the library raises
                 raise ValueError(
                     f"torch-pruning cannot follow the channels of {type(model).__name__} ({error}); "
                     "its filters cannot be removed, only its weights masked"
@@ -84,7 +85,7 @@ class Graph:
 
     def follows(self, name: str) -> bool:
         """Return whether the layer is a depthwise convolution: its filters belong to the layer before it."""
-        return _is_depthwise(self._model.get_submodule(name))
+        return _is_depthwise(self._modules.get(name))
 
     def convolution_before(self, norm: str) -> str | None:
         """Return the name of the convolution whose output this batch norm reads directly, or None."""
@@ -98,7 +99,7 @@ class Graph:
         layer = self._model.get_submodule(root)
         size = layer.get_parameter("weight").shape[0]
         if layer not in self._graph.module2node:
-            return Group((root,), size, (), obstacle="the network does not use it")
+            return Group((root,), size, (), obstacle="the network never calls it, or detaches its output")
         pruner = self._graph.get_pruner_of_module(layer)
         traced = self._graph.get_pruning_group(layer, pruner.prune_out_channels, list(range(size)))
         obstacle, places, blocks = "", [], 1
@@ -125,11 +126,12 @@ def _obstacle(node: torch_pruning.Node, side: str) -> str:
     if side == "out" and not node.outputs:
         return _WHY["OUTPUT"]
     if kind not in _SAFE:
-        return _WHY.get(kind, f"its channels go through {node.name}, whose channels cannot be removed")
+        name = node.name.partition(" (")[0]  # the rest is the module in many lines
+        return _WHY.get(kind, f"its channels go through {name}, whose channels cannot be removed")
     gradient = node.grad_fn
     padding = getattr(gradient, "_saved_pad", ())
     if any(padding[_IMAGE_DIMENSIONS:]):
-        return "its channels meet a shortcut without parameters, which pads them with channels of zeros"
+        return "channels of zeros are put beside its own, as by a shortcut without parameters"
     if kind == "CONCAT" and any(source is None for source, _ in gradient.next_functions):
         return "its channels are concatenated with something no layer computes"
     if kind == "RESHAPE" and len(getattr(gradient, "_saved_self_sym_sizes", ())) > _IMAGE_DIMENSIONS:
@@ -154,8 +156,8 @@ def is_grouped(module: nn.Module) -> TypeGuard[_ConvNd]:
     return is_convolution(module) and module.groups > 1 and not _is_depthwise(module)
 
 
-def _is_depthwise(module: nn.Module) -> bool:
-    return is_convolution(module) and module.groups == module.out_channels > 1
+def _is_depthwise(module: nn.Module | None) -> bool:
+    return module is not None and is_convolution(module) and module.groups == module.out_channels > 1
 
 
 @contextmanager

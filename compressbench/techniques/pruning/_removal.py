@@ -47,10 +47,7 @@ def remove(model: nn.Module, channels: Removal, example: Tensor) -> None:
         (pruner.prune_out_channels if side == "out" else pruner.prune_in_channels)(module, gone)
     for name in frozen:
         model.get_parameter(name).requires_grad_(False)
-    try:
-        found = _outputs(model, images)
-    except RuntimeError as error:
-        raise ValueError(f"removing filters breaks {type(model).__name__}: {error}; name its layers in keep") from error
+    found = _outputs(model, images)
     if found.shape != expected.shape or _apart(found, expected):
         raise ValueError(f"removing filters changes what {type(model).__name__} computes; name its layers in keep")
 
@@ -88,6 +85,12 @@ def _apart(found: Tensor, expected: Tensor) -> bool:
 
 
 def _outputs(model: nn.Module, images: Tensor) -> Tensor:
+    network = type(model).__name__
     with evaluating(model):
-        outputs: Tensor = model(images)
+        try:
+            outputs = model(images)
+        except Exception as error:  # whatever a network raises
+            raise ValueError(f"removing filters breaks {network}: {error}; name its layers in keep") from error
+    if not isinstance(outputs, Tensor):
+        raise ValueError(f"{network} returns a {type(outputs).__name__}, not a tensor; its filters cannot be removed")
     return outputs

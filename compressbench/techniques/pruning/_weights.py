@@ -9,7 +9,7 @@ rounding of each kind or layer by itself gives all three. The survey does not pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -23,6 +23,7 @@ from compressbench.core.constraint import Mask
 from compressbench.core.faults import suggestion
 from compressbench.core.format import Sparse
 from compressbench.core.subject import Skipped, Subject
+from compressbench.core.technique import Technique
 from compressbench.techniques._layers import WEIGHTED, check_ratios, kind_of, ratio_by_layer
 
 SCOPES = ("per_layer", "per_kind", "global")
@@ -49,6 +50,20 @@ def check_fields(ratio: float, ratios: Mapping[str, float], scope: str) -> None:
     strange = [selector for selector in ratios if selector not in WEIGHTED]
     if scope == "per_kind" and strange:
         raise ValueError(f"ratios has {strange[0]!r}; with scope per_kind allowed: conv, linear")
+
+
+def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
+    """Return why a weight pruner finds nothing left to do after those before it, as far as the fields tell, or None."""
+    before: Any
+    for before in earlier:
+        if any(getattr(later, key) != getattr(before, key, None) for key in ("layers", "keep", "scope")):
+            continue  # other weights, or no weight pruner
+        ratios = [(later.ratio, before.ratio)]
+        for selector in {*later.ratios, *before.ratios}:
+            ratios.append((later.ratios.get(selector, later.ratio), before.ratios.get(selector, before.ratio)))
+        if all(now <= then for now, then in ratios):
+            return f"prunes the same weights again: ratio {later.ratio} after {before.ratio} sets none to zero"
+    return None
 
 
 def kept_fractions(

@@ -18,13 +18,13 @@ from compressbench.techniques.pruning._filters import check_round_to, prune_by_r
 class L1NormPruning(Technique):
     """Remove the filters whose absolute weights have the smallest sum, a fraction of each layer.
 
-    Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.1, with the "independent" strategy
-    of section 3.2: all scores are of the original weights. floor(n (1 - ratio)) of n filters stay.
+    Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", with its "independent" strategy: all
+    scores are of the original weights. floor(n (1 - ratio)) of n filters stay.
 
     layers, keep: what is pruned, and what is not. ratio: fraction of filters removed, 0 or more and less than 1.
     ratios: other ratios for some layers. round_to: filters that stay are rounded up to a multiple; 1 is off.
 
-    We differ: layers whose outputs are added are pruned together, by the sum of their scores (section 3.3 takes
+    We differ: layers whose outputs are added are pruned together, by the sum of their scores (the paper takes
     the shortcut's filters alone), and any layer that keeps at least one filter is allowed.
     """
 

@@ -14,14 +14,14 @@ from compressbench.core.faults import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
-from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights
+from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights, pruned_again
 
 
 @dataclass(frozen=True)
 class MagnitudePruning(Technique):
     """Set the weights with the smallest absolute values to zero, and keep them there.
 
-    Source: Han et al. 2015, "Learning both Weights and Connections for Efficient Neural Networks", section 3. The
+    Source: Han et al. 2015, "Learning both Weights and Connections for Efficient Neural Networks". The
     survey (Choudhary et al. 2020, section 6) prunes once, 60 % of conv and 70 % of linear weights, each kind sorted
     as a whole: `scope: per_kind, ratios: {conv: 0.6, linear: 0.7}`.
 
@@ -64,16 +64,4 @@ class MagnitudePruning(Technique):
         return subject
 
     def fault_after(self, earlier: Sequence[Technique]) -> str | None:
-        for technique in earlier:
-            if isinstance(technique, MagnitudePruning) and self._within(technique):
-                return f"prunes the same weights again: ratio {self.ratio} after {technique.ratio} sets none to zero"
-        return None
-
-    def _within(self, earlier: MagnitudePruning) -> bool:
-        """Return whether each weight pruned here was pruned by `earlier`, as far as the fields tell."""
-        if (self.layers, self.keep, self.scope) != (earlier.layers, earlier.keep, earlier.scope):
-            return False
-        return self.ratio <= earlier.ratio and all(
-            self.ratios.get(selector, self.ratio) <= earlier.ratios.get(selector, earlier.ratio)
-            for selector in {*self.ratios, *earlier.ratios}
-        )
+        return pruned_again(self, earlier)

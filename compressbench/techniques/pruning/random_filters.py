@@ -19,7 +19,7 @@ from compressbench.techniques.pruning._filters import check_round_to, prune_by_r
 class RandomFilterPruning(Technique):
     """Remove as many filters as `pruning/l1_norm` with the same fields, but by chance.
 
-    Source: the control of Li et al. 2017, section 4.5; Blalock et al. 2020, "What is the State of Neural Network
+    Source: a control of Li et al. 2017; Blalock et al. 2020, "What is the State of Neural Network
     Pruning?", ask for it in every comparison.
 
     layers, ratio, ratios, keep, round_to: as in `pruning/l1_norm`. An untrained network may be pruned.

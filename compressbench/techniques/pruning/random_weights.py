@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,15 +12,15 @@ from torch import Tensor
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights
+from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights, pruned_again
 
 
 @dataclass(frozen=True)
 class RandomWeightPruning(Technique):
     """Set as many weights to zero as `pruning/magnitude` with the same fields, but by chance.
 
-    Source: Blalock et al. 2020, "What is the State of Neural Network Pruning?", section 6, who ask for this control
-    in every comparison.
+    Source: Blalock et al. 2020, "What is the State of Neural Network Pruning?", who ask for this control in every
+    comparison.
 
     layers, ratio, ratios, keep, scope: as in `pruning/magnitude`. An untrained network may be pruned.
     """
@@ -41,3 +42,6 @@ class RandomWeightPruning(Technique):
 
         kept = kept_fractions(subject.model, self.layers, self.keep, self.ratio, self.ratios)
         return prune_weights(subject, chance, kept, self.scope)
+
+    def fault_after(self, earlier: Sequence[Technique]) -> str | None:
+        return pruned_again(self, earlier)

@@ -13,7 +13,7 @@ from compressbench.core.context import Context
 from compressbench.core.faults import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import select
+from compressbench.techniques._layers import names_in, select
 from compressbench.techniques.pruning._filters import check_round_to, finish, prunable, weakest
 from compressbench.techniques.pruning._groups import Graph, Group
 
@@ -22,16 +22,17 @@ from compressbench.techniques.pruning._groups import Graph, Group
 class NetworkSlimming(Technique):
     """Remove the channels whose |gamma| is at most the threshold: the int(N ratio)-th smallest, from 0, of all N.
 
-    Source: Liu et al. 2017, "Learning Efficient Convolutional Networks through Network Slimming", section 3, and its
-    code: a channel stays if its |gamma| is more than the threshold, so N - int(N ratio) - 1 stay (691 of 1152 at
-    0.4). The training that makes the scales sparse comes before (`tuning/sparsity_training`).
+    Source: Liu et al. 2017, "Learning Efficient Convolutional Networks through Network Slimming", and its code: a
+    channel stays if its |gamma| is more than the threshold, so N - int(N ratio) - 1 stay (691 of 1152 at 0.4). The
+    training that makes the scales sparse comes before (`tuning/sparsity_training`).
 
     ratio: fraction of channels removed, 0 or more and less than 1; 0 removes none. layers: batch norms; those that
     do not follow a convolution are left out. keep: batch norms whose channels all stay. round_to: channels that
     stay in a layer are rounded up to a multiple; 1 is off.
 
     We differ: at least one channel of every layer stays; layers whose outputs are added are pruned together, by the
-    sum of their scales (the paper selects channels in front of a block instead).
+    sum of their scales (the paper selects channels in front of a block instead); scales behind depthwise convolutions
+    do not count, as their channels go with those they read.
     """
 
     ratio: float
@@ -53,7 +54,7 @@ class NetworkSlimming(Technique):
         model, skipped = subject.model, subject.skipped
         graph = Graph(model, context.example)
         before = self._convolutions(model, graph, skipped)
-        exact = [before[name] for name in self.layers if name in before]
+        exact = [before[name] for name in names_in(self.layers) if name in before]
         groups = prunable(graph, before.values(), exact, skipped)
         scales = [_scales(model, group, before) for group in groups]
         threshold = _threshold(scales, self.ratio)
@@ -72,12 +73,10 @@ class NetworkSlimming(Technique):
                 why = "it does not follow a convolution directly"
             elif not module.affine:
                 why = "it has no scale factors"
-            elif graph.follows(convolution):
-                continue  # its channels go with those of the layer before the depthwise convolution
             else:
                 found[norm] = convolution
                 continue
-            if norm in self.layers:
+            if norm in names_in(self.layers):
                 raise ValueError(f"the channels of {norm} cannot be removed: {why}")
             skipped.append(Skipped(norm, why))
         if not found:

@@ -12,7 +12,7 @@ from compressbench.core.training import Training
 
 @dataclass(frozen=True)
 class Finetune(Training, Technique):
-    """Train on from the weights there are (Li et al. 2017, section 3.4: 40 epochs, learning rate 0.001).
+    """Train on from the weights there are (Li et al. 2017: 40 epochs, learning rate 0.001).
 
     Masks and other promises are kept after every step.
     """

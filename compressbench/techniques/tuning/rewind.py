@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ RANDOM = "random"
 BUDGETS = ("epochs", "macs")
 INITS = ("torch", "he")
 LONGEST = 2.0
-"""Liu et al. 2019, section 3: where more than half of the work is saved, the epochs are doubled and no more."""
+"""Liu et al. 2019: where more than half of the work is saved, the epochs are doubled and no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Rewind(Training, Technique):
             value = getattr(self, key)
             if value not in allowed:
                 raise ValueError(f"{key} is {value!r}; {suggestion(value, allowed)}")
-        if self.scale_init is not None and not self.scale_init > 0:
+        if self.scale_init is not None and not 0 < self.scale_init < inf:
             raise out_of_range("scale_init", self.scale_init, "more than 0, or null")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
@@ -78,7 +79,7 @@ def reset(model: nn.Module, generator: torch.Generator, init: str, scale_init: f
     if stuck:
         raise ValueError(f"to is {RANDOM!r}, but these layers cannot be re-initialised: {', '.join(stuck)}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        torch.default_generator.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         for module in model.modules():
             restart: Callable[[], None] | None = getattr(module, "reset_parameters", None)
             if restart:

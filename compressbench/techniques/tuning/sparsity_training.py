@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+from typing import TypeGuard
 
 import torch
 from torch import nn
 
 from compressbench.core.context import Context
 from compressbench.core.faults import out_of_range
-from compressbench.core.subject import Subject
+from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
+from compressbench.techniques._layers import layers_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class SparsityTraining(Training, Technique):
-    """Train with an L1 penalty on the scales (gamma) of every BatchNorm2d (Liu et al. 2017, section 3).
+    """Train with an L1 penalty on the scales (gamma) of every BatchNorm2d (Liu et al. 2017); others are skipped.
 
     scale_l1: the penalty's weight, lambda in the paper: 1e-4 for VGG, 1e-5 for ResNet and DenseNet. Its
         subgradient, lambda * sign(gamma), is added after the backward pass, as in the authors' code.
@@ -30,9 +33,9 @@ class SparsityTraining(Training, Technique):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale_l1 < 0:
+        if not 0 <= self.scale_l1 < inf:
             raise out_of_range("scale_l1", self.scale_l1, "0 or more")
-        if self.scale_init is not None and not self.scale_init > 0:
+        if self.scale_init is not None and not 0 < self.scale_init < inf:
             raise out_of_range("scale_init", self.scale_init, "more than 0, or null")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
@@ -40,6 +43,9 @@ class SparsityTraining(Training, Technique):
         found = scales(subject.model)
         if not found:
             raise ValueError("the network has no BatchNorm2d, so there are no scales to make sparse")
+        for name, norm in layers_of(subject.model, ["bn"]).items():
+            if not _is_scaled(norm):
+                subject.skipped.append(Skipped(name, "it is no BatchNorm2d with scales, so nothing pulls them to zero"))
         if self.scale_init is not None:
             with torch.no_grad():
                 for scale in found:
@@ -54,4 +60,8 @@ class SparsityTraining(Training, Technique):
 
 def scales(model: nn.Module) -> list[nn.Parameter]:
     """Return gamma of every BatchNorm2d."""
-    return [module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
+    return [module.weight for module in model.modules() if _is_scaled(module)]
+
+
+def _is_scaled(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    return isinstance(module, nn.BatchNorm2d) and module.affine

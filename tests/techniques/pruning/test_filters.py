@@ -48,6 +48,22 @@ def test_a_layer_is_never_emptied_and_that_is_reported():
     assert "never emptied" in subject.skipped[0].why
 
 
+def test_a_layer_that_rounding_leaves_whole_is_reported():
+    subject = halve("conv1", "conv2", round_to=64).apply(subject_of(ALEXNET, **PLAIN), LentContext())
+    assert [subject.model.conv1.out_channels, subject.model.conv2.out_channels] == [64, 128]
+    assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
+        ("conv1", "rounded up to a multiple of 64, all of its 64 filters stay")
+    ]
+
+
+def test_scores_that_are_not_numbers_are_refused():
+    subject = subject_of(ALEXNET, **PLAIN)
+    with torch.no_grad():
+        subject.model.conv2.weight[3] = float("nan")
+    with pytest.raises(ValueError, match="a weight of conv2 is not a number"):
+        halve("conv").apply(subject, LentContext())
+
+
 def test_equal_scores_are_removed_from_the_front():
     group = Group(("conv",), 4, ())
     assert weakest(torch.tensor([1.0, 1.0, 0.5, 1.0]), 2, group, 1, []) == {0, 2}

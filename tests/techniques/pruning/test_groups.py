@@ -79,6 +79,36 @@ def test_a_depthwise_convolution_follows_the_layer_before_it():
         halve("features.2.conv.1.0").apply(subject_of(FROM_TORCHVISION, name="mobilenet_v2"), LentContext())
 
 
+def test_a_depthwise_convolution_that_no_layer_takes_along_is_reported_and_cannot_be_kept_by_name():
+    def network():
+        return bare(seeded(lambda: nn.Sequential(nn.Conv2d(3, 3, 3, groups=3), nn.Conv2d(3, 8, 1), nn.ReLU())))
+
+    subject = network()
+    subject.model.append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten()).append(nn.Linear(8, 10))
+    halve("conv").apply(subject, LentContext())
+    assert [(skipped.what, "what it reads keeps" in skipped.why) for skipped in subject.skipped] == [("0", True)]
+    assert subject.model[1].out_channels == 4
+    with pytest.raises(ValueError, match="0 is a depthwise convolution; its filters go with"):
+        halve("conv", keep=("0",)).apply(network(), LentContext())
+
+
+def test_an_obstacle_has_the_name_of_its_layer_in_one_line():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.mix = nn.Conv2d(3, 8, 4, 4), nn.MultiheadAttention(8, 2, batch_first=True)
+            self.fc = nn.Linear(8, 10)
+
+        def forward(self, images):
+            found = self.conv(images).flatten(2).transpose(1, 2)
+            return self.fc(self.mix(found, found, found)[0].mean(1))
+
+    subject = halve("conv").apply(bare(seeded(Attention)), LentContext())
+    assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
+        ("conv", "its channels go through mix, whose channels cannot be removed")
+    ]
+
+
 def test_normalisation_across_channels_is_an_obstacle():
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(4, 10))
     subject = halve("conv").apply(bare(model), LentContext(side=5))
@@ -92,6 +122,18 @@ def test_a_network_that_cannot_be_traced_is_refused_in_words():
         halve("conv").apply(subject, LentContext(side=32))
 
 
+def test_whatever_a_network_raises_while_it_is_traced_is_said_in_words():
+    class Picky(nn.Sequential):
+        def forward(self, images):
+            if images.shape[2] != 224:
+                raise AssertionError("wrong height")
+            return super().forward(images)
+
+    model = Picky(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    with pytest.raises(ValueError, match=r"cannot follow the channels of Picky \(wrong height\)"):
+        halve("conv").apply(bare(model), LentContext())
+
+
 def test_a_layer_that_the_network_never_uses_is_reported():
     class Idle(nn.Sequential):
         def __init__(self):
@@ -102,7 +144,9 @@ def test_a_layer_that_the_network_never_uses_is_reported():
             return self[2](self[1](self[0](images)))
 
     subject = halve("conv").apply(bare(seeded(Idle)), LentContext(side=3))
-    assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [("spare", "the network does not use it")]
+    assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
+        ("spare", "the network never calls it, or detaches its output")
+    ]
 
 
 def test_the_graph_is_traced_without_a_trace_of_it():

@@ -39,3 +39,13 @@ def test_pruning_by_chance_ignores_the_size_of_the_weights():
     before = subject.model.fc2.weight.detach().abs()
     kept = masks(chance())["fc2.weight"]
     assert float(before[kept].mean()) == pytest.approx(float(before.mean()), rel=0.05)
+
+
+def test_chance_after_the_criterion_or_after_itself_finds_nothing_left_to_do():
+    by_size = MagnitudePruning(["linear"], 0.9, {}, ["last"], "per_layer", 1, None)
+    for earlier in (by_size, chance()):
+        fault = chance().fault_after([earlier])
+        assert fault is not None
+        assert "prunes the same weights again" in fault
+    assert chance("global").fault_after([by_size]) is None
+    assert by_size.fault_after([RandomWeightPruning(["linear"], 0.5, {}, ["last"], "per_layer")]) is None

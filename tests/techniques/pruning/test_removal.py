@@ -126,6 +126,30 @@ def test_an_architecture_that_the_graph_misunderstands_is_refused_and_not_broken
         halve("conv").apply(bare(seeded(Shuffled)), LentContext(side=8))
 
 
+class Indexing(Shuffled):
+    """Reads channels by number, those that are removed too."""
+
+    def forward(self, images):
+        return self.fc(self.conv2(self.conv1(images)[:, [7, 6, 5, 4, 3, 2, 1, 0]]).mean((2, 3)))
+
+
+class Pair(Shuffled):
+    """Not one tensor."""
+
+    def forward(self, images):
+        found = self.conv2(self.conv1(images)).mean((2, 3))
+        return self.fc(found), found
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [(Indexing, "removing filters breaks Indexing: index 7"), (Pair, "Pair returns a tuple, not a tensor")],
+)
+def test_networks_that_cannot_do_without_their_filters_are_refused_in_words(network, message):
+    with pytest.raises(ValueError, match=message):
+        halve("conv1").apply(bare(seeded(network)), LentContext(side=8))
+
+
 def test_modes_gradients_and_the_architecture_stay():
     subject, context = subject_of(ALEXNET, **BND), LentContext()
     architecture = subject.architecture

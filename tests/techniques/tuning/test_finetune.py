@@ -21,8 +21,3 @@ def test_it_trains_on_and_keeps_masks() -> None:
     weight = result.model.get_parameter("fc1.weight").detach()
     assert torch.equal(weight != 0, before > 0)
     assert not torch.equal(weight[before > 0], before[before > 0])
-
-
-def test_there_must_be_something_to_fine_tune() -> None:
-    assert Finetune.needs == {"trained"}
-    assert Finetune.adds == {"retrained"}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from compressbench.core.technique import Technique
-from compressbench.core.training import Training
 from compressbench.techniques.tuning.from_scratch import FromScratch
 from tests.techniques.lending import PLAIN, LentContext, subject_of
 
@@ -27,10 +25,3 @@ def test_it_trains_the_network_with_its_own_fields() -> None:
     result = technique.apply(subject, context)
     assert context.trained == [technique]
     assert not result.model.get_parameter("conv1.weight").equal(before)
-
-
-def test_it_is_a_training_and_a_technique() -> None:
-    technique = FromScratch(**FIELDS)
-    assert isinstance(technique, Training)
-    assert isinstance(technique, Technique)
-    assert technique.adds == {"trained"} == technique.refuses

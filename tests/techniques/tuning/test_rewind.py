@@ -121,7 +121,10 @@ def test_layers_that_cannot_be_reset_are_named() -> None:
         reset(model, torch.Generator(), "torch", None)
 
 
-@pytest.mark.parametrize(("key", "value"), [("budget", "mac"), ("init", "hee"), ("scale_init", -1.0), ("lr", 0.0)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("budget", "mac"), ("init", "hee"), ("scale_init", -1.0), ("scale_init", float("inf")), ("lr", 0.0)],
+)
 def test_values_out_of_range_are_named(key: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"{key} is {value!r}; (allowed|did you mean)"):
         Rewind(**{**FIELDS, **OURS, key: value})

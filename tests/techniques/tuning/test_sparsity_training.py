@@ -76,7 +76,22 @@ def test_a_network_without_batch_normalisation_is_refused_in_words() -> None:
         technique.apply(subject_of("compressbench.zoo.alexnet.AlexNet", **PLAIN), LentContext())
 
 
-@pytest.mark.parametrize(("key", "value"), [("scale_l1", -1e-4), ("scale_init", 0.0), ("epochs", -1)])
+def test_batch_norms_that_nothing_pulls_on_are_reported() -> None:
+    subject = subject_of("compressbench.zoo.vgg_cifar.VGG16Cifar")
+    SparsityTraining(**FIELDS, scale_l1=1e-4, scale_init=0.5).apply(subject, LentContext())
+    assert [skipped.what for skipped in subject.skipped] == ["bn_fc1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scale_l1", -1e-4),
+        ("scale_l1", float("nan")),
+        ("scale_init", 0.0),
+        ("scale_init", float("inf")),
+        ("epochs", -1),
+    ],
+)
 def test_values_out_of_range_are_named(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{key} is {value}; allowed"):
         SparsityTraining(**{**FIELDS, "scale_l1": 1e-4, "scale_init": 0.5, key: value})
