@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from compressbench.core.faults import out_of_range, suggestion
 
@@ -42,9 +43,9 @@ class Training:
             raise out_of_range("epochs", self.epochs, "0 or more")
         if self.batch_size < 1:
             raise out_of_range("batch_size", self.batch_size, "1 or more")
-        if not self.lr > 0:
+        if not 0 < self.lr < inf:
             raise out_of_range("lr", self.lr, "more than 0")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < inf:
             raise out_of_range("weight_decay", self.weight_decay, "0 or more")
         if not 0 <= self.momentum < 1:
             raise out_of_range("momentum", self.momentum, "0 or more and less than 1")

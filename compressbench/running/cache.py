@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import shutil
 import warnings
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import safetensors.torch
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.constraint import CONSTRAINTS, Constraint
+from compressbench.core.lock import alone
 from compressbench.core.measurement import Measurement
 from compressbench.core.subject import Skipped, Subject
 from compressbench.packing import model_file
@@ -53,21 +52,9 @@ class StageCache:
         """Where a training of this stage keeps its checkpoints until the stage is stored."""
         return self.folder / stage_id / CHECKPOINT
 
-    @contextlib.contextmanager
-    def lock(self, stage_id: str, waiting: str = "") -> Iterator[None]:
-        """Hold the stage for this process; another one that wants it waits (and says so, once, as a warning).
-
-        The operating system lets go when a process dies, so a killed run never blocks the next.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / f".{stage_id}.lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if waiting:
-                    warnings.warn(waiting, stacklevel=3)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def lock(self, stage_id: str, waiting: str = "") -> AbstractContextManager[None]:
+        """Hold the stage for this process; another one that wants it waits, and warns with the words `waiting`."""
+        return alone(self.folder / f".{stage_id}.lock", waiting)
 
     def find(self, stage_id: str) -> StageResult | None:
         """Return a stored result, or None. A damaged one is removed with a warning, to be computed again."""

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from compressbench.core.lock import alone
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
 from compressbench.tracking.content import Content, content, experiment_of
-from compressbench.tracking.lock import alone
 from compressbench.tracking.quiet import settle
 from compressbench.tracking.store import Store, experiment_id, forget, without_passwords
 from compressbench.tracking.write import write

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from compressbench.core.faults import PlanError
-from compressbench.tracking.lock import alone
+from compressbench.core.lock import alone
 from compressbench.tracking.quiet import settle
 from compressbench.tracking.view import PREFIX, RESULTS, view
 

@@ -7,7 +7,6 @@ the time of fp32 for a ResNet-20 and all of it for the survey's AlexNet.
 from __future__ import annotations
 
 import copy
-import fcntl
 import json
 import platform
 import time
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.identity import digest
+from compressbench.core.lock import alone
 
 WORTH_IT = 0.92
 """Another setting than the plain one is taken only below this fraction of its time, so that the choice is stable."""
@@ -74,12 +74,9 @@ def choose(model: nn.Module, images: Tensor, labels: Tensor, folder: Path | None
     if folder is None:
         return _fastest(_probe(model, images, labels, device))
     file = folder / f"{_key(model, images, device)}.json"
-    folder.mkdir(parents=True, exist_ok=True)
     if known := _read(file):  # without waiting for another's probe
         return known
-    with (folder / "lock").open("a") as lock:  # closing it, or dying, lets go
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(folder / "lock"):
         if known := _read(file):
             return known
         seconds = _probe(model, images, labels, device)
