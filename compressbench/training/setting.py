@@ -23,7 +23,7 @@ from compressbench.core.identity import digest
 from compressbench.core.lock import alone
 
 WORTH_IT = 0.92
-"""Another setting than the plain one is taken only below this fraction of its time, so that the choice is stable."""
+"""A setting is passed over for a later candidate only if that one takes less than this fraction of its time."""
 FEWEST_STEPS = 50
 """Shorter trainings are not probed: they would not win back the second it takes."""
 PROBE_SECONDS = 1.0
@@ -87,8 +87,9 @@ def choose(model: nn.Module, images: Tensor, labels: Tensor, folder: Path | None
 
 
 def _fastest(seconds: dict[Setting, float]) -> Setting:
-    best = min(seconds, key=lambda setting: seconds[setting])
-    return best if seconds[best] < WORTH_IT * seconds[PLAIN] else PLAIN
+    """Return the first candidate that none of the others beats by enough: near ties must not be a matter of luck."""
+    least = min(seconds.values())
+    return next(setting for setting in CANDIDATES if setting in seconds and WORTH_IT * seconds[setting] <= least)
 
 
 def _probe(model: nn.Module, images: Tensor, labels: Tensor, device: torch.device) -> dict[Setting, float]:

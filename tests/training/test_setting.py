@@ -51,6 +51,13 @@ def test_less_than_eight_percent_is_not_worth_it(
     assert choose(model, *batch) == PLAIN
 
 
+def test_near_ties_go_to_the_simpler_setting(
+    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]
+) -> None:
+    timed(monkeypatch, bf16_contiguous=0.6, bf16_channels_last=0.58)
+    assert choose(model, *batch) == Setting("bf16", "contiguous")
+
+
 def test_networks_without_convolutions_have_no_layout_to_try(
     monkeypatch: pytest.MonkeyPatch, batch: tuple[Tensor, Tensor]
 ) -> None:
