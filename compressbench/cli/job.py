@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from compressbench.tracking.store import Store
 
 DATA = "COMPRESSBENCH_DATA"
+"""Environment variable with the folder of the data; without it, `data` in the working directory."""
 SWEEP = "COMPRESSBENCH_SWEEP"
 """Environment variable that carries a sweep (JSON: `id`, swept `keys`) from the command to its jobs."""
 POINTS = "points"

@@ -14,8 +14,6 @@ from compressbench.core.faults import PlanError, RunError, suggestion
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from omegaconf import DictConfig
-
     from compressbench.tracking.store import Store
 
 USAGE = """\
@@ -96,20 +94,15 @@ def _run(words: list[str]) -> int:
     if not words or {"-h", "--help"} & set(words):
         print(RUN_HELP, end="")
         return 0
+    from compressbench.cli.job import job
     from compressbench.planning.launch import launch, parse_arguments
 
     given = parse_arguments(words)
     if given.shows or not given.multirun:
-        return launch(words, _job)
+        return launch(words, job)
     from compressbench.cli.sweep import swept
 
-    return swept(given.overrides, given.config_dir, lambda: launch(words, _job))
-
-
-def _job(config: DictConfig, overrides: list[str]) -> None:
-    from compressbench.cli.job import job
-
-    job(config, overrides)
+    return swept(given.overrides, given.config_dir, lambda: launch(words, job))
 
 
 def _check(words: list[str]) -> int:
@@ -224,20 +217,11 @@ def _completion(words: list[str]) -> int:
 
 
 def _complete(words: list[str]) -> int:
-    """Called by bash with the line in COMP_LINE; prints one candidate a line.
+    """Called by bash with the line in COMP_LINE; prints one candidate a line. words: the command, what is completed."""
+    from compressbench.planning.complete import offer
 
-    words: the command, and the word to complete as bash sees it, which begins behind the last `=`.
-    """
     line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "100000"))]
-    from compressbench.planning.complete import complete
-
-    typed = line.split()[1:] + ([""] if line.endswith(" ") else [])
-    if len(typed) <= 1:
-        found = [f"{verb} " for verb in VERBS if verb.startswith(typed[0] if typed else "")]
-    else:
-        found = complete(typed)
-    there = typed[-1].removesuffix(words[1]) if typed else ""
-    print("\n".join(candidate.removeprefix(there) for candidate in found))
+    print("\n".join(offer(line, "".join(words[1:2]), list(VERBS))))
     return 0
 
 

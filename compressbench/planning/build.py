@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from compressbench.core.data import Dataset
-from compressbench.core.faults import Fault, suggestion
+from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.measurement import Measure
 from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
 from compressbench.planning.catalogue import measures as all_measures
@@ -18,10 +19,10 @@ from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
 from compressbench.planning.overrides import DELETED, changes_training
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.settings import Schedules, settings_faults
+from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
 from compressbench.planning.stages import TARGET, complete_stages, group_file, technique_file
-from compressbench.planning.typed import NodeError, located, resolved, typed
+from compressbench.planning.typed import located, resolved, typed
 
 LIST = "`compressbench list techniques` shows all"
 
@@ -33,16 +34,17 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
-    faults = settings_faults(config)
+    faults = key_faults(config)
     config = _own_copy(config)
 
     def attempt(make: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return make(*arguments)
-        except NodeError as error:
+        except PlanError as error:
             faults.extend(error.faults)
             return None
 
+    plain = attempt(settings, config)
     schedules = attempt(_node, config, "training", Schedules)
     dataset = attempt(_dataset, config)
     limits = attempt(_node, config, "limits", Limits)
@@ -58,8 +60,8 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         faults += order_faults(stages, trained=model.weights is not None)
         if not stages and model.weights is None:
             faults.append(Fault("stages", "there are none, and model.weights is null, so there is nothing to measure"))
-    parts = (config.recipe, model, dataset, schedules, limits, budget, reference, measures, *stages)
-    if any(part is None for part in parts) or type(config.seed) is not int:
+    parts = (config.recipe, plain, model, dataset, schedules, limits, budget, reference, measures, *stages)
+    if any(part is None for part in parts):
         return None, faults
     if is_smoke(config):
         protocol = "smoke"
@@ -67,9 +69,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     else:
         custom = changes_training(overrides) or limits != Limits()
         protocol = "custom" if custom else schedules.protocol
-    plan = Plan(
-        config.recipe, model, dataset, tuple(stages), measures, config.seed, protocol, limits, budget, reference
-    )
+    plan = Plan(config.recipe, model, dataset, tuple(stages), measures, plain.seed, protocol, limits, budget, reference)
     return plan, faults
 
 
@@ -86,15 +86,13 @@ def _own_copy(config: DictConfig) -> DictConfig:
 def _node(config: DictConfig, key: str, cls: type) -> Any:
     node = config.get(key)
     if not isinstance(node, DictConfig):
-        raise NodeError(Fault(key, f"is {node!r}; allowed: a mapping"))
+        raise PlanError.of(key, f"is {node!r}; allowed: a mapping")
     return typed(cls, resolved(node, key), key)
 
 
 def _dataset(config: DictConfig) -> Dataset:
     if not isinstance(config.get("dataset"), DictConfig):
-        raise NodeError(
-            Fault("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
-        )
+        raise PlanError.of("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
     values = resolved(config.dataset, "dataset")
     dataset: Dataset = typed(located(str(values.pop(TARGET, "")), "compressbench.data.", "dataset"), values, "dataset")
     return dataset
@@ -103,24 +101,20 @@ def _dataset(config: DictConfig) -> Dataset:
 def _stage(config: DictConfig, name: str) -> Stage:
     where, node = f"stages.{name}", config.stages[name]
     if not isinstance(node, DictConfig):
-        raise NodeError(Fault(where, f"is {node!r}; allowed: a mapping with `technique`"))
-    if name == "start" or not name.replace("_", "").replace("-", "").isalnum():
-        raise NodeError(
-            Fault(where, "cannot be the name of a stage; allowed: letters, digits, _ and -, but not `start`")
-        )
+        raise PlanError.of(where, f"is {node!r}; allowed: a mapping with `technique`")
+    if name == "start" or not re.fullmatch("[A-Za-z0-9_-]+", name):
+        raise PlanError.of(where, "cannot be the name of a stage; allowed: A-Z, a-z, digits, _ and -, but not `start`")
     values = resolved(node, where)
     kind = values.pop("technique", None)
+    near = suggestion(name, [other for other in config.stages if other != name])
     if DELETED in values:
-        known = [other for other in config.stages if other != name]
-        raise NodeError(Fault(f"~{where}", f"there is no such stage to delete; {suggestion(name, known)}"))
+        raise PlanError.of(f"~{where}", f"there is no such stage to delete; {near}")
     if kind is None:
-        others = [other for other in config.stages if other != name]
-        near = suggestion(name, others)
-        raise NodeError(Fault(where, f"names no technique; {near if near.startswith('did') else 'add one'}"))
+        raise PlanError.of(where, f"names no technique; {near if near.startswith('did') else 'add one'}")
     file = technique_file(str(kind))
     if file is None:
         near = suggestion(str(kind), [entry.name for entry in all_techniques()])
-        raise NodeError(Fault(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})"))
+        raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
     target = load_yaml(file)[TARGET]
     return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
 
@@ -128,9 +122,8 @@ def _stage(config: DictConfig, name: str) -> Stage:
 def _measures(config: DictConfig) -> tuple[tuple[str, Measure], ...]:
     """`measures` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`."""
     if not isinstance(config.get("measures"), ListConfig):
-        raise NodeError(
-            Fault("measures", f"is {config.get('measures')!r}; allowed: a list of names, e.g. [accuracy, size]")
-        )
+        what = f"is {config.get('measures')!r}; allowed: a list of names, e.g. [accuracy, size]"
+        raise PlanError.of("measures", what)
     found, faults = [], []
     entries: Any = OmegaConf.to_container(config.measures, resolve=True)
     for entry in entries:
@@ -144,8 +137,8 @@ def _measures(config: DictConfig) -> tuple[tuple[str, Measure], ...]:
         try:
             measure = located(values.pop(TARGET), "compressbench.measuring.", f"measures.{name}")
             found.append((str(name), typed(measure, values, f"measures.{name}")))
-        except NodeError as error:
+        except PlanError as error:
             faults += error.faults
     if faults:
-        raise NodeError(*faults)
+        raise PlanError(faults)
     return tuple(found)

@@ -84,7 +84,7 @@ def _ours(name: str) -> Path:
 
 def _files(folder: Path) -> dict[str, Path]:
     names = {file: file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")}
-    return {name: file for file, name in names.items() if not file.name.startswith(("_", "."))}
+    return {name: file for file, name in names.items() if not file.name.startswith(("_", ".")) and file.is_file()}
 
 
 def _summary(file: Path) -> str:

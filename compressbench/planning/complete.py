@@ -11,9 +11,22 @@ from compressbench.planning import catalogue
 from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
 from compressbench.planning.stages import TARGET, technique_file
 
-FLAGS = ("--multirun", "--cfg", "--config-dir", "--info", "--resolve", "--package")
+FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "measures")
 KINDS = ("recipes", "techniques", "models", "datasets", "measures")
+
+
+def offer(line: str, unfinished: str, verbs: list[str]) -> list[str]:
+    """Return what bash may put in place of `unfinished`, with which `line` ends.
+
+    It is the part of the last word behind its last `=`, where bash begins a word, so candidates begin there too.
+    """
+    words = line.split()[1:] + ([""] if line.endswith(" ") else [])
+    if not words:
+        return []
+    found = complete(words) if len(words) > 1 else _starting(words[0], [f"{verb} " for verb in verbs])
+    there = words[-1].removesuffix(unfinished)
+    return [candidate.removeprefix(there) for candidate in found]
 
 
 def complete(words: list[str]) -> list[str]:

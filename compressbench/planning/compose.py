@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,17 +24,21 @@ CHOSEN = ("model", "dataset", "training", "debug")
 """Groups whose chosen name is kept, under `chosen`."""
 
 
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """Return the configuration of one run, stages completed. PlanError, in words for people, for anything unusable."""
+def compose(overrides: Sequence[str], further: str | None = None) -> DictConfig:
+    """Return the configuration of one run, stages completed. PlanError, in words for people, for anything unusable.
+
+    further: see `config_loader`.
+    """
     with for_people():
-        composed = config_loader().load_configuration(CONFIG, without_plus(overrides), RunMode.RUN, from_shell=False)
+        loader = config_loader(further)
+        composed = loader.load_configuration(CONFIG, without_plus(overrides), RunMode.RUN, from_shell=False)
         return completed(composed, composed.hydra)
 
 
-def config_loader(conf: str | None = None, further: str | None = None) -> ConfigLoaderImpl:
+def config_loader(further: str | None = None) -> ConfigLoaderImpl:
     """Return what reads conf/ and the recipes. We go without `hydra.main`, which prints errors as tracebacks.
 
-    conf: another folder instead of ours. further: one more folder of config groups, with recipes below `recipes/`.
+    further: one more folder of config groups, with recipes below `recipes/`.
     """
     version.setbase("1.3")
     setup_globals()
@@ -45,7 +48,7 @@ def config_loader(conf: str | None = None, further: str | None = None) -> Config
             raise PlanError.of("--config-dir", f"there is no folder {folder}")
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
-    path.append("main", os.path.abspath(conf) if conf else str(conf_folder()))
+    path.append("main", str(conf_folder()))
     path.append("recipes", source.address(recipe_folders([folder / "recipes" for folder in extra])))
     for folder in extra:
         path.append("command-line", f"file://{folder}")
@@ -55,6 +58,8 @@ def config_loader(conf: str | None = None, further: str | None = None) -> Config
 
 def completed(composed: DictConfig, hydra: DictConfig) -> DictConfig:
     """Return a configuration without its `hydra` node, with what was `chosen` by name and the stages' defaults."""
+    if "chosen" in composed:
+        raise PlanError.of("chosen", "there is no such key; model=NAME, dataset=NAME and so on choose")
     choices = hydra.runtime.choices
     config = composed.copy()
     OmegaConf.set_struct(config, False)

@@ -21,6 +21,8 @@ def for_people() -> Iterator[None]:
     """Turn the errors of composing into PlanError."""
     try:
         yield
+    except PlanError:
+        raise
     except OverrideParseException as error:
         raise PlanError([_unreadable(error.override)]) from error
     except MissingConfigException as error:
@@ -30,7 +32,11 @@ def for_people() -> Iterator[None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{mark.name}, line {mark.line + 1}" if mark else ""
-        raise PlanError([Fault(where, f"not valid YAML: {error.problem}")]) from error
+        raise PlanError.of(where, f"not valid YAML: {error.problem}") from error
+    except OSError as error:
+        raise PlanError.of("outputs", f"cannot be written: {error.filename}: {error.strerror}") from error
+    except ValueError as error:  # a launcher's
+        raise PlanError.of("", _first_line(str(error))) from error
 
 
 def _unreadable(override: str) -> Fault:

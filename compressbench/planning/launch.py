@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,7 +18,8 @@ from compressbench.core.faults import PlanError, RunError, suggestion
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import as_written, without_plus
-from compressbench.planning.settings import settings_faults
+from compressbench.planning.settings import key_faults, settings
+from compressbench.planning.swept import read_sweep
 
 Job = Callable[[DictConfig, list[str]], None]
 """Called with the composed configuration of one run and its overrides as they were written."""
@@ -29,100 +27,86 @@ Job = Callable[[DictConfig, list[str]], None]
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 
-def is_multirun(arguments: list[str]) -> bool:
-    """Return whether the command line asks for several runs. PlanError if it cannot be understood."""
-    return bool(_parsed(arguments).multirun)
-
-
-def launch(arguments: list[str], job: Job) -> int:
-    """Carry out `compressbench run ARGUMENTS` and return its exit code.
-
-    Flags and overrides may come in any order. A single run's exceptions come out as they are. In a
-    multirun a job that fails says so on stderr, the others go on, and the worst exit code is returned.
-    `job` must be importable, because launchers send it to other processes. Raises PlanError, in words for
-    people, for anything that cannot be composed, and for a sweep over nothing.
-    """
-    given = _parsed(arguments)
-    given.overrides = without_plus(given.overrides)
-    with for_people():
-        hydra = Hydra("compressbench", config_loader(given.config_path, given.config_dir))
-        name = given.config_name or CONFIG
-        if _shown(hydra, name, given):
-            return DONE
-        if given.multirun:
-            return _multirun(hydra, name, given.overrides, job)
-        once = _Job(job, many=False)
-        hydra.run(name, once, [*given.overrides, "hydra.mode=RUN"])
-    if once.error is not None:
-        raise once.error
-    return DONE
-
-
-def _parsed(arguments: list[str]) -> Namespace:
-    parser = get_args_parser()
+def parse_arguments(arguments: list[str]) -> Namespace:
+    """Return flags and `overrides`, which may come in any order. PlanError if they cannot be understood."""
+    parser = ArgumentParser("compressbench run", add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
+    parser.add_argument("--package", "-p")
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument(
+        "--info", "-i", nargs="?", const="all", choices=("all", "config", "defaults-tree", "searchpath")
+    )
+    parser.add_argument("--config-dir", "-cd")
 
     def refuse(message: str) -> NoReturn:
         raise PlanError.of("", message)
 
     parser.error = refuse  # type: ignore[method-assign]
     given = parser.parse_intermixed_args(arguments)
-    if given.shell_completion:
-        refuse("--shell-completion is not offered; `compressbench completion` says how to turn completion on")
-    if given.experimental_rerun:
-        refuse("--experimental-rerun is not offered; a run that was killed goes on when it is started again")
-    if given.resolve and not given.cfg:
-        refuse("--resolve goes with --cfg")
+    if (given.resolve or given.package) and not given.cfg:
+        refuse("--resolve and --package go with --cfg")
+    given.shows = bool(given.cfg or given.info)
     given.multirun = given.multirun or "hydra.mode=MULTIRUN" in given.overrides
     return given
 
 
-def _shown(hydra: Hydra, name: str, given: Namespace) -> bool:
-    """Print what a flag asks for, and return whether one did."""
-    if given.cfg == "job":
-        print(_job_config(hydra, name, given), end="")
-    elif given.cfg:
-        hydra.show_cfg(name, given.overrides, given.cfg, given.package, given.resolve)
-    elif given.info:
-        hydra.show_info(given.info, name, given.overrides)
-    elif given.hydra_help:
-        hydra.hydra_help(name, get_args_parser(), given)
-    elif given.help:
-        hydra.app_help(name, get_args_parser(), given)
+def launch(arguments: list[str], job: Job) -> int:
+    """Carry out `compressbench run ARGUMENTS` and return its exit code.
+
+    A single run's exceptions come out as they are. In a multirun a job that fails says so on stderr, the
+    others go on, and the worst exit code is returned. `job` must be importable, because launchers send it
+    to other processes. Raises PlanError, in words for people, for anything that cannot be composed, and for
+    a sweep over nothing.
+    """
+    given = parse_arguments(arguments)
+    loader = config_loader(given.config_dir)
+    first = read_sweep(given.overrides, loader).first() if given.multirun else given.overrides
+    with for_people():
+        hydra = Hydra("compressbench", loader)
+        if given.shows:
+            _show(hydra, without_plus(first), given)
+            return DONE
+        overrides = without_plus(given.overrides)
+        if given.multirun:
+            return _multirun(hydra, overrides, job)
+        once = _Job(job, many=False)
+        hydra.run(CONFIG, once, [*overrides, "hydra.mode=RUN"])
+    if once.error is not None:
+        raise once.error
+    return DONE
+
+
+def _show(hydra: Hydra, overrides: list[str], given: Namespace) -> None:
+    """Print what a flag asks for; of a sweep, its first run."""
+    if given.info:
+        hydra.show_info(given.info, CONFIG, overrides)
+    elif given.cfg == "job":
+        print(_job_config(hydra, overrides, given), end="")
     else:
-        return False
-    return True
+        hydra.show_cfg(CONFIG, overrides, given.cfg, given.package, given.resolve)
 
 
-def _job_config(hydra: Hydra, name: str, given: Namespace) -> str:
+def _job_config(hydra: Hydra, overrides: list[str], given: Namespace) -> str:
     """Return what the job gets, as YAML: with the defaults of every technique."""
-    composed = hydra.compose_config(name, given.overrides, RunMode.RUN)
+    composed = hydra.compose_config(CONFIG, overrides, RunMode.RUN)
     config = completed(composed, composed.hydra)
     if given.resolve:
         OmegaConf.resolve(config)
-    if given.package and given.package != "_global_":
-        part = OmegaConf.select(config, given.package)
-        if part is None:
-            raise PlanError.of(
-                f"--package {given.package}", f"is not there; {suggestion(given.package, map(str, config))}"
-            )
-        return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
-    return OmegaConf.to_yaml(config)
+    part = OmegaConf.select(config, given.package) if given.package else config
+    if part is None:
+        raise PlanError.of(f"--package {given.package}", f"is not there; {suggestion(given.package, map(str, config))}")
+    return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
 
 
-def _multirun(hydra: Hydra, name: str, overrides: list[str], job: Job) -> int:
-    for override in OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(overrides):
-        if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
-            where = as_written([override.input_line or override.key_or_group])[0]
-            raise PlanError.of(where, "matches nothing, so there is nothing to run")
-    batches = hydra.multirun(name, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
-    codes = [each.return_value for batch in batches or () for each in batch]
-    if not codes:
-        raise PlanError.of("", "the sweep has no runs")
+def _multirun(hydra: Hydra, overrides: list[str], job: Job) -> int:
+    batches = hydra.multirun(CONFIG, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
+    codes: list[int] = [each.return_value for batch in batches for each in batch]
     failed = [code for code in codes if code != DONE]
     if failed:
         print(f"{len(failed)} of {len(codes)} runs failed", file=sys.stderr)
-    worst: int = max(codes)
-    return worst
+    return max(codes)
 
 
 class _Job:
@@ -152,9 +136,10 @@ class _Job:
 def _check(config: DictConfig, overrides: list[str]) -> None:
     """Raise PlanError, with all faults, for what would trip up whoever only reads the configuration."""
     try:
+        settings(config)
         OmegaConf.to_container(config, resolve=True)
-        sound = not settings_faults(config)
-    except (OmegaConfBaseException, HydraException):
+        sound = not key_faults(config)
+    except (PlanError, OmegaConfBaseException):
         sound = False
     if not sound:
         from compressbench.planning.build import build  # imports torch

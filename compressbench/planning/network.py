@@ -9,19 +9,19 @@ from omegaconf import DictConfig
 
 from compressbench.core.architecture import ALLOWED, Architecture
 from compressbench.core.data import Dataset
-from compressbench.core.faults import Fault
+from compressbench.core.faults import PlanError
 from compressbench.core.plan import Model
 from compressbench.planning.stages import TARGET
-from compressbench.planning.typed import NodeError, located, resolved, schema_of, typed
+from compressbench.planning.typed import located, resolved, schema_of, typed
 
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
     """Return the network with the dataset's channels and classes filled in, unless the model says its own.
 
-    Without a dataset the arguments are checked all the same. Raises NodeError.
+    Without a dataset the arguments are checked all the same. Raises PlanError.
     """
     if not isinstance(config.get("model"), DictConfig):
-        raise NodeError(Fault("model", "none is named; e.g. `model: alexnet` (`compressbench list models` shows all)"))
+        raise PlanError.of("model", "none is named; e.g. `model: alexnet` (`compressbench list models` shows all)")
     values = resolved(config.model, "model")
     target = str(values.pop(TARGET, ""))
     builder = located(target, ALLOWED, "model")
@@ -37,14 +37,14 @@ def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
 
 
 def _try(architecture: Architecture) -> None:
-    """Build it without memory, so that what the network itself refuses is found. Raises NodeError."""
+    """Build it without memory, so that what the network itself refuses is found. Raises PlanError."""
     import torch
 
     try:
         with torch.device("meta"):
             architecture.build()
     except ValueError as error:
-        raise NodeError(Fault("model", str(error))) from error
+        raise PlanError.of("model", str(error)) from error
 
 
 def _name(config: DictConfig, target: str) -> str:

@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
+from compressbench.core.faults import PlanError
 from compressbench.core.training import Training
+from compressbench.planning.recipe import GROUPS
 
 CHECKED = ("stages", "model", "dataset", "training", "limits", "budget", "reference")
 """Nodes whose keys we check ourselves, with their types, after Hydra has composed them."""
 
 DELETED = "__deleted__"
 """The key that marks a stage for deletion."""
+
+NO_NAME = r"(?i)null|true|false|[-+\d._]+|[\[{].*"
+"""What Hydra does not take for the name of a file."""
 
 _TRAINING = frozenset(field.name for field in fields(Training))
 
@@ -22,7 +27,8 @@ def without_plus(overrides: Iterable[str]) -> list[str]:
 
     Hydra wants a plus sign for keys that are not in the YAML. A stage's parameters mostly are not, they
     have defaults; so the plus is added here, and unknown keys are found by our own check. `~stages.NAME`
-    marks a stage as deleted, so that one that is not there is found in the same way.
+    marks a stage as deleted, so that one that is not there is found in the same way. PlanError for a file
+    that is given by no name (`model=null`), which Hydra answers with a traceback.
     """
     return [_forced(text) for text in overrides]
 
@@ -52,6 +58,11 @@ def _changes_training(override: str) -> bool:
 
 
 def _forced(override: str) -> str:
+    key, equals, value = override.partition("=")
+    if equals and not key:
+        raise PlanError.of(override, "has no key; write KEY=VALUE")
+    if key in ("recipe", *GROUPS) and re.fullmatch(NO_NAME, value):
+        raise PlanError.of(key, f"is {value}; allowed: a name, or with `run -m` several, {key}=a,b")
     if re.fullmatch(r"~stages\.[^.=]+", override):
         return f"++{override[1:]}.{DELETED}=true"
     return f"++{override}" if _is_checked(override) else override

@@ -23,6 +23,14 @@ from compressbench.planning.catalogue import recipe_files
 GROUPS = ("model", "dataset", "training", "tracking", "debug")
 """The keys of a recipe whose value names a file below conf/."""
 
+NODES = {
+    "stages": "prune: {technique: pruning/l1_norm}",
+    "budget": "params: 100000",
+    "reference": "top1: 0.9",
+    "limits": "epochs: 1",
+}
+"""The keys of a recipe whose value is a mapping, each with an example of what it holds."""
+
 LIST = "`compressbench list recipes` shows what there is"
 
 Tree = dict[str, Any]
@@ -44,8 +52,10 @@ def _inherited(file: Path, folders: Sequence[Path], chain: tuple[Path, ...]) -> 
     own = _checked(own, file)
     if parent_name is None:
         return merge_recipes({}, own, str(file))
+    if not isinstance(parent_name, str):
+        raise PlanError.of(f"{file}: extends", f"is {parent_name!r}; allowed: the name of one recipe")
     chain = (*chain, file)
-    parent = _find_parent(str(parent_name), file, folders, chain)
+    parent = _find_parent(parent_name, file, folders, chain)
     return merge_recipes(_inherited(parent, folders, chain), own, str(file))
 
 
@@ -56,7 +66,7 @@ def _find_parent(name: str, child: Path, folders: Sequence[Path], chain: tuple[P
     if _find(name, [child.parent, *folders]) is not None:
         raise PlanError.of(str(child), f"extends {name!r}, which extends this file again")
     beside = [file.stem for file in child.parent.glob("*.yaml") if file != child]
-    near = suggestion(name, [*beside, *recipe_files(folders)])
+    near = suggestion(name, {*beside, *recipe_files(folders)})
     raise PlanError.of(str(child), f"extends {name!r}, which does not exist; {near}")
 
 
@@ -79,7 +89,7 @@ def load_yaml(file: Path) -> Tree:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise PlanError.of(f"{file}{line}", f"not valid YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError, RecursionError) as error:
         raise PlanError.of(str(file), f"cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(tree, dict):
         raise PlanError.of(str(file), f"holds a {type(tree).__name__}, not `key: value` lines")
@@ -89,8 +99,10 @@ def load_yaml(file: Path) -> Tree:
 def _checked(own: Tree, file: Path) -> Tree:
     """Return `own` with its groups as mappings. PlanError for shapes that cannot be merged."""
     faults = []
-    if "defaults" in own:
-        faults.append(Fault(f"{file}: defaults", "is Hydra's; a recipe inherits with `extends: NAME`"))
+    for key in {"defaults", "hydra", "recipe", "chosen"} & own.keys():
+        faults.append(Fault(f"{file}: {key}", "is no key of a recipe, which inherits with `extends: NAME`"))
+    if own.get("tracking") is False:
+        own["tracking"] = "off"  # YAML reads `off` as false
     for key in GROUPS:
         if isinstance(own.get(key), str):
             own[key] = {"name": own[key]}
@@ -98,15 +110,13 @@ def _checked(own: Tree, file: Path) -> Tree:
             faults.append(Fault(f"{file}: {key}", f"is {own[key]!r}; allowed: a name, or a mapping with `name`"))
     if "weights" in own and isinstance(own.get("model", {}), dict):
         own["model"] = {**own.get("model", {}), "weights": own.pop("weights")}
-    stages = own.get("stages", {})
-    if not isinstance(stages, dict):
-        faults.append(
-            Fault(f"{file}: stages", "is a list; stages are named, e.g. `prune: {technique: pruning/l1_norm}`")
-        )
-    else:
-        for name, node in stages.items():
-            if node is not None and not isinstance(node, dict):
-                faults.append(Fault(f"{file}: stages.{name}", f"is {node!r}; allowed: a mapping with `technique`"))
+    for key, example in NODES.items():
+        if not isinstance(own.get(key, {}), dict):
+            faults.append(Fault(f"{file}: {key}", f"is {own[key]!r}; allowed: a mapping, e.g. `{example}`"))
+    stages = own.get("stages")
+    for name, node in stages.items() if isinstance(stages, dict) else ():
+        if node is not None and not isinstance(node, dict):
+            faults.append(Fault(f"{file}: stages.{name}", f"is {node!r}; allowed: a mapping with `technique`"))
     if faults:
         raise PlanError(faults)
     return own

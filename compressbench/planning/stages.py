@@ -27,7 +27,7 @@ def complete_stages(config: DictConfig) -> None:
         node = stages._get_node(name)
         if not isinstance(node, DictConfig) or node._is_none():
             if stages[name] is not None:
-                completed[name] = stages[name]
+                completed[str(name)] = stages[name]
             continue
         own = OmegaConf.to_container(node, resolve=False)
         assert isinstance(own, dict)
@@ -37,7 +37,7 @@ def complete_stages(config: DictConfig) -> None:
         file = technique_file(kind) if isinstance(kind, str) else None
         defaults = load_yaml(file) if file else {}
         defaults.pop(TARGET, None)
-        completed[name] = {"technique": kind, **defaults, **own} if kind is not None else own
+        completed[str(name)] = {"technique": kind, **defaults, **own} if kind is not None else own
     config.stages = completed
 
 

@@ -13,20 +13,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from compressbench.core.faults import Fault, suggestion
+from compressbench.core.faults import Fault, PlanError, suggestion
 
 MISSING = "???"
 
 
-class NodeError(Exception):
-    """What is wrong with one node of a configuration: its `faults`."""
-
-    def __init__(self, *faults: Fault):
-        self.faults = list(faults)
-
-
 def resolved(node: DictConfig, where: str) -> dict[str, Any]:
-    """Return a node as plain data, interpolations replaced. Raises NodeError, naming every key that points nowhere."""
+    """Return a node as plain data, interpolations replaced. Raises PlanError, naming every key that points nowhere."""
     values: dict[str, Any] = {}
     faults = []
     for key in map(str, node):
@@ -38,26 +31,26 @@ def resolved(node: DictConfig, where: str) -> dict[str, Any]:
         except OmegaConfBaseException as error:
             faults.append(Fault(f"{where}.{key}", f"cannot be read: {_reason(error)}"))
     if faults:
-        raise NodeError(*faults)
+        raise PlanError(faults)
     return values
 
 
 def located(target: str, below: str, where: str) -> Callable[..., Any]:
-    """Return the class or function of a dotted path. Raises NodeError if it is not `below` our own package's folder."""
+    """Return the class or function of a dotted path. Raises PlanError if it is not `below` our own package's folder."""
     if not target.startswith(below):
-        raise NodeError(Fault(where, f"its file names the code {target!r}; only what is below {below} may be run"))
+        raise PlanError.of(where, f"its file names the code {target!r}; only what is below {below} may be run")
     module, _, name = target.rpartition(".")
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise NodeError(Fault(where, f"its code {target} cannot be imported: {error}")) from error
+        raise PlanError.of(where, f"its code {target} cannot be imported: {error}") from error
     return found
 
 
 def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
     """Return `cls(**values)`, each value converted to its field's type.
 
-    Raises NodeError with every unknown key (and the nearest one), missing value and wrong type; if there are
+    Raises PlanError with every unknown key (and the nearest one), missing value and wrong type; if there are
     none of those, with what the class itself refuses.
     """
     schema = {field.name: field for field in dataclasses.fields(typing.cast("Any", cls))}
@@ -70,17 +63,17 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
             continue
         try:
             found[key] = _value(key, hints[key], value, f"{where}.{key}")
-        except NodeError as error:
+        except PlanError as error:
             faults += error.faults
     for name, field in schema.items():
         if name not in values and field.default is field.default_factory is dataclasses.MISSING:
             faults.append(Fault(f"{where}.{name}", f"has no value; {_needed(hints[name])} is needed"))
     if faults:
-        raise NodeError(*faults)
+        raise PlanError(faults)
     try:
         return cls(**found)
     except ValueError as error:
-        raise NodeError(Fault(where, str(error))) from error
+        raise PlanError.of(where, str(error)) from error
 
 
 def schema_of(function: Callable[..., Any]) -> type:
@@ -101,10 +94,10 @@ def schema_of(function: Callable[..., Any]) -> type:
 
 def _value(key: str, hint: Any, value: Any, where: str) -> Any:
     if value == MISSING:
-        raise NodeError(Fault(where, f"has no value; {_needed(hint)} is needed"))
+        raise PlanError.of(where, f"has no value; {_needed(hint)} is needed")
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise NodeError(Fault(where, f"is {value!r}; allowed: a mapping"))
+            raise PlanError.of(where, f"is {value!r}; allowed: a mapping")
         return typed(typing.cast("Any", hint), value, where)
     if hint is Any:
         return value
@@ -113,7 +106,7 @@ def _value(key: str, hint: Any, value: Any, where: str) -> Any:
         merged: Any = OmegaConf.merge(OmegaConf.structured(holder), {key: value})
         checked = merged[key]
     except OmegaConfBaseException as error:
-        raise NodeError(Fault(where, f"is {value!r}; {_needed(hint)} is needed")) from error
+        raise PlanError.of(where, f"is {value!r}; {_needed(hint)} is needed") from error
     return OmegaConf.to_container(checked) if OmegaConf.is_config(checked) else checked
 
 

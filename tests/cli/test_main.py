@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from compressbench.cli.main import VERBS, main
+from compressbench.cli.sweep import sweep_id
 from compressbench.core.record import RunRecord
 
 Captured = pytest.CaptureFixture[str]
@@ -31,7 +35,7 @@ def recipe(text: str, name: str = "mine") -> str:
     return f"recipe={name}"
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("complete", "completion")])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_an_example(verb: str, capsys: Captured) -> None:
     try:
         code = main([verb, "--help"])
@@ -39,6 +43,11 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: Captured) -> Non
         code = int(stop.code or 0)
     assert code == 0
     assert f"compressbench {verb}" in capsys.readouterr().out
+
+
+def test_help_may_be_asked_for_behind_a_recipe(capsys: Captured) -> None:
+    assert main(["run", "-m", "recipe=quickstart", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("compressbench run [-m] recipe=NAME")
 
 
 def test_an_unknown_verb_is_met_with_the_nearest_one(capsys: Captured) -> None:
@@ -167,16 +176,60 @@ def test_a_sweep_shares_its_baseline_and_ends_with_a_summary(capsys: Captured) -
     assert sorted(record.stages[0].cached for record in records) == [False, True]
     folder = next(Path("outputs/sweeps").iterdir())
     assert list(folder.glob("*.png"))
+    (folder / "points" / "older").write_text("a run of what the recipe was before")
     capsys.readouterr()
     assert main(words) == 0
     assert capsys.readouterr().out.count("nothing is trained again") == 2
 
 
 def test_a_failed_run_of_a_sweep_does_not_stop_the_others(capsys: Captured) -> None:
-    words = ["run", "-m", "recipe=quickstart", "debug=smoke", "tracking=off", "stages.prune.ratio=1.5,0.5"]
-    assert main(words) == 2
-    assert "1.5" in capsys.readouterr().err
-    assert len(list(Path("outputs/runs").rglob("record.json"))) == 1
+    """And what the recipe says of tracking and outputs holds for the summary too."""
+    own = recipe("extends: quickstart\ntracking: off\noutputs: there\n")
+    assert main(["run", "-m", own, "debug=smoke", "stages.prune.ratio=1.5,0.5"]) == 2
+    said = capsys.readouterr().err
+    assert "1.5" in said
+    assert "1 runs" in said
+    assert len(list(Path("there/runs").rglob("record.json"))) == 1
+    assert not list(Path().rglob("mlflow.db"))
+
+
+def test_a_sweep_is_known_by_what_it_computes_and_not_by_how_it_is_run() -> None:
+    words = ["recipe=quickstart", "seed=0,1"]
+    assert sweep_id(words) == sweep_id([*words, "hydra/launcher=joblib", "outputs=/elsewhere", "tracking=off"])
+    assert sweep_id(words) != sweep_id([*words, "~stages.finetune"])
+
+
+def pets(root: str, images: int) -> None:
+    """Make a small folder of images, so many a class."""
+    for split in ("train", "test"):
+        for kind in ("cat", "dog"):
+            folder = Path(root, "pets", split, kind)
+            folder.mkdir(parents=True)
+            for number in range(images):
+                Image.new("RGB", (28, 28), (number, 0, 0)).save(folder / f"{number}.png")
+
+
+def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other data behind the same configuration, and a protocol that only the command line tells apart."""
+    pets("a", 4)
+    pets("b", 5)
+    own = recipe(
+        "model: lenet5\ntracking: off\n"
+        "dataset: {name: image_folder, classes: 2, image_size: 28, in_memory: true}\n"
+        "stages: {train: {technique: tuning/from_scratch, batch_size: 4, epochs: 1}}\n"
+    )
+    words = ["run", own, "dataset.name=pets", "dataset.validation_share=0"]
+    for root in ("a", "b"):
+        monkeypatch.setenv("COMPRESSBENCH_DATA", root)
+        assert main(words) == 0
+    record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
+    assert (record.dataset["train_images"], record.protocol) == (10, "paper")
+    assert main([*words, "stages.train.epochs=1"]) == 0
+    record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
+    assert record.protocol == "custom"
+    capsys.readouterr()
+    assert main([*words, "stages.train.epochs=1"]) == 0
+    assert "nothing is trained again" in capsys.readouterr().out
 
 
 def test_a_report_without_runs_says_not_run_and_shows_the_published_figures(capsys: Captured) -> None:
@@ -193,15 +246,35 @@ def test_an_unknown_table_is_met_with_the_nearest_one(capsys: Captured) -> None:
     assert "table5" in refused(capsys, "report", "tabel5")
 
 
-def test_completion_offers_verbs_and_recipes(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMP_LINE", "compressbench re")
-    monkeypatch.setenv("COMP_POINT", "16")
-    main(["complete", "compressbench", "re", "compressbench"])
-    assert capsys.readouterr().out.split() == ["report"]
-    monkeypatch.setenv("COMP_LINE", "compressbench run recipe=quick")
-    monkeypatch.setenv("COMP_POINT", "30")
-    main(["complete", "compressbench", "recipe=quick", "run"])
-    assert "quickstart" in capsys.readouterr().out
+def test_completion_in_a_real_bash(tmp_path: Path) -> None:
+    """bash takes `=` for the end of a word: what is offered must begin where the word does."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
+        os.execvp("bash", ["bash", "--norc", "--noprofile"])
+    keys = [
+        'eval "$(compressbench completion)"\n',
+        "compressbench ru\t",
+        "recipe=quick\t",
+        "stages.prune.technique=pruning/l1\t",
+        "~stages.fi\t",
+        "\x01printf '%s;' \x05 >typed\nexit\n",  # from the start of the line: do not run it, but show its words
+    ]
+    with open(terminal, "r+b", buffering=0) as line:
+        for key in keys:
+            line.write(key.encode())
+        with contextlib.suppress(OSError):  # how a terminal that was left says so
+            while line.read(1024):
+                pass
+    os.waitpid(process, 0)
+    expected = [
+        "compressbench",
+        "run",
+        "recipe=quickstart",
+        "stages.prune.technique=pruning/l1_norm",
+        "~stages.finetune",
+    ]
+    assert Path("typed").read_text() == "".join(f"{word};" for word in expected)
 
 
 def _small_files_only() -> None:

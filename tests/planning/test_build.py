@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.core.faults import Fault
 from compressbench.core.plan import Limits, Plan
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
@@ -110,6 +109,27 @@ def test_plain_keys_of_a_wrong_type_or_range(row):
         "device: is 'gpu'; allowed: auto, cpu, mps, cuda, cuda:1",
         "threads: is 0; allowed: 1 or more, or null",
     ]
+
+
+def test_plain_keys_that_are_deleted_or_point_nowhere(row):
+    assert faults("recipe=row", "seed=${nope}") == ["seed: is ${nope}, but there is no key 'nope'"]
+    assert faults("recipe=row", "~seed", "outputs=", "~tracking") == [
+        "seed: has no value; a whole number is needed",
+        "tracking: has no value; a mapping is needed",
+    ]
+    assert faults("recipe=row", "outputs=") == ["outputs: is ''; allowed: a folder"]
+
+
+def test_tracking_is_typed(row):
+    assert faults("recipe=row", "tracking.enabled=maybe", "tracking.timeout_s=long") == [
+        "tracking.enabled: is 'maybe'; true or false is needed",
+        "tracking.timeout_s: is 'long'; a number is needed",
+    ]
+
+
+def test_a_stage_may_be_called_by_a_number(write):
+    write("row", "extends: quickstart\nstages: {1: {technique: tuning/finetune}}\n")
+    assert built("recipe=row").stages[-1].name == "1"
 
 
 def test_fine_tuning_of_nothing_is_impossible(write):
@@ -238,5 +258,6 @@ def test_a_stage_cannot_be_called_start(row):
     assert found[0].startswith("stages.start: cannot be the name of a stage")
 
 
-def test_faults_are_plain_data():
-    assert str(Fault("a", "b")) == "a: b"
+def test_a_stage_has_a_name_that_the_command_line_can_write(write):
+    write("row", "extends: quickstart\nstages: {prüfen: {technique: tuning/finetune}}\n")
+    assert faults("recipe=row")[0].startswith("stages.prüfen: cannot be the name of a stage; allowed: A-Z")

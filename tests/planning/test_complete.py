@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compressbench.planning.complete import complete
+from compressbench.planning.complete import complete, offer
 
 
 def test_recipes_and_groups(row):
@@ -17,6 +17,13 @@ def test_parameters_of_the_recipe_on_the_line(row):
         "stages.prune.technique=pruning/l1_norm "
     ]
     assert complete(["run", "recipe=row", "~"]) == ["~stages.train ", "~stages.prune ", "~stages.finetune "]
+
+
+def test_only_what_bash_takes_for_the_word_is_offered(row):
+    assert offer("compressbench run recipe=ro", "ro", ["run"]) == ["row "]
+    assert offer("compressbench run recipe=ro", "recipe=ro", ["run"]) == ["recipe=row "]  # bash without `=` as a break
+    assert offer("compressbench re", "re", ["run", "report"]) == ["report "]
+    assert offer("compressbench ", "", ["run", "report"]) == ["run ", "report "]
 
 
 def test_the_last_value_of_a_sweep(row):

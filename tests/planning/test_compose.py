@@ -114,5 +114,20 @@ def test_a_syntax_error_in_a_recipe_says_the_line(write):
     assert "row.yaml, line 3: not valid YAML" in message("recipe=row")
 
 
+@pytest.mark.parametrize("value", ["null", "5", "true", "[alexnet,lenet5]", "{a: 1}"])
+def test_a_group_is_chosen_by_one_name(row, value):
+    assert message("recipe=row", f"model={value}").startswith(f"model: is {value}; allowed: a name")
+    assert message(f"recipe={value}").startswith(f"recipe: is {value}; allowed: a name")
+
+
+def test_a_value_without_a_key_is_refused(row):
+    assert message("recipe=row", "=3") == "=3: has no key; write KEY=VALUE"
+
+
+def test_what_planning_itself_adds_cannot_be_set(row):
+    with pytest.raises(PlanError, match="chosen: there is no such key"):
+        compose(["recipe=row", "+chosen.model=x"])
+
+
 def test_an_impossible_node_for_a_group_is_refused(row):
     assert message("recipe=row", "technique=pruning/l1_norm") == "technique: cannot be chosen here"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.faults import PlanError, RunError
-from compressbench.planning.launch import is_multirun, launch
+from compressbench.planning.launch import launch, parse_arguments
 
 SEEN = Path("seen")
 
@@ -65,7 +65,7 @@ def test_exceptions_of_a_single_run_come_out_as_they_are(row, capfd):
     ],
 )
 def test_flags_may_stand_anywhere(row, arguments):
-    assert is_multirun(arguments)
+    assert parse_arguments(arguments).multirun
     assert launch(arguments, job) == 0
     assert [found["seed"] for found in seen()] == [1, 2]
 
@@ -143,6 +143,20 @@ def test_cfg_job_prints_the_configuration_with_all_defaults_and_runs_nothing(row
     assert seen() == []
 
 
+def test_cfg_of_a_sweep_shows_its_first_run_and_runs_nothing(row, capsys):
+    words = ["-m", "recipe=row", "stages.prune.ratio=0.25,0.5", "--cfg", "job", "-p", "stages.prune.ratio"]
+    assert launch(words, job) == 0
+    assert capsys.readouterr().out == "0.25\n"
+    assert seen() == []
+
+
+def test_outputs_that_cannot_be_written_are_named(row, folder):
+    (folder / "file").write_text("")
+    for words in (["recipe=row"], ["-m", "recipe=row", "seed=1,2"]):
+        with pytest.raises(PlanError, match=r"outputs: cannot be written: .*file"):
+            launch([*words, "outputs=file"], job)
+
+
 def test_cfg_resolves_on_request(row, capsys):
     launch(["recipe=row", "--cfg", "job", "-p", "stages.train.batch_size", "--resolve"], job)
     assert capsys.readouterr().out == "128\n"
@@ -170,7 +184,7 @@ def test_an_interpolation_that_points_nowhere_comes_with_all_other_faults(row, c
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("arguments", [["--foo"], ["--cfg", "nothing"], ["--resolve"], ["--shell-completion", "x=1"]])
+@pytest.mark.parametrize("arguments", [["--foo"], ["--cfg", "nothing"], ["--resolve"], ["--config-path", "x"]])
 def test_flags_that_are_not_offered_are_refused_in_words(arguments):
     with pytest.raises(PlanError):
         launch(arguments, job)

@@ -108,6 +108,32 @@ def test_wrong_shapes_are_reported_together(tmp_path):
     assert [fault.where.rpartition(": ")[2] for fault in caught.value.faults] == ["defaults", "model", "stages"]
 
 
+@pytest.mark.parametrize("key", ["defaults", "hydra", "recipe", "chosen"])
+def test_keys_that_would_be_ignored_are_refused(tmp_path, key):
+    with pytest.raises(PlanError, match=f"{key}: is no key of a recipe"):
+        read(tmp_path, f"extends: _parent\n{key}: {{a: 1}}\n")
+
+
+@pytest.mark.parametrize("key", ["stages", "budget", "reference", "limits"])
+def test_a_node_that_is_no_mapping_is_met_with_an_example(tmp_path, key):
+    with pytest.raises(PlanError, match=rf"child\.yaml: {key}: is 3; allowed: a mapping, e\.g\. `\w+: "):
+        read(tmp_path, f"extends: _parent\n{key}: 3\n")
+
+
+def test_one_recipe_is_extended(tmp_path):
+    with pytest.raises(PlanError, match=r"extends: is \['_parent', 'b'\]; allowed: the name of one recipe"):
+        read(tmp_path, "extends: [_parent, b]\n")
+
+
+def test_a_node_that_holds_itself_is_refused(tmp_path):
+    with pytest.raises(PlanError, match=r"child\.yaml: cannot be read"):
+        read(tmp_path, "extends: _parent\nstages: &all {prune: {ratio: 0.5}, again: *all}\n")
+
+
+def test_tracking_off_is_a_name_though_yaml_reads_it_as_false(tmp_path):
+    assert read(tmp_path, "extends: _parent\ntracking: off\n")["tracking"] == {"name": "off"}
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "", "table/.hidden"])
 def test_names_cannot_leave_the_folders(tmp_path, name):
     (tmp_path / "secret.yaml").write_text("seed: 1\n")

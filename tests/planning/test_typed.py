@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from compressbench.core.faults import PlanError
 from compressbench.core.training import Training
-from compressbench.planning.typed import NodeError, located, schema_of, typed
+from compressbench.planning.typed import located, schema_of, typed
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ GOOD = {"ratio": 1, "names": ["a"], "ratios": {"a": 1}}
 
 
 def faults(**values: object) -> list[str]:
-    with pytest.raises(NodeError) as caught:
+    with pytest.raises(PlanError) as caught:
         typed(Example, GOOD | values, "x")
     return [str(fault) for fault in caught.value.faults]
 
@@ -58,7 +59,7 @@ def test_all_faults_come_together():
 
 
 def test_a_missing_field_is_named():
-    with pytest.raises(NodeError) as caught:
+    with pytest.raises(PlanError) as caught:
         typed(Example, {"ratio": 1, "names": []}, "x")
     assert [str(fault) for fault in caught.value.faults] == [
         "x.ratios: has no value; a mapping from text to number is needed"
@@ -67,7 +68,7 @@ def test_a_missing_field_is_named():
 
 def test_what_the_class_refuses_is_a_fault_of_the_node():
     values = {"epochs": -1, "batch_size": 1, "lr": 1, "optimizer": "sgd", "schedule": "steps", "weight_decay": 0}
-    with pytest.raises(NodeError) as caught:
+    with pytest.raises(PlanError) as caught:
         typed(Training, values, "x")
     assert [str(fault) for fault in caught.value.faults] == ["x: epochs is -1; allowed: 0 or more"]
 
@@ -77,15 +78,15 @@ def test_the_parameters_of_a_function_are_checked_like_fields():
 
     schema = schema_of(build)
     assert typed(schema, {"depth": "3"}, "model").depth == 3
-    with pytest.raises(NodeError):
+    with pytest.raises(PlanError):
         typed(schema, {"depth": "deep"}, "model")
-    with pytest.raises(NodeError):
+    with pytest.raises(PlanError):
         typed(schema, {}, "model")
 
 
 def test_code_outside_the_folder_is_never_imported():
-    with pytest.raises(NodeError) as caught:
+    with pytest.raises(PlanError) as caught:
         located("os.system", "compressbench.zoo.", "model")
     assert "only what is below compressbench.zoo." in str(caught.value.faults[0])
-    with pytest.raises(NodeError):
+    with pytest.raises(PlanError):
         located("compressbench.zoo.nothing.Here", "compressbench.zoo.", "model")
