@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from compressbench.core.architecture import Architecture
@@ -23,6 +25,13 @@ class Model:
     name: str
     architecture: Architecture
     weights: str | None = None
+
+    def weights_id(self) -> str | None:
+        """Return what identifies the weights: a file's content, wherever it lies, or the name of a set."""
+        if self.weights is None or not Path(self.weights).expanduser().is_file():
+            return self.weights
+        with Path(self.weights).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ class Plan:
         """
         chain: Any = [
             essence(self.model.architecture),
-            self.model.weights,
+            self.model.weights_id(),
             [type(self.dataset).__name__, essence(self.dataset), fingerprint],
             self.seed,
             essence(self.limits),

@@ -43,7 +43,7 @@ def recall(config: dict[str, Any], outputs: Path) -> tuple[RunRecord, Path] | No
         record = RunRecord.read(folder / RECORD)
         if _judged(record) != note["record"]:
             return None  # another configuration has put its own names and limits to the same result since
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     whole = record.status == "finished" and (folder / WEIGHTS).exists()
     return (record, folder) if whole else None

@@ -23,7 +23,7 @@ from compressbench.measuring.macs import mac_counts
 from compressbench.measuring.parameters import parameter_counts
 from compressbench.running.cache import StageCache
 from compressbench.running.progress import SilentProgress
-from compressbench.running.start import start_subject
+from compressbench.running.start import start_subject, weights_fault
 
 
 @dataclass
@@ -80,6 +80,8 @@ def rehearse(plan: Plan, outputs: Path) -> tuple[list[RehearsedStage], list[Faul
             rehearsed.skipped = [(skipped.what, skipped.why) for skipped in subject.skipped]
         stages.append(rehearsed)
         earlier[stage.name] = subject.clone
+    if reason := weights_fault(plan):
+        faults.append(Fault("model.weights", reason))
     return stages, faults + _budget_faults(plan, stages)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -10,6 +11,10 @@ from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
 from compressbench.core.plan import Plan
 from compressbench.core.subject import Subject
+from compressbench.zoo.torchvision_models import current_names, published_set, torchvision_weights
+
+UNUSABLE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
+"""What torch raises for a file that holds no state dict, or that of another network."""
 
 
 def seed_of(*parts: object) -> int:
@@ -28,17 +33,28 @@ def start_subject(plan: Plan) -> Subject:
     if plan.model.weights is not None:
         try:
             model.load_state_dict(_weights(plan, plan.model.weights))
-        except (OSError, RuntimeError, ValueError) as error:
+        except UNUSABLE as error:
             raise RunError(f"model.weights={plan.model.weights}: {error}") from error
     return Subject(model, plan.model.architecture)
+
+
+def weights_fault(plan: Plan) -> str | None:
+    """Return what is wrong with the plan's weights as far as it can be told without a download."""
+    if plan.model.weights is None:
+        return None
+    try:
+        if Path(plan.model.weights).expanduser().is_file():
+            start_subject(plan)
+        else:
+            published_set(plan.model.architecture.arguments.get("name", ""), plan.model.weights)
+    except (RunError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def _weights(plan: Plan, weights: str) -> dict[str, torch.Tensor]:
     """Return a state dict from a local file (read without running code from it) or from torchvision's weight sets."""
     path = Path(weights).expanduser()
-    if path.exists():
-        found: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        return found
-    from compressbench.zoo.torchvision_models import torchvision_weights
-
+    if path.is_file():
+        return current_names(torch.load(path, map_location="cpu", weights_only=True))
     return torchvision_weights(plan.model.architecture.arguments.get("name", ""), weights)

@@ -42,18 +42,13 @@ def torchvision_model(in_channels: int, classes: int, name: str) -> nn.Module:
 def torchvision_weights(name: str, weights: str) -> dict[str, Tensor]:
     """Return the state dict of a published weight set (`IMAGENET1K_V1`) of `name`, from torch's cache or the network.
 
-    It is for 3 channels and 1000 classes. ValueError, listing what exists, for an unknown set or another network, and,
-    saying what to do instead, if the download fails.
+    It is for 3 channels and 1000 classes. ValueError as `published_set` raises it, and, saying what to do instead, if
+    the download fails.
     """
-    if name not in NAMES:
-        raise ValueError(f"is no file, and published weight sets exist only for {', '.join(NAMES)} of torchvision")
-    published: Any = torchvision("models").get_model_weights(name)
-    sets = {member.name: member for member in published}
-    if weights not in sets:
-        raise ValueError(f"{name} has no weight set {weights!r}; it has: {', '.join(sorted(sets))}")
-    url = sets[weights].url
+    found = published_set(name, weights)
+    url = found.url
     try:
-        state: dict[str, Tensor] = sets[weights].get_state_dict(
+        state: dict[str, Tensor] = found.get_state_dict(
             progress=False, check_hash=True, map_location="cpu", weights_only=True
         )
     except (OSError, RuntimeError) as error:  # no network, no disk, a wrong hash
@@ -62,6 +57,16 @@ def torchvision_weights(name: str, weights: str) -> dict[str, Tensor]:
             f"fetch {url} elsewhere and set model.weights to the file's path"
         ) from error
     return current_names(state)
+
+
+def published_set(name: str, weights: str) -> Any:
+    """Return torchvision's entry of a weight set, not downloaded. ValueError, saying what exists, if unknown."""
+    if name not in NAMES:
+        raise ValueError(f"is no file, and published weight sets exist only for {', '.join(NAMES)} of torchvision")
+    sets = {member.name: member for member in torchvision("models").get_model_weights(name)}
+    if weights not in sets:
+        raise ValueError(f"{name} has no weight set {weights!r}; it has: {', '.join(sorted(sets))}")
+    return sets[weights]
 
 
 def current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Plans: what decides the identity of a stage and of a run, and what does not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,15 @@ def test_a_technique_of_a_new_version_is_another_result() -> None:
     newer = replace(old, technique=NewerPruning(**vars(old.technique)))
     changed = replace(plan(), stages=(plan().stages[0], newer))
     assert changed.stage_ids("data")[1] != plan().stage_ids("data")[1]
+
+
+def test_given_weights_are_identified_by_their_content_wherever_they_lie(tmp_path: Path) -> None:
+    for name, content in (("one.pth", "a"), ("same.pth", "a"), ("other.pth", "b")):
+        (tmp_path / name).write_text(content)
+    one, same, other = (
+        replace(plan(), model=replace(plan().model, weights=str(tmp_path / name))).stage_ids()
+        for name in ("one.pth", "same.pth", "other.pth")
+    )
+    assert one == same
+    assert one != other
+    assert replace(plan().model, weights="IMAGENET1K_V1").weights_id() == "IMAGENET1K_V1"
