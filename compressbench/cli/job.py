@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def job(config: DictConfig, overrides: list[str]) -> None:
 
     from compressbench.planning.settings import settings
 
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     printer, given = console(), settings(config)
     outputs = given.folder
     identity = _identity(OmegaConf.to_container(config, resolve=True), overrides)

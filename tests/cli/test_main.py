@@ -8,6 +8,7 @@ import pty
 import resource
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -297,3 +298,10 @@ def test_a_full_disk_ends_the_run_with_the_path_and_the_bytes_needed() -> None:
     assert "bytes" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(Path("outputs").rglob("*.safetensors"))
+
+
+def test_a_warning_is_one_line_without_the_place_in_the_code() -> None:
+    assert main(["run", "recipe=quickstart", "debug=smoke", "tracking=off"]) == 0
+    assert (
+        warnings.formatwarning("it is computed again", UserWarning, "cache.py", 3) == "warning: it is computed again\n"
+    )
