@@ -149,7 +149,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 @pytest.mark.parametrize(
     ("build", "images", "most"),
-    [(alexnet, 2560, 0.80), (lambda: mlp(3, 32), 2560, 0.25)],
+    [(alexnet, 2560, 0.80), (lambda: mlp(3, 32), 20480, 0.25)],
     ids=["alexnet", "mlp"],
 )
 def test_crops_and_flips_cost_less_than_in_a_data_loader(
