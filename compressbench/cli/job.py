@@ -42,13 +42,18 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     from omegaconf import OmegaConf
 
     from compressbench.planning.settings import settings
+    from compressbench.tracking.courier import courier
+    from compressbench.tracking.link import run_link
+    from compressbench.tracking.send import send
 
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     printer, given = console(), settings(config)
     outputs = given.folder
     identity = _identity(OmegaConf.to_container(config, resolve=True), overrides)
-    found = finished.recall(identity, outputs)
+    found, messenger = finished.recall(identity, outputs), None
     if found is None:
+        if given.tracking.enabled:
+            messenger = courier(store_of(given), config.recipe.rpartition("/")[0] or ".")
         record, folder = _run(config, overrides, given, identity, printer)
     else:
         record, folder = found
@@ -60,7 +65,9 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     for name, text in run_files(record).items():
         write_atomically(folder / name, text)
     if given.tracking.enabled:
-        _track(given, record, folder, printer)
+        store = store_of(given)
+        if messenger.send(record, folder) if messenger else send(record, folder, store):
+            printer.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
     printer.print(run_table(record))
     printer.print(f"record and weights: {folder}", style="dim", highlight=False)
     if record.missed:
@@ -94,7 +101,6 @@ def _run(
     from compressbench.running.progress import ConsoleProgress
     from compressbench.running.rehearsal import rehearse
     from compressbench.running.run import run
-    from compressbench.tracking.send import warm_up
 
     outputs = given.folder
     if given.threads is not None:
@@ -108,11 +114,8 @@ def _run(
         faults = [*faults, Fault("device", str(error))]
     if faults or plan is None:
         raise PlanError(faults)
-    warmth = warm_up(store_of(given), plan.table) if given.tracking.enabled else None
     with ConsoleProgress(console) as progress:
         record = run(plan, outputs, progress, device)
-    if warmth:
-        warmth.join()
     folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
     finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
@@ -142,16 +145,6 @@ def _join_sweep(record: RunRecord, folder: Path, outputs: Path, overrides: list[
 def sweep_folder(outputs: Path, sweep: str) -> Path:
     """Return where a sweep keeps what belongs to all its runs."""
     return outputs / "sweeps" / sweep
-
-
-def _track(given: Settings, record: RunRecord, folder: Path, console: Console) -> None:
-    """Send the record to MLflow and say where to look at it. Nothing that goes wrong here costs the result."""
-    from compressbench.tracking.link import run_link
-    from compressbench.tracking.send import send
-
-    store = store_of(given)
-    if send(record, folder, store):
-        console.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
 
 
 def store_of(given: Settings) -> Store:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 from compressbench.core.lock import alone
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
-from compressbench.tracking.content import Content, content, experiment_of
+from compressbench.tracking.content import Content, content
 from compressbench.tracking.quiet import settle
 from compressbench.tracking.store import Store, experiment_id, forget, without_passwords
 from compressbench.tracking.write import write
@@ -54,23 +53,6 @@ def deliver(describe: Callable[[], Content], digest: str, folder: Path, store: S
     return within(store.deadline_s, work)
 
 
-def warm_up(store: Store, table: str) -> threading.Thread:
-    """Import MLflow and open the store of `table` in a thread that is returned, while the run still computes.
-
-    Both take as long as importing torch. What goes wrong here goes wrong again, and is said, in `send`.
-    """
-
-    def open_store() -> None:
-        with contextlib.suppress(Exception):
-            settle(store.timeout_s, store.retries)
-            if store.database:
-                experiment_id(store, experiment_of(table))
-
-    thread = threading.Thread(target=open_store, name="warm up tracking", daemon=True)
-    thread.start()
-    return thread
-
-
 def within(seconds: float, work: Callable[[], str]) -> str:
     """Return what `work` returns; TimeoutError once `seconds` have passed (it is then left to itself)."""
     results: list[str] = []
@@ -98,12 +80,17 @@ def guarded(what: str, work: Callable[[], str], store: Store) -> str | None:
         return work()
     except Exception as error:  # a tracker never costs a result
         forget(store)
-        print(
-            f"tracking: {what} is safe on disk but not in MLflow at {store.name} ({reason(error)}); "
-            "`compressbench sync` sends it later.",
-            file=sys.stderr,
-        )
+        said(what, reason(error), store)
         return None
+
+
+def said(what: str, why: str, store: Store) -> None:
+    """Say on stderr, in one line, that something is not in MLflow, and what to do."""
+    print(
+        f"tracking: {what} is safe on disk but not in MLflow at {store.name} ({why}); "
+        "`compressbench sync` sends it later.",
+        file=sys.stderr,
+    )
 
 
 def reason(error: Exception) -> str:

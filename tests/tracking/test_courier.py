@@ -1,0 +1,60 @@
+"""A courier sends from a process of its own, and whatever happens to it costs no result."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compressbench.tracking import journal
+from compressbench.tracking.courier import Courier, courier
+from compressbench.tracking.store import Store, client
+from tests.tracking.records import record, written
+
+
+@pytest.fixture
+def messenger(store: Store) -> Iterator[Courier]:
+    found = Courier(store, "table5")
+    yield found
+    found.stop()
+
+
+def test_records_are_sent_one_after_the_other(messenger: Courier, store: Store, outputs: Path) -> None:
+    runs = [record(0.5, seed=seed) for seed in (1, 2)]
+    folders = [written(run, outputs) for run in runs]
+    sent = [messenger.send(run, folder) for run, folder in zip(runs, folders, strict=True)]
+    assert [client(store).get_run(identity).data.params["seed"] for identity in sent] == ["1", "2"]
+    assert journal.read(folders[0]).run_id == sent[0]
+
+
+def test_a_courier_that_died_costs_one_line(
+    messenger: Courier, outputs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    messenger.stop()
+    run = record(0.5)
+    assert messenger.send(run, written(run, outputs)) is None
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert "compressbench sync" in said
+
+
+def test_a_store_that_is_down_costs_one_line(outputs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    messenger, run = Courier(Store(f"http://127.0.0.1:{port}", timeout_s=1, retries=0), "table5"), record(0.5)
+    assert messenger.send(run, written(run, outputs)) is None
+    messenger.stop()
+    assert "compressbench sync" in capfd.readouterr().err
+
+
+def test_the_runs_of_a_sweep_share_a_courier_and_another_store_gets_another(store: Store, tmp_path: Path) -> None:
+    first = courier(store, "table5")
+    assert courier(store, "table6") is first
+    other = courier(Store("http://127.0.0.1:1"), "table5")
+    assert other is not first
+    assert first.process.poll() is not None
+    other.stop()
+    assert courier(Store("http://127.0.0.1:1"), "table5") is not other
