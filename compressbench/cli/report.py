@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from compressbench.reporting.table import report
 def print_report(
     table: str, outputs: Path, style: str, picture: str | None, commit: str | None, console: Console
 ) -> int:
-    """Print the report of a table; draw and commit what it shows if asked to. Return the exit code."""
+    """Print the report of a table, and nothing else on stdout; draw and commit what it shows if asked to."""
     folders, rows = recipe_folders(), references(table)
     made = report(table, outputs, folders, rows, style)
     if isinstance(made, str):
@@ -31,9 +32,9 @@ def print_report(
         comparisons, _ = compare(gather(table, outputs, folders), rows)
         shown = [record for comparison in comparisons for record in comparison.records]
         if picture:
-            console.print(f"plot: {plot(shown, Path(picture), table)}")
+            print(f"plot: {plot(shown, Path(picture), table)}", file=sys.stderr)
         if commit:
-            console.print(f"{len(commit_records(shown, Path(commit)))} records: {commit}")
+            print(f"{len(commit_records(shown, Path(commit)))} records: {commit}", file=sys.stderr)
     return 0
 
 

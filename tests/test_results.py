@@ -1,0 +1,33 @@
+"""The committed tables are what the committed records say, word for word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compressbench.cli.main import main
+from compressbench.core.record import RunRecord
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+TABLES = sorted(path.parent.name for path in RECIPES.glob("*/RESULTS.md"))
+
+
+def test_tables_5_and_6_are_there() -> None:
+    assert {"table5", "table6"} <= set(TABLES)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_report_can_be_rebuilt_from_a_clone(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", table, "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == (RECIPES / table / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/records/*.json")), ids=lambda path: path.stem)
+def test_a_committed_record_is_small_finished_and_names_no_place_of_the_machine_it_ran_on(path: Path) -> None:
+    record = RunRecord.read(path)
+    assert record.status == "finished"
+    assert record.protocol in ("paper", "reduced", "reduced_mnist")
+    assert path.stat().st_size < 16_000
+    assert "/home" not in path.read_text()
+    assert "/root" not in path.read_text()
