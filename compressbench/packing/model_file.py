@@ -52,7 +52,7 @@ def write(subject: Subject, path: Path) -> int:
         "modules": json.dumps(changed_modules(subject.model, _on_meta(subject.architecture))),
         "formats": json.dumps(formats),
     }
-    content = safetensors.torch.save(tensors, metadata)
+    content = _in_fixed_order(safetensors.torch.save(tensors, metadata))
     write_atomically(path, content)
     return len(content)
 
@@ -91,6 +91,20 @@ def _on_meta(architecture: Architecture) -> nn.Module:
     """Return the network without memory for its weights, so that nothing is drawn at random for nothing."""
     with torch.device("meta"):
         return architecture.build()
+
+
+def _in_fixed_order(content: bytes) -> bytes:
+    """Return a safetensors file of the same length with its metadata sorted, so that equal networks are equal files.
+
+    The library writes the metadata in an order that differs from process to process. The header is 8 bytes of
+    length, then JSON, then spaces up to a multiple of 8.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    sorted_header = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+    assert len(sorted_header) == length
+    return content[:8] + sorted_header + content[8 + length :]
 
 
 def _sparse_to_tensors(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -1,5 +1,7 @@
 """A model file gives back the network that was written, and nothing from a damaged one."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,17 @@ def test_the_weights_come_back_bit_for_bit(subject: Subject, tmp_path: Path) -> 
     length = write(subject, tmp_path / "model.safetensors")
     assert length == (tmp_path / "model.safetensors").stat().st_size
     assert_same(subject.model, read(tmp_path / "model.safetensors").model)
+
+
+def test_equal_networks_are_equal_files_in_every_process(subject: Subject, tmp_path: Path) -> None:
+    write(subject, tmp_path / "here")
+    code = (
+        "import sys; from pathlib import Path; from compressbench.packing.model_file import read, write;"
+        "write(read(Path(sys.argv[1])), Path(sys.argv[2]))"
+    )
+    for number in range(3):  # by chance, two of the orders the library takes are the same
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "here"), str(tmp_path / f"{number}")], check=True)
+        assert (tmp_path / f"{number}").read_bytes() == (tmp_path / "here").read_bytes()
 
 
 def test_a_network_whose_layers_changed_shape_comes_back_in_its_new_shape(subject: Subject, tmp_path: Path) -> None:
