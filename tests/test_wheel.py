@@ -40,5 +40,5 @@ def test_an_unpacked_wheel_lists_checks_and_runs_recipes(tmp_path: Path) -> None
     where = [sys.executable, "-P", "-c", "import compressbench; print(compressbench.__file__)"]
     assert str(tmp_path) in subprocess.run(where, env=environment, capture_output=True, text=True, check=True).stdout
     assert "table5/mnist_l1norm_50" in run("list", "recipes")
-    assert "not run" in run("report", "table5", "--format", "csv", "--outputs", str(tmp_path / "outputs"))
+    assert "reproduced" in run("report", "table5", "--format", "csv", "--outputs", str(tmp_path / "outputs"))
     assert "finetune" in run("run", "recipe=quickstart", "debug=smoke", "tracking=off")
