@@ -53,9 +53,9 @@ More keys: outputs=FOLDER device=auto|cpu|cuda threads=2 tracking=off tracking.u
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Threads that wait sleep instead of spinning. Beside another program, two spinning threads are up to 40 times
-    # slower, because they take turns with what they wait for; torch's library reads this once, when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait spin only briefly before they sleep. Beside another program, two that spin on are up to 40
+    # times slower: they take turns with what they wait for. torch's library reads this once, when it is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0

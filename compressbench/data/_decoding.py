@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
@@ -18,6 +16,7 @@ from PIL import Image
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.core.places import machine_cache
 from compressbench.data._listing import refuse, state_of
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def decoded(files: Sequence[str], resize: int, image_size: int, threads: int) ->
     for file in files:
         state = state_of(file)
         key.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
-    entry = cache_folder() / "decoded" / f"{key.hexdigest()[:16]}.npy"
+    entry = machine_cache() / "decoded" / f"{key.hexdigest()[:16]}.npy"
     shape = (len(files), 3, image_size, image_size)
     try:
         found = numpy.load(entry)
@@ -98,8 +97,3 @@ def decoded(files: Sequence[str], resize: int, image_size: int, threads: int) ->
     except RunError as error:
         warnings.warn(f"the decoded images are not kept: {error}", stacklevel=2)
     return pixels
-
-
-def cache_folder() -> Path:
-    """Return the folder named by COMPRESSBENCH_CACHE, else ~/.cache/compressbench."""
-    return Path(os.environ.get("COMPRESSBENCH_CACHE") or "~/.cache/compressbench").expanduser()

@@ -15,6 +15,7 @@ from compressbench.core.context import Progress
 from compressbench.core.data import Splits
 from compressbench.core.faults import PlanError, RunError
 from compressbench.core.identity import essence
+from compressbench.core.places import machine_cache
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
@@ -157,7 +158,7 @@ class Run:
             progress=NamedProgress(self.progress, self.plan.stages[index].name),
             limits=self.plan.limits,
             checkpoints=self.cache.checkpoint_path(stage_id),
-            settings=self.outputs / "cache" / "settings",
+            settings=machine_cache() / "settings",
             device=self.device,
             earlier_stages=earlier,
             deadline=None if seconds is None else self.clock + seconds,

@@ -10,6 +10,7 @@ import copy
 import json
 import platform
 import time
+import warnings
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compressbench.core.atomic import write_atomically
+from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
 from compressbench.core.lock import alone
 
@@ -76,14 +78,17 @@ def choose(model: nn.Module, images: Tensor, labels: Tensor, folder: Path | None
     file = folder / f"{_key(model, images, device)}.json"
     if known := _read(file):  # without waiting for another's probe
         return known
-    with alone(folder / "lock"):
-        if known := _read(file):
-            return known
-        seconds = _probe(model, images, labels, device)
-        chosen = _fastest(seconds)
-        times = {f"{setting.precision} {setting.layout}": least for setting, least in seconds.items()}
-        write_atomically(file, json.dumps({**asdict(chosen), "seconds_per_step": times}, indent=1))
-        return chosen
+    try:
+        with alone(folder / "lock"):
+            if known := _read(file):
+                return known
+            seconds = _probe(model, images, labels, device)
+            times = {f"{setting.precision} {setting.layout}": least for setting, least in seconds.items()}
+            write_atomically(file, json.dumps({**asdict(_fastest(seconds)), "seconds_per_step": times}, indent=1))
+            return _fastest(seconds)
+    except (OSError, RunError) as error:
+        warnings.warn(f"the precision cannot be remembered, another run may choose another: {error}", stacklevel=2)
+        return _fastest(_probe(model, images, labels, device))
 
 
 def _fastest(seconds: dict[Setting, float]) -> Setting:

@@ -51,6 +51,15 @@ def test_less_than_eight_percent_is_not_worth_it(
     assert choose(model, *batch) == PLAIN
 
 
+def test_a_folder_that_cannot_be_written_costs_only_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]
+) -> None:
+    (tmp_path / "file").write_text("")
+    timed(monkeypatch, bf16_contiguous=0.6)
+    with pytest.warns(UserWarning, match="cannot be remembered"):
+        assert choose(model, *batch, tmp_path / "file") == Setting("bf16")
+
+
 def test_near_ties_go_to_the_simpler_setting(
     monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]
 ) -> None:
