@@ -44,12 +44,6 @@ def parameter_counts(model: nn.Module) -> dict[str, int]:
     return counts
 
 
-def weight_count(model: nn.Module) -> int:
-    """Return the weights of convolutions and fully connected layers alone, as Li et al. 2017 print them: no biases, no
-    batch norm. The weights are the parameters of two and more dimensions."""
-    return elements(parameter for parameter in model.parameters() if parameter.dim() >= 2)
-
-
 def elements(tensors: Iterable[Tensor]) -> int:
     """Return the number of elements of all tensors together."""
     return sum(tensor.numel() for tensor in tensors)

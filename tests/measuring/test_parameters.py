@@ -3,7 +3,7 @@ import copy
 import torch
 from torch import nn
 
-from compressbench.measuring.parameters import parameter_counts, weight_count
+from compressbench.measuring.parameters import parameter_counts
 
 
 def small() -> nn.Sequential:
@@ -25,10 +25,6 @@ def test_zeros_are_left_out_of_the_nonzero_counts_only():
         "params_without_bn": 29,
         "params_without_bn_nonzero": 25,
     }
-
-
-def test_weights_alone_are_counted_without_biases_and_batch_norm():
-    assert weight_count(small()) == 18 + 6
 
 
 def test_running_statistics_are_no_parameters_and_one_dimensional_batch_norm_is_batch_norm():
