@@ -1,3 +1,5 @@
 """compressbench: a declarative experiment runner for model compression."""
 
-__version__ = "0.1.0"
+from compressbench._load import load as load
+
+__version__ = "0.2.0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 ALLOWED = "compressbench.zoo."
 """Only what lies below this dotted path is ever called, so a file cannot name code of its own."""
+
+_PUBLIC = re.compile(re.escape(ALLOWED) + r"([a-z]\w*\.)+[A-Za-z]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,19 @@ class Architecture:
         return network
 
     def builder(self) -> Callable[..., nn.Module]:
-        """Return the class or function named by `target`. ValueError if it is not one of ours."""
-        module, _, name = self.target.rpartition(".")
-        if not self.target.startswith(ALLOWED):
+        """Return the class or function named by `target`.
+
+        ValueError if it is not defined in the zoo, in the very module that is named, or builds no network: all that do
+        take `in_channels` and `classes`. A file may name any target, so what else a module holds must not be called.
+        """
+        if not _PUBLIC.fullmatch(self.target):
             raise ValueError(f"the network {self.target!r} is not below {ALLOWED}")
+        module, _, name = self.target.rpartition(".")
         try:
             found: Callable[..., nn.Module] = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise ValueError(f"the network {self.target!r} does not exist") from error
+        own = callable(found) and getattr(found, "__module__", None) == module
+        if not own or not {"in_channels", "classes"} <= inspect.signature(found).parameters.keys():
+            raise ValueError(f"{self.target!r} is no network of the zoo")
         return found

@@ -46,5 +46,70 @@ class Mask:
         return not bool(weight[~self.keep.to(weight.device)].any())
 
 
-CONSTRAINTS: dict[str, type] = {"Mask": Mask}
+@dataclass(eq=False)
+class Frozen:
+    """Weights in `where` keep their `value`: neither gradient, momentum nor weight decay moves them.
+
+    where: boolean tensor of the parameter's shape. value: tensor of that shape; only what lies in `where` counts.
+    """
+
+    parameter: str
+    where: torch.Tensor
+    value: torch.Tensor
+
+    @torch.no_grad()
+    def enforce(self, model: nn.Module) -> None:
+        weight = model.get_parameter(self.parameter)
+        if self.where.device != weight.device:
+            self.where, self.value = self.where.to(weight.device), self.value.to(weight.device)
+        weight.copy_(torch.where(self.where, self.value, weight))
+
+    def holds(self, model: nn.Module) -> bool:
+        weight = model.get_parameter(self.parameter)
+        where = self.where.to(weight.device)
+        return torch.equal(weight[where], self.value.to(weight.device)[where])
+
+
+@dataclass(eq=False)
+class Shared:
+    """Weights with the same number in `assignment` have the same value; weights with a negative number are free.
+
+    assignment: integer tensor of the parameter's shape. `enforce` gives every group its mean.
+    """
+
+    parameter: str
+    assignment: torch.Tensor
+
+    @torch.no_grad()
+    def enforce(self, model: nn.Module) -> None:
+        weight = model.get_parameter(self.parameter)
+        if self.assignment.device != weight.device:
+            self.assignment = self.assignment.to(weight.device)
+        shared, groups = self._groups()
+        weight[shared] = _common_values(weight[shared], groups)[groups]
+
+    def holds(self, model: nn.Module) -> bool:
+        weight = model.get_parameter(self.parameter).detach()
+        shared, groups = self._groups()
+        values = weight.cpu()[shared.cpu()]
+        groups = groups.cpu()
+        return torch.equal(values, _common_values(values, groups)[groups])
+
+    def _groups(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return where the shared weights are, and the group of each."""
+        shared = self.assignment >= 0
+        return shared, self.assignment[shared].long()
+
+
+def _common_values(values: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """Return each group's value if its members agree, to the bit, and their mean if they do not."""
+    count = int(groups.max()) + 1 if len(groups) else 0
+    empty = values.new_zeros(count)
+    least = empty.scatter_reduce(0, groups, values, "amin", include_self=False)
+    most = empty.scatter_reduce(0, groups, values, "amax", include_self=False)
+    mean = empty.scatter_reduce(0, groups, values, "mean", include_self=False)
+    return torch.where(least == most, least, mean)
+
+
+CONSTRAINTS: dict[str, type] = {kind.__name__: kind for kind in (Mask, Frozen, Shared)}
 """The kinds that can be stored and loaded again, by class name."""

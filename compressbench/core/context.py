@@ -46,6 +46,10 @@ class Context(Protocol):
         """Return the subject trained on the training split, its constraints kept after every step."""
         ...
 
+    def steps(self, training: Training) -> int:
+        """Return how many optimizer steps such a training takes, limits included; at least 1."""
+        ...
+
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches of training images, not augmented, in a seeded order."""
         ...

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Measurement:
     """A name (`top1`, `params`, `size_bytes`), its value, its unit, and which direction is good.
 
-    unit: `fraction`, `count`, `bytes`, `ms`, `nats`. higher_is_better: None for what is neither.
+    unit: `fraction`, `count`, `bytes`, `ms`, `nats`, `ratio`. higher_is_better: None for what is neither.
     """
 
     name: str
@@ -30,17 +30,22 @@ class Measurement:
 class Specimen:
     """What a measure looks at: a subject after a stage.
 
-    example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the saved weights.
+    example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the packed file. baseline: returns the
+    network before compression: after the first stage if that trained it, else the start.
     """
 
     subject: Subject
     example: Tensor
     test_batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     file: Path
+    baseline: Callable[[], Subject]
 
 
 class Measure(Protocol):
-    """A frozen dataclass, one file in `measuring/`, one YAML in `conf/measure/`."""
+    """A frozen dataclass, one file in `measuring/`, one YAML in `conf/measure/`.
+
+    One that looks at the file itself has `reads_file = True` and comes after the others.
+    """
 
     def measure(self, specimen: Specimen) -> list[Measurement]:
         """Return the measurements; the subject is not changed and stays in evaluation mode afterwards."""

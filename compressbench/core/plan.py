@@ -86,6 +86,7 @@ class Reference:
     """The published figures of a row. Accuracies are fractions, counts are plain numbers as printed.
 
     dataset: what the paper measured on. before: its figures for the network before compression.
+    size_bytes: of the stored network.
     tolerance: how far ours may be off, by measure (absolute for accuracies, relative for counts).
     corrected: what a misprinted figure should be; the print is shown, this is what ours is held against.
     note: misprints and doubts; the report repeats it. source: paper and table.
@@ -98,6 +99,7 @@ class Reference:
     params: float | None = None
     macs: float | None = None
     flops_survey: float | None = None
+    size_bytes: float | None = None
     before: dict[str, float] = field(default_factory=dict)
     tolerance: dict[str, float] = field(default_factory=dict)
     corrected: dict[str, float] = field(default_factory=dict)

@@ -39,7 +39,7 @@ class RunRecord:
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
     number of images a split. environment: versions and machine. layers: one row a layer of the final
-    network. missed: sentences about limits of the budget that were broken.
+    network. tensors: one row a tensor of the packed file (format, coder, bytes). missed: sentences about limits of the budget that were broken.
     sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
     """
 
@@ -55,6 +55,7 @@ class RunRecord:
     environment: dict[str, str]
     stages: list[StageRecord] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
+    tensors: list[dict[str, Any]] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     status: str = "finished"
     error: str = ""

@@ -9,7 +9,7 @@ from torch import nn
 
 from compressbench.core.architecture import Architecture
 from compressbench.core.constraint import Constraint
-from compressbench.core.format import Dense, Format
+from compressbench.core.format import Coding, Dense, Format
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Subject:
 
     architecture: how the network was built before any technique changed it; `packing` stores it together
         with every module whose shape or type differs from a fresh one.
-    formats: by name in `model.state_dict()`; what is not named is `Dense`.
+    formats: by name in `model.state_dict()`; what is not named is `Dense`. coding: how their integers are coded.
     """
 
     model: nn.Module
@@ -34,6 +34,7 @@ class Subject:
     formats: dict[str, Format] = field(default_factory=dict)
     constraints: list[Constraint] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    coding: Coding = field(default_factory=Coding)
 
     def format_of(self, name: str) -> Format:
         """Return how the tensor called `name` is stored."""

@@ -21,7 +21,9 @@ class Technique(ABC):
     identity of a stage. `predictable` is False if parameters and MACs after it depend on trained weights.
     """
 
-    TRAITS: ClassVar[frozenset[str]] = frozenset({"trained", "filters_removed", "sparse", "retrained"})
+    TRAITS: ClassVar[frozenset[str]] = frozenset(
+        {"trained", "filters_removed", "sparse", "retrained", "quantized", "folded", "coded"}
+    )
     needs: ClassVar[frozenset[str]] = frozenset()
     adds: ClassVar[frozenset[str]] = frozenset()
     refuses: ClassVar[frozenset[str]] = frozenset()

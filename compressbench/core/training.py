@@ -11,6 +11,7 @@ SCHEDULES = ("constant", "steps", "one_cycle", "cosine")
 OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
+LOSSES = ("cross_entropy", "hinge", "squared_hinge")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Training:
     weight_decay: L2 penalty, added to the gradient. momentum, nesterov: for `sgd`; `adam` uses (0.9, 0.999).
     precision: `fp32`, `bf16` (autocast), or `auto`: the fastest for this network on this machine, probed once.
     select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
+    loss: `cross_entropy`; `hinge`, the mean over images and classes of max(0, 1 - y t), t = 1 for the label's class and
+        -1 for the others, or its square (`squared_hinge`, Courbariaux et al. 2015).
     """
 
     epochs: int
@@ -37,6 +40,7 @@ class Training:
     gamma: float = 0.1
     precision: str = "auto"
     select: str = "last"
+    loss: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -60,6 +64,7 @@ class Training:
             ("optimizer", OPTIMIZERS),
             ("precision", PRECISIONS),
             ("select", SELECTIONS),
+            ("loss", LOSSES),
         ):
             value = getattr(self, key)
             if value not in allowed:

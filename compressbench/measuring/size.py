@@ -1,15 +1,18 @@
-"""How many bytes the saved weights take."""
+"""How many bytes the packed file takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from compressbench.core.measurement import Measurement, Specimen
 
 
 @dataclass(frozen=True)
 class Size:
-    """`size_bytes`: the length of the file the network is saved in. OSError if there is none."""
+    """`size_bytes`: the length of the packed file, everything in it included. OSError if there is none."""
+
+    reads_file: ClassVar[bool] = True
 
     def measure(self, specimen: Specimen) -> list[Measurement]:
         return [Measurement("size_bytes", specimen.file.stat().st_size, "bytes", higher_is_better=False)]

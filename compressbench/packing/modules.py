@@ -1,17 +1,68 @@
-"""Leaf modules as JSON: how a file says that a layer is not what the architecture builds."""
+"""Networks as JSON: what the architecture builds, and every layer that a technique has put in the place of another."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
-STORABLE: dict[str, type[nn.Module]] = {
-    kind.__name__: kind
-    for kind in (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
-}
+from compressbench import layers
+from compressbench.core.architecture import Architecture
+
+OF_TORCH = (
+    *(nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm),
+    *(nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
+)
+UNSAID = ("device", "dtype", "min_value", "max_value")
+"""Arguments that files do not hold: where a module lies, and Hardtanh's old names for `min_val` and `max_val`."""
+MOST_MODULES = 5_000
+"""Modules a file may ask for; the deepest network of the catalogue has a tenth, and each takes time to build."""
+
+
+def _own_layers() -> Iterator[type[nn.Module]]:
+    """Yield every module class that is defined in `compressbench/layers/`."""
+    for found in pkgutil.iter_modules(layers.__path__):
+        module = importlib.import_module(f"{layers.__name__}.{found.name}")
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == module.__name__:
+                yield kind
+
+
+STORABLE: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (*OF_TORCH, *_own_layers())}
 """The types a file may name; nothing else is ever built from one."""
+
+
+def fresh_network(architecture: Architecture) -> nn.Module:
+    """Return the network without memory for its weights, so that nothing is drawn at random for nothing.
+
+    ValueError if it has more than MOST_MODULES modules; whatever the network itself raises for its arguments.
+    """
+    with torch.device("meta"), _few_modules():
+        return architecture.build()
+
+
+def changed_network(architecture: Architecture, changed: dict[str, dict[str, Any]]) -> nn.Module:
+    """Return the network with its changed layers, without memory.
+
+    ValueError for a layer that it does not have, or one that is described in another way than `describe` does.
+    """
+    model = fresh_network(architecture)
+    names = {name for name, _ in model.named_modules()} - {""}
+    for name, description in changed.items():
+        if name not in names:
+            raise ValueError(f"{architecture.target} has no module {name!r}")
+        made = make_module(description)
+        if describe(made) != description:
+            raise ValueError(f"the description of {name!r} is not one that is written: {description}")
+        model.set_submodule(name, made)
+    return model
 
 
 def describe(module: nn.Module) -> dict[str, Any] | None:
@@ -20,42 +71,82 @@ def describe(module: nn.Module) -> dict[str, Any] | None:
     if STORABLE.get(kind) is not type(module):
         return None
     arguments = {}
-    for name, parameter in inspect.signature(type(module)).parameters.items():
-        if name in ("device", "dtype"):
-            continue
+    for name, default in _arguments(type(module)).items():
         value = module.bias is not None if name == "bias" else getattr(module, name)
-        if value != parameter.default:  # an argument a later torch adds stays unsaid as long as nobody uses it
+        if value != default:  # an argument a later torch adds stays unsaid as long as nobody uses it
             arguments[name] = list(value) if isinstance(value, tuple) else value
     return {"type": kind, "arguments": arguments}
 
 
 def make_module(description: dict[str, Any]) -> nn.Module:
-    """Return a module on the meta device. ValueError if its type is not storable."""
+    """Return a module on the meta device. ValueError if its type or an argument is not storable."""
     kind = STORABLE.get(description["type"])
     if kind is None:
         raise ValueError(f"the module type {description['type']!r} cannot be stored in a file")
     arguments = {
         name: tuple(value) if isinstance(value, list) else value for name, value in description["arguments"].items()
     }
-    return kind(**arguments, device="meta")
+    if unknown := arguments.keys() - _arguments(kind).keys():  # `device` would leave the meta device
+        raise ValueError(f"{min(unknown)!r} is not an argument of {kind.__name__} that a file can store")
+    with torch.device("meta"), _few_modules():
+        return kind(**arguments)
 
 
-def changed_modules(model: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
-    """Return the descriptions, by name, of the leaf modules in which `model` differs from `fresh`.
+def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[str, dict[str, Any]]:
+    """Return the descriptions, by name, of the modules in which `model` differs from `fresh`.
 
-    Raises ValueError if they differ in something that a file cannot say.
+    A described module stands for all that is in it. Raises ValueError if they differ in something that a file cannot
+    say. name: where the two stand in the whole network, empty for the whole.
     """
-    original = {name: module for name, module in fresh.named_modules() if not list(module.children())}
-    changed = {}
-    for name, module in model.named_modules():
-        if list(module.children()):
-            continue
-        description, before = describe(module), original.pop(name, None)
-        if description is None:
-            if type(before) is not type(module):
-                raise ValueError(f"{name} is a {type(module).__name__}, which a model file cannot store")
-        elif before is None or describe(before) != description:
-            changed[name] = description
-    if original:
-        raise ValueError(f"{', '.join(original)} of the architecture is missing from the network")
+    description = describe(model)
+    if description is not None:
+        return {} if description == describe(fresh) else {name: description}
+    if type(model) is not type(fresh):
+        raise ValueError(f"{name or 'the network'} is a {type(model).__name__}, which a packed file cannot store")
+    ours, before = _settings(model), _settings(fresh)
+    if ours != before:
+        raise ValueError(f"{name or 'the network'} has {ours} instead of {before}, which a packed file cannot store")
+    if list(model._modules) != list(fresh._modules):
+        found, wanted = ", ".join(model._modules), ", ".join(fresh._modules)
+        raise ValueError(f"{name or 'the network'} has the modules {found} instead of {wanted}")
+    changed: dict[str, dict[str, Any]] = {}
+    for child, module in model._modules.items():
+        original = fresh._modules[child]
+        if module is not None and original is not None:
+            changed |= changed_modules(module, original, f"{name}.{child}" if name else child)
     return changed
+
+
+def _arguments(kind: type[nn.Module]) -> dict[str, Any]:
+    """Return the arguments of a type that files hold, and their defaults."""
+    parameters = inspect.signature(kind).parameters.values()
+    kept = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    return {each.name: each.default for each in kept if each.name not in UNSAID}
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """Return the plain attributes of a module: what may decide what it computes, and no file says."""
+    plain = (bool, int, float, str, tuple, type(None))
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, plain) and not name.startswith("_") and name != "training"
+    }
+
+
+@contextmanager
+def _few_modules() -> Iterator[None]:
+    """Stop building when there are too many modules: a depth of a billion is a short number in a file."""
+    count = 0
+
+    def counted(module: nn.Module, name: str, child: nn.Module | None) -> None:
+        nonlocal count
+        count += 1
+        if count > MOST_MODULES:
+            raise ValueError(f"the network has more than {MOST_MODULES:,} modules")
+
+    handle = register_module_module_registration_hook(counted)
+    try:
+        yield
+    finally:
+        handle.remove()

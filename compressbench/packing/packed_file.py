@@ -1,125 +1,192 @@
-"""One file for one network: its weights, and what it takes to build it again without any other file.
+"""One file for one network: what it takes to build it, and every tensor in its declared format, entropy-coded.
 
-The container is safetensors: a JSON header and the bytes of the tensors, no pickle. The header's metadata
-holds the architecture, every module whose shape or type differs from a freshly built one, and the formats.
+The file decodes on its own, without pickle, and its length is the size that is reported. Every tensor is turned into
+integers by its format (`levels`) and coded by the coder whose result is the smallest of those that the subject's
+`coding` allows. Every read checks what the header says against the network it names before anything is decoded.
 """
 
 from __future__ import annotations
 
-import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import safetensors
-import safetensors.torch
-import torch
 from torch import nn
 
+from compressbench.codecs.coders import CODERS
 from compressbench.core.architecture import Architecture
 from compressbench.core.atomic import write_atomically
-from compressbench.core.format import FORMATS, Format, Sparse
+from compressbench.core.format import Coding, Dense, Format
 from compressbench.core.subject import Subject
-from compressbench.packing.modules import changed_modules, make_module
+from compressbench.packing.arrays import name_of
+from compressbench.packing.container import Content, PackedFileError, seal, unseal
+from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
+from compressbench.packing.levels import Levels
+from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 
-VERSION = "1"
+__all__ = ["PackedFileError", "content_of", "entries", "note", "printable", "read", "rewrite_note", "verify", "write"]
+
+FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
+"""How many elements a file may hold at most: so many, and so many more for each of its bytes.
+
+A few bytes can say that a tensor of any size is all zeros; reading takes memory and time for each. A network that was
+compressed a thousand times has 250 elements a byte.
+"""
+LONGEST_REASON = 300
 
 
-class ModelFileError(ValueError):
-    """A file that holds no network of ours, or a damaged one."""
-
-
-def write(subject: Subject, path: Path) -> int:
+def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> int:
     """Write the subject's network to `path`, atomically, and return the file's length in bytes.
 
-    Raises ValueError if a tensor cannot be stored in its declared format without loss.
+    note: JSON-able, kept beside the network: where it comes from and what was measured.
+    Raises ValueError if a tensor cannot be stored in its declared format without loss, or a module not at all.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    formats: dict[str, dict[str, Any]] = {}
-    for name, tensor in subject.model.state_dict().items():
-        stored = tensor.detach().cpu().contiguous()
+    rows, data, state = [], [], subject.model.state_dict()
+    if unknown := subject.formats.keys() - state.keys():
+        raise ValueError(f"{min(unknown)} has a format, but the network has no such tensor")
+    for name, tensor in sorted(state.items()):
         form = subject.format_of(name)
-        if not form.fits(stored):
-            raise ValueError(f"{name} cannot be stored as {type(form).__name__} without loss")
-        if isinstance(form, Sparse):
-            tensors |= _sparse_to_tensors(name, stored)
-            formats[name] = {"format": "Sparse", "shape": list(stored.shape)}
-        else:
-            tensors[name] = stored.clone()  # safetensors refuses tensors that share memory
-    metadata = {
-        "compressbench": VERSION,
-        "architecture": json.dumps([subject.architecture.target, subject.architecture.arguments]),
-        "modules": json.dumps(changed_modules(subject.model, _on_meta(subject.architecture))),
-        "formats": json.dumps(formats),
+        try:
+            entry, parts = pack(name, tensor, form, subject.coding)
+        except ValueError as error:
+            raise ValueError(f"{name} cannot be stored as {type(form).__name__}: {error}") from error
+        rows.append(entry.row())
+        data += parts
+    header = {
+        "architecture": [subject.architecture.target, subject.architecture.arguments],
+        "modules": changed_modules(subject.model, fresh_network(subject.architecture)),
+        "coding": asdict(subject.coding),
+        "tensors": rows,
     }
-    content = _in_fixed_order(safetensors.torch.save(tensors, metadata))
+    content = seal(header, note or {}, data)
+    _opened(unseal(content))  # what would be refused when it is read is never written
     write_atomically(path, content)
     return len(content)
 
 
 def read(path: Path) -> Subject:
-    """Return the subject a file holds, in evaluation mode, bit for bit the weights that were written.
+    """Return the subject a file holds, in evaluation mode, bit for bit the weights that are measured.
 
-    Constraints and notes are not part of the file. Raises ModelFileError for anything that is no such file.
+    Constraints are not part of the file. Raises PackedFileError for anything that is no such file.
+    """
+    with _refusing(path):
+        content = content_of(path)
+        architecture, model, found = _opened(content)
+        tensors = {entry.name: unpack(entry, part) for entry, part in _parts(found, content)}
+        model.load_state_dict(tensors, strict=True, assign=True)
+        formats: dict[str, Format] = {each.name: each.format for each in found if not isinstance(each.format, Dense)}
+        return Subject(model.eval(), architecture, formats, coding=_coding(content))
+
+
+def note(path: Path) -> dict[str, Any]:
+    """Return what stands beside the network. Raises PackedFileError."""
+    return content_of(path).note
+
+
+def verify(path: Path) -> None:
+    """Raise PackedFileError if a file's checksum is wrong or it is none of ours."""
+    content_of(path)
+
+
+def content_of(path: Path) -> Content:
+    """Return a file's header, note and bytes, nothing decoded yet. Raises PackedFileError."""
+    with _refusing(path):
+        if path.exists() and not path.is_file():  # a folder, or a device that never ends
+            raise PackedFileError("it is no file")
+        return unseal(path.read_bytes())
+
+
+def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
+    """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError."""
+    content = content_of(path)
+    with _refusing(path):
+        found = _opened(content)[2]
+    for entry, part in _parts(found, content):
+        with _refusing(path):
+            levels = levels_of(entry, part)
+        yield entry, levels
+
+
+def rewrite_note(path: Path, note: dict[str, Any]) -> int:
+    """Replace a file's note, atomically, and return the file's new length. The network's bytes stay."""
+    content = content_of(path)
+    sealed = seal(content.header, note, [bytes(content.data)])
+    write_atomically(path, sealed)
+    return len(sealed)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file's content into one PackedFileError that names the file.
+
+    Whatever: a file may hold anything, and so may torch and the coders raise anything.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
-        if metadata.get("compressbench") != VERSION:
-            raise ModelFileError(f"{path} is not a compressbench model file of version {VERSION}")
-        target, arguments = json.loads(metadata["architecture"])
-        architecture = Architecture(target, arguments)
-        model = _on_meta(architecture)
-        for name, description in json.loads(metadata["modules"]).items():
-            model.set_submodule(name, make_module(description))
-        formats: dict[str, Format] = {}
-        for name, description in json.loads(metadata["formats"]).items():
-            formats[name] = FORMATS[description["format"]]()
-            tensors[name] = _sparse_from_tensors(name, tensors, description["shape"])
-        model.load_state_dict(tensors, strict=True, assign=True)
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, ModelFileError):
+        yield
+    except PackedFileError as error:
+        if str(error).startswith(str(path)):
             raise
-        raise ModelFileError(f"{path} cannot be read as a model file: {error}") from error
-    for name, tensor in model.named_parameters():
-        assert not tensor.is_meta, name
-    return Subject(model.eval(), architecture, formats)
+        raise PackedFileError(_sentence(path, str(error))) from error
+    except KeyError as error:
+        raise PackedFileError(_sentence(path, f"there is no {error}")) from error
+    except OSError as error:
+        raise PackedFileError(_sentence(path, error.strerror or str(error))) from error
+    except Exception as error:
+        raise PackedFileError(_sentence(path, str(error) or type(error).__name__)) from error
 
 
-def _on_meta(architecture: Architecture) -> nn.Module:
-    """Return the network without memory for its weights, so that nothing is drawn at random for nothing."""
-    with torch.device("meta"):
-        return architecture.build()
+def _sentence(path: Path, reason: str) -> str:
+    return f"{path} cannot be read as a packed file: {printable(reason, LONGEST_REASON)}"
 
 
-def _in_fixed_order(content: bytes) -> bytes:
-    """Return a safetensors file of the same length with its metadata sorted, so that equal networks are equal files.
-
-    The library writes the metadata in an order that differs from process to process. The header is 8 bytes of
-    length, then JSON, then spaces up to a multiple of 8.
-    """
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    sorted_header = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
-    assert len(sorted_header) == length
-    return content[:8] + sorted_header + content[8 + length :]
+def printable(text: str, longest: int) -> str:
+    """Return what a file says fit for a terminal: not too long, on one line, and nothing that would steer it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:longest])
 
 
-def _sparse_to_tensors(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
-    flat = tensor.flatten()
-    present = flat != 0
-    bits = torch.from_numpy(np.packbits(present.numpy()))
-    return {f"{name}#mask": bits, f"{name}#values": flat[present]}
+def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
+    """Return the network a file names, on the meta device, and the entries of its tensors, which fit it."""
+    _coding(content)
+    found = [entry_of(row) for row in content.header["tensors"]]
+    if sum(entry.side_bytes + entry.coded_bytes for entry in found) != len(content.data):
+        raise PackedFileError("its tensors take another number of bytes than there are")
+    if sum(math.prod(entry.shape) for entry in found) > FREE_ELEMENTS + ELEMENTS_A_BYTE * len(content.data):
+        raise PackedFileError("it has more elements than so few bytes may hold")
+    target, arguments = content.header["architecture"]
+    architecture = Architecture(target, arguments)
+    model = changed_network(architecture, content.header["modules"])
+    _compare(found, model)
+    return architecture, model, found
 
 
-def _sparse_from_tensors(name: str, tensors: dict[str, torch.Tensor], shape: list[int]) -> torch.Tensor:
-    bits, values = tensors.pop(f"{name}#mask"), tensors.pop(f"{name}#values")
-    count = int(np.prod(shape))
-    if count > 8 * bits.numel():
-        raise ModelFileError(f"{name} has the shape {shape}, but only {8 * bits.numel()} bits are in its mask")
-    present = torch.from_numpy(np.unpackbits(bits.numpy(), count=count).astype(bool))
-    flat = torch.zeros(count, dtype=values.dtype)
-    flat[present] = values
-    return flat.reshape(shape)
+def _compare(found: list[Entry], model: nn.Module) -> None:
+    """Raise PackedFileError unless the entries are the network's tensors, in name, shape and dtype."""
+    state = model.state_dict()
+    wanted = {name: (name_of(tensor), tuple(tensor.shape)) for name, tensor in state.items()}
+    stored = {entry.name: (entry.dtype, entry.shape) for entry in found}
+    if wanted != stored or len(stored) != len(found):
+        wrong = sorted(set(wanted.items()) ^ set(stored.items()))
+        raise PackedFileError(f"its tensors are not those of its network: {wrong[:3]}")
+    unsaid = [name for name, _ in (*model.named_parameters(), *model.named_buffers()) if name not in state]
+    if unsaid:
+        raise PackedFileError(f"{unsaid[0]} is not in the state of its network, so it cannot be stored")
+
+
+def _coding(content: Content) -> Coding:
+    """Return which coders the network's next file may choose from."""
+    coders, index_bits = content.header["coding"]["coders"], content.header["coding"]["index_bits"]
+    right = type(coders) is list and coders and all(type(name) is str and name in CODERS for name in coders)
+    if not right or not (index_bits is None or (type(index_bits) is int and 1 <= index_bits <= 32)):
+        raise PackedFileError("it names a coder that does not exist")
+    return Coding(tuple(coders), index_bits)
+
+
+def _parts(found: list[Entry], content: Content) -> Iterator[tuple[Entry, memoryview]]:
+    position = 0
+    for entry in found:
+        length = entry.side_bytes + entry.coded_bytes
+        yield entry, content.data[position : position + length]
+        position += length

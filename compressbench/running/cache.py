@@ -19,16 +19,16 @@ from compressbench.core.constraint import CONSTRAINTS, Constraint
 from compressbench.core.lock import alone
 from compressbench.core.measurement import Measurement
 from compressbench.core.subject import Skipped, Subject
-from compressbench.packing import model_file
+from compressbench.packing import packed_file
 
-MODEL, PROMISES, STAGE, CHECKPOINT = "model.safetensors", "constraints.safetensors", "stage.json", "training"
+MODEL, PROMISES, STAGE, CHECKPOINT = "model.cbp", "constraints.safetensors", "stage.json", "training"
 
 
 @dataclass
 class StageResult:
     """What is known of a finished stage besides its weights. `measured`: by identity of the measure.
 
-    digests: SHA-256 of the files it was stored with, so that a damaged one is found.
+    digests: SHA-256 of the files it was stored with, so that a damaged one is found; the packed file has its own.
     """
 
     measured: dict[str, list[Measurement]] = field(default_factory=dict)
@@ -63,6 +63,7 @@ class StageCache:
             return None
         try:
             result = _from_json((folder / STAGE).read_text())
+            packed_file.verify(folder / MODEL)
             for name, expected in result.digests.items():
                 if _digest(folder / name) != expected:
                     raise ValueError(f"{name} is damaged")
@@ -75,21 +76,22 @@ class StageCache:
     def load(self, stage_id: str, result: StageResult) -> Subject:
         """Return the subject of a found result."""
         folder = self.folder / stage_id
-        subject = model_file.read(folder / MODEL)
+        subject = packed_file.read(folder / MODEL)
         subject.skipped = list(result.skipped)
         if (folder / PROMISES).exists():
             subject.constraints = _read_constraints(folder / PROMISES)
         return subject
 
     def store(self, stage_id: str, subject: Subject, result: StageResult) -> None:
-        """Store a stage's subject; the result counts as found from the moment its last file is renamed."""
+        """Store a stage's subject; the result counts as found from the moment its last file is renamed.
+
+        ValueError if the subject cannot be packed.
+        """
         folder = self.folder / stage_id
-        model_file.write(subject, folder / MODEL)
-        names = [MODEL]
+        packed_file.write(subject, folder / MODEL)
         if subject.constraints:
             _write_constraints(subject.constraints, folder / PROMISES)
-            names.append(PROMISES)
-        result.digests = {name: _digest(folder / name) for name in names}
+            result.digests = {PROMISES: _digest(folder / PROMISES)}
         self.update(stage_id, result)
         shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 

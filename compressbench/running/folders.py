@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RECORD, WEIGHTS = "record.json", "model.safetensors"
+RECORD, WEIGHTS = "record.json", "model.cbp"
 
 
 def run_folder(outputs: Path, table: str, row: str, plan_id: str) -> Path:

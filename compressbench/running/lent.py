@@ -16,7 +16,7 @@ from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.running.start import seed_of
-from compressbench.training.loop import train
+from compressbench.training.loop import length, train
 
 
 @dataclass
@@ -66,6 +66,10 @@ class LentContext:
         self.setting = trained.setting
         trained.subject.model.cpu()
         return trained.subject
+
+    def steps(self, training: Training) -> int:
+        epochs, steps = length(training, self.splits.train, self.limits)
+        return max(1, epochs * steps)
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         for index, batch in enumerate(self.splits.train.batches(batch_size)):

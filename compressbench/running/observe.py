@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,12 +14,19 @@ from compressbench.core.measurement import Measure, Measurement, Specimen
 from compressbench.core.subject import Subject
 from compressbench.running.cache import StageResult
 
-TEST_BATCH_SIZE = 500
+LARGEST_BATCH, SMALLEST_BATCH = 500, 16
+BATCH_ELEMENTS = 500 * 3 * 32 * 32
+"""Values in a test batch, so that large images come in smaller batches, which are faster and fit the memory."""
 
 
 def measure_key(measure: Measure) -> str:
     """Return the identity under which a stage keeps a measure's result."""
     return digest([type(measure).__name__, essence(measure)])
+
+
+def reads_file(measure: Measure) -> bool:
+    """Return whether a measure looks at the stored file itself, so that it comes last."""
+    return bool(getattr(measure, "reads_file", False))
 
 
 def missing_measures(measures: Sequence[tuple[str, Measure]], result: StageResult) -> list[tuple[str, Measure]]:
@@ -33,14 +41,18 @@ def observe(
     test: Split,
     input_shape: Shape,
     device: torch.device,
+    baseline: Callable[[], Subject],
 ) -> dict[str, list[Measurement]]:
     """Return the measurements, by identity of the measure, of the subject that was read from `file`."""
 
+    fitting = BATCH_ELEMENTS // math.prod(input_shape)
+    batch_size = max(SMALLEST_BATCH, min(LARGEST_BATCH, fitting))
+
     def test_batches() -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-        return ((images.to(device), labels.to(device)) for images, labels in test.batches(TEST_BATCH_SIZE))
+        return ((images.to(device), labels.to(device)) for images, labels in test.batches(batch_size))
 
     subject.model.to(device).eval()
-    specimen = Specimen(subject, torch.zeros(1, *input_shape, device=device), test_batches, file)
+    specimen = Specimen(subject, torch.zeros(1, *input_shape, device=device), test_batches, file, baseline)
     found = {measure_key(measure): measure.measure(specimen) for _, measure in measures}
     subject.model.cpu()
     return found

@@ -43,6 +43,9 @@ class RehearsalContext:
         self.epochs += training.epochs
         return subject
 
+    def steps(self, training: Training) -> int:
+        return max(1, training.epochs)
+
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         images = self.example.expand(batch_size, -1, -1, -1)
         labels = torch.arange(batch_size) % self.classes

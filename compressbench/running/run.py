@@ -20,13 +20,15 @@ from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
 from compressbench.measuring.macs import layer_table
-from compressbench.packing import model_file
+from compressbench.packing import packed_file
+from compressbench.packing.inspect import tensor_table
 from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD, WEIGHTS, run_folder
 from compressbench.running.lent import LentContext
-from compressbench.running.observe import measure_key, missing_measures, observe
+from compressbench.running.note import origin, sign
+from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
 from compressbench.running.start import seed_of, start_subject
 
@@ -83,7 +85,8 @@ class Run:
         record = self._record("finished")
         final = self.cache.model_path(self.stage_ids[-1])
         write_atomically(self.folder / WEIGHTS, final.read_bytes())
-        record.layers = layer_table(model_file.read(final).model, self._example())
+        record.layers = layer_table(packed_file.read(final).model, self._example())
+        record.tensors = tensor_table(final)
         record.missed = missed_limits(self.plan.budget, record)
         self._write(record)
         return record
@@ -129,22 +132,36 @@ class Run:
         subject.model.cpu()
         seconds = round(time.monotonic() - clock, 3)
         result = StageResult({}, context.curve, subject.skipped, context.setting, seconds)
-        self.cache.store(stage_id, subject, result)
+        try:
+            self.cache.store(stage_id, subject, result)
+        except ValueError as error:
+            raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
         return result
 
     def _measure(self, index: int, result: StageResult) -> None:
-        """Add what is not measured yet. Every figure comes from the network decoded from its file."""
+        """Add what is not measured yet. Every figure comes from the network decoded from its file.
+
+        The first figures are noted in the file; then come the measures that look at the file itself.
+        """
         stage_id = self.stage_ids[index]
         file = self.cache.model_path(stage_id)
-        decoded = model_file.read(file)
-        missing = missing_measures(self.plan.measures, result)
+        decoded = packed_file.read(file)
+        missing = sorted(missing_measures(self.plan.measures, result), key=lambda named: reads_file(named[1]))
         with self.progress.task(f"{self.plan.stages[index].name}: measure", len(missing)) as advance:
             for name, measure in missing:
-                result.measured |= observe(
-                    [(name, measure)], decoded, file, self.splits.test, self.plan.dataset.input_shape, self.device
-                )
+                if reads_file(measure):
+                    sign(file, origin(self.plan, index), result)
+                shape, test = self.plan.dataset.input_shape, self.splits.test
+                result.measured |= observe([(name, measure)], decoded, file, test, shape, self.device, self._baseline)
                 advance(1, name)
+        sign(file, origin(self.plan, index), result)
         self.cache.update(stage_id, result)
+
+    def _baseline(self) -> Subject:
+        """Return the network before compression: after the first stage if that trained it, else the start."""
+        if self.plan.stages and "trained" in self.plan.stages[0].technique.adds:
+            return packed_file.read(self.cache.model_path(self.stage_ids[0]))
+        return start_subject(self.plan)
 
     def _lend(self, index: int) -> LentContext:
         earlier: dict[str, Callable[[], Subject]] = {"start": partial(self._result_of, -1)}

@@ -14,3 +14,21 @@ def test_only_the_zoo_is_ever_called() -> None:
 def test_an_unknown_argument_names_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'classes'"):
         Architecture("compressbench.zoo.lenet.LeNet5", {"class": 10}).build()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "compressbench.zoo.alexnet.Sequence",  # imported there, not defined
+        "compressbench.zoo.alexnet.CONVOLUTIONS",
+        "compressbench.zoo.alexnet.nn.Linear",
+        "compressbench.zoo.torchvision_models.torchvision_weights",
+        "compressbench.zoo.resnet_cifar.Block",
+        "compressbench.zoo._initialization.he_normal",
+        "compressbench.zoo.lenet.__class__",
+        "compressbench.zoo..lenet.LeNet5",
+    ],
+)
+def test_what_else_a_file_of_the_zoo_holds_is_never_called(target: str) -> None:
+    with pytest.raises(ValueError, match="network"):
+        Architecture(target, {}).builder()

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from compressbench.packing.modules import changed_modules, describe, make_module
+from compressbench.core.architecture import Architecture
+from compressbench.packing.modules import changed_modules, changed_network, describe, fresh_network, make_module
+from compressbench.zoo.resnet_cifar import Shortcut
 
 LAYERS = [
     nn.Conv2d(4, 8, (3, 5), stride=2, padding=(1, 2), dilation=2, groups=4, bias=False),
@@ -14,6 +16,11 @@ LAYERS = [
     nn.BatchNorm2d(7, eps=1e-3, momentum=None, affine=False),
     nn.LayerNorm((3, 4)),
     nn.GroupNorm(2, 6),
+    nn.Dropout(0.25),
+    nn.MaxPool2d(3, stride=2, ceil_mode=True),
+    nn.AvgPool2d(2),
+    nn.AdaptiveAvgPool2d((2, 1)),
+    nn.Hardtanh(-2.0, 3.0),
 ]
 
 
@@ -45,9 +52,46 @@ def test_only_layers_that_differ_are_told() -> None:
     }
 
 
-def test_a_layer_that_went_missing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="1 of the architecture is missing"):
-        changed_modules(nn.Sequential(nn.Linear(3, 4)), nn.Sequential(nn.Linear(3, 4), nn.ReLU()))
+@pytest.mark.parametrize(
+    "layers",
+    [(nn.Linear(3, 4),), (nn.Linear(3, 4), nn.ReLU(), nn.ReLU(), nn.Linear(4, 4)), ()],
+    ids=["missing", "added", "none"],
+)
+def test_a_layer_that_went_missing_or_came_between_is_an_error(layers: tuple[nn.Module, ...]) -> None:
+    with pytest.raises(ValueError, match="instead of 0, 1"):
+        changed_modules(nn.Sequential(*layers), nn.Sequential(nn.Linear(3, 4), nn.ReLU()))
+
+
+def test_a_layer_that_files_cannot_name_may_not_change_its_settings() -> None:
+    fresh, model = (nn.Sequential(Shortcut(16, stride)) for stride in (2, 1))
+    assert changed_modules(fresh, fresh) == {}
+    with pytest.raises(ValueError, match=r"'stride': 1.*which a packed file cannot store"):
+        changed_modules(model, fresh)
+
+
+def test_a_description_cannot_say_where_a_layer_lies_or_of_what_dtype_it_is() -> None:
+    for argument in ({"device": "cpu"}, {"dtype": "float64"}, {"self": 1}):
+        with pytest.raises(ValueError, match="is not an argument of Linear"):
+            make_module({"type": "Linear", "arguments": {"in_features": 10**6, "out_features": 10**6, **argument}})
+
+
+def test_a_network_of_too_many_modules_is_not_built_to_its_end() -> None:
+    deep = Architecture(
+        "compressbench.zoo.resnet_cifar.ResNetCifar", {"in_channels": 3, "classes": 10, "depth": 6 * 10**12 + 2}
+    )
+    with pytest.raises(ValueError, match="more than 5,000 modules"):
+        fresh_network(deep)
+    fresh_network(Architecture(deep.target, {**deep.arguments, "depth": 110}))
+    nn.Sequential(*(nn.Identity() for _ in range(5_001)))  # nobody else is limited
+
+
+def test_only_layers_that_the_network_has_can_be_changed() -> None:
+    lenet = Architecture("compressbench.zoo.lenet.LeNet5", {"in_channels": 1, "classes": 10, "image_size": 28})
+    identity = {"type": "Identity", "arguments": {}}
+    assert isinstance(changed_network(lenet, {"relu1": identity}).relu1, nn.Identity)
+    for name in ("relu7", "", "__class__", "fc1.more", "forward"):
+        with pytest.raises(ValueError, match="has no module"):
+            changed_network(lenet, {name: identity})
 
 
 def test_pruned_networks_of_every_kind_are_rebuilt_without_touching_the_random_state() -> None:

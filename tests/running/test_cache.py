@@ -50,7 +50,7 @@ def test_what_was_never_stored_is_not_found(tmp_path: Path) -> None:
     assert StageCache(tmp_path).find("other") is None
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "constraints.safetensors", "stage.json"])
+@pytest.mark.parametrize("name", ["model.cbp", "constraints.safetensors", "stage.json"])
 def test_any_damaged_file_makes_the_stage_not_found_with_a_warning(tmp_path: Path, subject: Subject, name: str) -> None:
     cache, _ = stored(tmp_path, subject)
     path = tmp_path / "stage" / name

@@ -17,7 +17,7 @@ import torch
 from compressbench.core.faults import RunError
 from compressbench.core.plan import Budget, Stage
 from compressbench.core.record import RunRecord
-from compressbench.packing import model_file
+from compressbench.packing import packed_file
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
@@ -38,13 +38,15 @@ def test_every_stage_is_measured_and_the_file_is_what_was_measured(tmp_path: Pat
     assert record.final.measurements["params"] == 260 + 6275 + 200_500 + 2004
     folder = tmp_path / "runs" / "tests" / "lenet" / whole.plan_id()
     assert RunRecord.read(folder / "record.json").to_json() == record.to_json()
-    assert (folder / "model.safetensors").stat().st_size == record.final.measurements["size_bytes"]
-    decoded = model_file.read(folder / "model.safetensors").model
+    assert (folder / "model.cbp").stat().st_size == record.final.measurements["size_bytes"]
+    decoded = packed_file.read(folder / "model.cbp").model
     images, labels = next(iter(whole.dataset.load().test.batches(64)))
     assert (decoded(images).argmax(1) == labels).float().mean().item() == pytest.approx(
         record.final.measurements["top1"]
     )
     assert record.layers[0]["name"] == "conv1"
+    assert [row["name"] for row in record.tensors] == sorted(decoded.state_dict())
+    assert sum(row["bytes"] for row in record.tensors) < record.final.measurements["size_bytes"]
 
 
 def test_a_second_start_trains_nothing_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,12 +81,12 @@ def test_a_measure_added_later_is_measured_without_training_again(tmp_path: Path
 def test_a_damaged_cache_entry_is_computed_again_with_a_warning(tmp_path: Path) -> None:
     whole = plan()
     first = run(whole, tmp_path, SilentProgress())
-    damaged = tmp_path / "cache" / "stages" / first.stages[1].stage_id / "model.safetensors"
+    damaged = tmp_path / "cache" / "stages" / first.stages[1].stage_id / "model.cbp"
     content = bytearray(damaged.read_bytes())
     content[-1] ^= 1  # one bit of one weight
     damaged.write_bytes(content)
     (tmp_path / "runs" / "tests" / "lenet" / whole.plan_id() / "record.json").unlink()
-    with pytest.warns(UserWarning, match=r"model\.safetensors is damaged"):
+    with pytest.warns(UserWarning, match=r"model\.cbp.*checksum is wrong"):
         record = run(whole, tmp_path, SilentProgress())
     assert [stage.cached for stage in record.stages] == [True, False, True]
     assert figures(record) == figures(first)
@@ -168,7 +170,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_numbers_of_an_undisturbed_one(
     records = [next((tmp_path / name).glob("runs/tests/lenet/*/record.json")) for name in ("undisturbed", "killed")]
     first, second = (RunRecord.read(path) for path in records)
     assert figures(first) == figures(second)
-    files = [path.with_name("model.safetensors").read_bytes() for path in records]
+    files = [path.with_name("model.cbp").read_bytes() for path in records]
     assert files[0] == files[1]
 
 

@@ -1,0 +1,36 @@
+"""What a packed file says about itself: where its network comes from, and its measured figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from compressbench.core.identity import essence
+from compressbench.core.plan import Plan
+from compressbench.packing import packed_file
+from compressbench.running.cache import StageResult
+
+REPRODUCIBLE = ("fraction", "count", "nats")
+"""Units of figures that are the same whenever they are measured, so that equal networks are equal files."""
+
+
+def origin(plan: Plan, index: int) -> dict[str, Any]:
+    """Return the plan of a network up to and including a stage, as far as it decides what comes out."""
+    found = {
+        "dataset": {"name": plan.dataset.name, **essence(plan.dataset)},
+        "seed": plan.seed,
+        "stages": {
+            stage.name: {"technique": stage.kind, **essence(stage.technique)} for stage in plan.stages[: index + 1]
+        },
+    }
+    decisive = {"weights": plan.model.weights_id(), "limits": essence(plan.limits)}
+    return found | {key: value for key, value in decisive.items() if value}
+
+
+def sign(file: Path, origin: dict[str, Any], result: StageResult) -> None:
+    """Write the origin and the figures measured so far into a stage's file, once: its length stays afterwards."""
+    if packed_file.note(file):
+        return
+    figures = [measurement for found in result.measured.values() for measurement in found]
+    measured = {figure.name: figure.value for figure in figures if figure.unit in REPRODUCIBLE}
+    packed_file.rewrite_note(file, {**origin, "measured": measured})

@@ -1,0 +1,54 @@
+"""What a file says of a tensor's sizes is checked before anything is decoded."""
+
+import pytest
+
+from compressbench.core.format import Binary, Codebook, Dense, FixedPoint, Format, Hashed, PowerOfTwo, Product, Sparse
+from compressbench.packing.sizes import symbols_shape
+
+F = "float32"
+Sides = tuple[tuple[str, int], ...]
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype", "sides", "alphabet"),
+    [
+        (Dense(), F, ((F, 11),), 0),
+        (Dense(), F, (("float64", 12),), 0),
+        (Dense(), F, ((F, 12),), 2),
+        (Dense(), "int8", (), 255),
+        (Sparse(), F, ((F, 13),), 2),
+        (Sparse(), F, (("int32", 5),), 2),
+        (Sparse(), "float64", ((F, 5),), 2),
+        (Codebook(2), F, ((F, 5),), 5),
+        (Codebook(2), F, ((F, 3),), 5),
+        (Codebook(2), F, ((F, 0),), 0),
+        (Codebook(-1), F, ((F, 0),), 1),
+        (Codebook(40), F, ((F, 3),), 3),
+        (PowerOfTwo(5, -1), F, (), 16),
+        (PowerOfTwo(64, -1), F, (), 2**63 + 1),
+        (PowerOfTwo(5, 10**9), F, (), 17),
+        (FixedPoint(8, 4), F, (), 255),
+        (FixedPoint(60, 4), F, (), 2**60),
+        (FixedPoint(8, 10**9), F, (), 256),
+        (Binary(), F, ((F, 2),), 2),
+        (Product(0), F, (("uint8", 4), (F, 4)), 2),
+        (Product(3), F, (("uint8", 1), (F, 3)), 2),
+        (Product(2), F, ((F, 2), (F, 4)), 2),
+        (Product(2), F, (("uint8", 2), (F, 5)), 2),
+        (Product(2), F, (("uint8", 2), (F, 4)), 1 << 20),
+        (Hashed(0, 0), F, ((F, 0),), 0),
+        (Hashed(5, 0), F, ((F, 4),), 0),
+    ],
+    ids=str,
+)
+def test_sizes_that_do_not_fit_a_tensor_of_3_x_4_are_refused(
+    form: Format, dtype: str, sides: Sides, alphabet: int
+) -> None:
+    with pytest.raises(ValueError, match="sizes do not fit"):
+        symbols_shape(form, (3, 4), dtype, sides, alphabet)
+
+
+def test_symbols_lie_as_the_tensor_does_but_for_code_words() -> None:
+    assert symbols_shape(Codebook(2), (3, 4), F, ((F, 4),), 5) == (3, 4)
+    assert symbols_shape(Product(2), (3, 4, 5, 5), F, (("uint8", 2), (F, 8)), 2) == (2, 75)
+    assert symbols_shape(Dense(), (3, 4), F, ((F, 12),), 0) is None
