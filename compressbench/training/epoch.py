@@ -9,13 +9,13 @@ from itertools import islice
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from compressbench.core.context import Advance, Penalty
 from compressbench.core.data import Split
 from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
 from compressbench.core.training import Training
+from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import plain_step
 from compressbench.training.promises import Promises
 from compressbench.training.schedule import learning_rate
@@ -63,6 +63,7 @@ def _steps(
     model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
     total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
     group, step = optimizer.param_groups[0], plain_step(optimizer)
+    loss_of = LOSS_OF[work.training.loss]
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
@@ -70,7 +71,7 @@ def _steps(
         group["lr"] = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
         with setting.autocast(device):
             logits = model(setting.place(images, device))
-        loss = functional.cross_entropy(logits.float(), labels.to(device))
+        loss = loss_of(logits.float(), labels.to(device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         if work.penalty:
@@ -100,12 +101,12 @@ def validate(work: Work, split: Split) -> tuple[float, float]:
     loss = torch.zeros((), device=work.device)
     right = torch.zeros((), dtype=torch.int64, device=work.device)
     count = 0
-    batch_size = max(work.training.batch_size, VALIDATION_BATCH)
+    batch_size, loss_of = max(work.training.batch_size, VALIDATION_BATCH), LOSS_OF[work.training.loss]
     for images, labels in islice(split.batches(batch_size), work.limit):
         labels = labels.to(work.device)
         with work.setting.autocast(work.device):
             logits = work.model(work.setting.place(images, work.device))
-        loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
+        loss += loss_of(logits.float(), labels) * len(labels)
         right += (logits.argmax(1) == labels).sum()
         count += len(labels)
     return float(loss) / count, float(right) / count

