@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import compressbench
+from compressbench.cli.packed import evaluate, export, inspect
+from compressbench.cli.parser import FORMATS, verb_parser
 from compressbench.core.faults import PlanError, RunError, suggestion
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-
     from compressbench.tracking.store import Store
 
 USAGE = """\
@@ -24,6 +24,9 @@ compressbench: a declarative experiment runner for model compression
   compressbench check recipe=R                         compose, check and predict, without training
   compressbench list [recipes|techniques|models|datasets|measures]
   compressbench report table5 [--format rich|markdown|csv|html]   ours beside the published figures
+  compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
+  compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
+  compressbench export FILE --output model.onnx        a packed file as an ONNX model
   compressbench ui                                     the MLflow UI on what was run
   compressbench sync                                   send to MLflow what could not be sent
   compressbench completion                             print the line that turns on tab completion in bash
@@ -106,7 +109,7 @@ def _run(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    parser = _parser("check", "Compose, type and check a recipe, and print what it will do, without training.")
+    parser = verb_parser("check", "Compose, type and check a recipe, and print what it will do, without training.")
     parser.epilog = "example: compressbench check recipe=table5/cifar10_l1norm_30 stages.prune.ratio=0.4"
     parser.add_argument("overrides", nargs="+", help="recipe=NAME and Hydra overrides")
     overrides = parser.parse_args(words).overrides
@@ -128,35 +131,19 @@ def _check(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from compressbench.planning import catalogue
+    from compressbench.cli.listing import KINDS, print_list
 
-    kinds: dict[str, Callable[[], list[catalogue.Entry]]] = {
-        "recipes": catalogue.recipes,
-        "techniques": catalogue.techniques,
-        "models": catalogue.models,
-        "datasets": catalogue.datasets,
-        "measures": catalogue.measures,
-    }
-    parser = _parser("list", "List what there is: recipes, techniques, models, datasets, measures.")
+    parser = verb_parser("list", "List what there is: recipes, techniques, models, datasets, measures.")
     parser.epilog = "example: compressbench list techniques"
-    parser.add_argument("kind", nargs="?", choices=list(kinds), help="one kind only; all if left out")
-    only = parser.parse_args(words).kind
-    for kind, entries in kinds.items():
-        if only in (None, kind):
-            found = entries()
-            width = max((len(entry.name) for entry in found), default=0)
-            if only is None:
-                print(f"{kind}:")
-            for entry in found:
-                print(f"{'' if only else '  '}{entry.name:<{width}}  {entry.summary}")
-    return 0
+    parser.add_argument("kind", nargs="?", choices=list(KINDS), help="one kind only; all if left out")
+    return print_list(parser.parse_args(words).kind)
 
 
 def _report(words: list[str]) -> int:
-    parser = _parser("report", "Set what was measured beside the published figures.")
+    parser = verb_parser("report", "Set what was measured beside the published figures.")
     parser.epilog = "example: compressbench report table5 --format markdown > RESULTS.md"
     parser.add_argument("table", help="a folder of recipes: table5, table6, ...")
-    parser.add_argument("--format", choices=("rich", "markdown", "csv", "html"), default="rich")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
     parser.add_argument("--plot", metavar="FILE", help="also draw accuracy against MACs into a PNG file")
     parser.add_argument("--commit", metavar="FOLDER", help="also write the records, made small, into a folder")
@@ -168,7 +155,7 @@ def _report(words: list[str]) -> int:
 
 
 def _ui(words: list[str]) -> int:
-    parser = _parser("ui", "Start the MLflow UI on the store in use and print its address. Ctrl-C stops it.")
+    parser = verb_parser("ui", "Start the MLflow UI on the store in use and print its address. Ctrl-C stops it.")
     parser.epilog = "example: compressbench ui --port 5001"
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1")
@@ -185,7 +172,7 @@ def _ui(words: list[str]) -> int:
 
 
 def _sync(words: list[str]) -> int:
-    parser = _parser("sync", "Send to MLflow the finished runs that could not be sent when they ended.")
+    parser = verb_parser("sync", "Send to MLflow the finished runs that could not be sent when they ended.")
     parser.epilog = "example: compressbench sync tracking.uri=http://127.0.0.1:5000"
     parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
     overrides = parser.parse_args(words).overrides
@@ -209,7 +196,7 @@ def _outputs_and_store(overrides: list[str]) -> tuple[Path, Store]:
 
 
 def _completion(words: list[str]) -> int:
-    parser = _parser("completion", "Print the line that turns on tab completion in bash, for this shell.")
+    parser = verb_parser("completion", "Print the line that turns on tab completion in bash, for this shell.")
     parser.epilog = 'example: eval "$(compressbench completion)"   in ~/.bashrc for every shell'
     parser.parse_args(words)
     print("complete -o nospace -o default -C 'compressbench complete' compressbench")
@@ -225,12 +212,6 @@ def _complete(words: list[str]) -> int:
     return 0
 
 
-def _parser(verb: str, description: str) -> ArgumentParser:
-    from argparse import ArgumentParser
-
-    return ArgumentParser(prog=f"compressbench {verb}", description=description)
-
-
 def _console() -> Any:
     from compressbench.cli.job import console
 
@@ -242,6 +223,9 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "check": _check,
     "list": _list,
     "report": _report,
+    "inspect": inspect,
+    "evaluate": evaluate,
+    "export": export,
     "ui": _ui,
     "sync": _sync,
     "completion": _completion,

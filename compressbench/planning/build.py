@@ -46,7 +46,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
 
     plain = attempt(settings, config)
     schedules = attempt(_node, config, "training", Schedules)
-    dataset = attempt(_dataset, config)
+    dataset = attempt(build_dataset, config)
     limits = attempt(_node, config, "limits", Limits)
     if is_smoke(config) and dataset and limits:
         dataset, limits = attempt(smoke_dataset, config, dataset), smoke_limits(config, limits)
@@ -54,7 +54,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         faults.append(Fault("dataset", reason))
     model = attempt(build_model, config, dataset)
     stages = [attempt(_stage, config, name) for name in config.stages]
-    measures = attempt(_measures, config)
+    measures = attempt(build_measures, config)
     budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
     if None not in stages and model is not None:
         faults += order_faults(stages, trained=model.weights is not None)
@@ -90,7 +90,8 @@ def _node(config: DictConfig, key: str, cls: type) -> Any:
     return typed(cls, resolved(node, key), key)
 
 
-def _dataset(config: DictConfig) -> Dataset:
+def build_dataset(config: DictConfig) -> Dataset:
+    """Return the dataset of a configuration. PlanError with everything that is wrong with its node."""
     if not isinstance(config.get("dataset"), DictConfig):
         raise PlanError.of("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
     values = resolved(config.dataset, "dataset")
@@ -119,8 +120,11 @@ def _stage(config: DictConfig, name: str) -> Stage:
     return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
 
 
-def _measures(config: DictConfig) -> tuple[tuple[str, Measure], ...]:
-    """`measures` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`."""
+def build_measures(config: DictConfig) -> tuple[tuple[str, Measure], ...]:
+    """Return the measures of a configuration, by name. PlanError with every one that is not there or cannot be built.
+
+    `measures` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`.
+    """
     if not isinstance(config.get("measures"), ListConfig):
         what = f"is {config.get('measures')!r}; allowed: a list of names, e.g. [accuracy, size]"
         raise PlanError.of("measures", what)

@@ -38,12 +38,21 @@ def complete(words: list[str]) -> list[str]:
     verb, word = words[0], words[-1]
     if verb in ("run", "check"):
         return _overrides(words[1:-1], word)
+    if verb in ("evaluate", "export") and (len(words) > 2 or "=" in word):
+        return _of_a_file(word)
     if verb == "list" and len(words) == 2:
         return _starting(word, [f"{kind} " for kind in KINDS])
     if verb == "report" and len(words) == 2:
         tables = {entry.name.rpartition("/")[0] for entry in catalogue.recipes()}
         return _starting(word, [f"{table} " for table in sorted(tables - {""})])
     return []
+
+
+def _of_a_file(word: str) -> list[str]:
+    """Behind the file, whose name bash itself completes, stand the overrides of an evaluation."""
+    key, equals, _ = word.partition("=")
+    found = [f"{key}={option} " for option in _values(key)] if equals else ["dataset=", "device=", "measures="]
+    return _starting(word, [*found, "--output "] if word.startswith("-") else found)
 
 
 def _overrides(before: list[str], word: str) -> list[str]:

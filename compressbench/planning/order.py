@@ -13,12 +13,18 @@ NEEDED = {
     "filters_removed": "needs a network with filters removed, but no stage before it removes any",
     "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
     "retrained": "needs a network trained again, but no stage before it does that",
+    "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
+    "folded": "needs a network with its batch norm folded, but no stage before it does that",
+    "coded": "needs a network with its coders chosen, but no stage before it does that",
 }
 REFUSED = {
     "trained": "cannot take a network that is trained already",
     "filters_removed": "cannot take a network whose filters were removed",
     "sparse": "cannot take a network with zeroed weights",
     "retrained": "cannot take a network that was trained again",
+    "quantized": "cannot take a network with quantized weights",
+    "folded": "cannot take a network with its batch norm folded",
+    "coded": "cannot take a network with its coders chosen",
 }
 assert set(NEEDED) == set(REFUSED) == Technique.TRAITS
 

@@ -95,6 +95,9 @@ def schema_of(function: Callable[..., Any]) -> type:
 def _value(key: str, hint: Any, value: Any, where: str) -> Any:
     if value == MISSING:
         raise PlanError.of(where, f"has no value; {_needed(hint)} is needed")
+    inner = [each for each in typing.get_args(hint) if dataclasses.is_dataclass(each)]
+    if inner and value is not None:  # a training, or none
+        hint = inner[0]
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise PlanError.of(where, f"is {value!r}; allowed: a mapping")

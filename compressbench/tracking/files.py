@@ -27,7 +27,7 @@ def files_of(record: RunRecord, folder: Path) -> dict[str, Path | str]:
         "plan.yaml": yaml.dump(record.plan, Dumper=DUMPER, sort_keys=False),
         **tables_and_plots(folder),
     }
-    weights = folder / "model.safetensors"
+    weights = folder / "model.cbp"
     if weights.is_file() and weights.stat().st_size <= LARGEST_BYTES:
         found[weights.name] = weights
     return found

@@ -165,7 +165,7 @@ def test_a_missed_budget_is_an_error_after_the_result_is_safe(capsys: Captured) 
     words = ["recipe=quickstart", "debug=smoke", "tracking=off", "budget.size_bytes=1000"]
     assert main(["run", *words]) == 1
     assert "size_bytes" in capsys.readouterr().err
-    assert list(Path("outputs/runs").rglob("model.safetensors"))
+    assert list(Path("outputs/runs").rglob("model.cbp"))
 
 
 def test_a_sweep_shares_its_baseline_and_ends_with_a_summary(capsys: Captured) -> None:
@@ -297,7 +297,7 @@ def test_a_full_disk_ends_the_run_with_the_path_and_the_bytes_needed() -> None:
     assert "cannot write" in done.stderr
     assert "bytes" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not list(Path("outputs").rglob("*.safetensors"))
+    assert not list(Path("outputs").rglob("*.cbp"))
 
 
 def test_a_warning_is_one_line_without_the_place_in_the_code() -> None:

@@ -40,3 +40,11 @@ def test_other_verbs(row):
     assert complete(["list", "mo"]) == ["models "]
     assert "table5 " in complete(["report", ""])
     assert complete(["ui", ""]) == []
+
+
+def test_overrides_stand_behind_a_packed_file_whose_name_bash_completes(row):
+    assert complete(["evaluate", "mod"]) == []
+    assert complete(["evaluate", "model.cbp", "da"]) == ["dataset="]
+    assert "dataset=mnist " in complete(["evaluate", "model.cbp", "dataset=mn"])
+    assert complete(["export", "model.cbp", "--"]) == ["--output "]
+    assert complete(["inspect", "mod"]) == []

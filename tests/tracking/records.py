@@ -85,7 +85,7 @@ def written(run: RunRecord, outputs: Path) -> Path:
     folder = outputs / "runs" / run.table / run.row / run.plan_id
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(run.to_json())
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.cbp").write_bytes(b"weights")
     (folder / "curve.svg").write_text("<svg/>")
     (folder / "layers.csv").write_text("name,params\n")
     (folder / "README.md").write_text("| stage | top1 |\n")

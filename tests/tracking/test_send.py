@@ -66,7 +66,7 @@ def test_a_run_holds_parameters_metrics_curves_dataset_and_files(store: Store, o
     assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "6bb8eecadbd86d2c")
     assert found.data.tags["mlflow.note.content"] == "| stage | top1 |\n"
     files = {file.path for file in client(store).list_artifacts(identity)}
-    assert files == {"record.json", "plan.yaml", "layers.csv", "model.safetensors", "plots"}
+    assert files == {"record.json", "plan.yaml", "layers.csv", "model.cbp", "plots"}
 
 
 def test_a_run_has_the_times_of_the_experiment_not_of_the_sending(store: Store, outputs: Path) -> None:
@@ -82,17 +82,17 @@ def test_the_files_in_mlflow_are_the_run_s_own(store: Store, outputs: Path, tmp_
     (tmp_path / "back").mkdir()
     copied = Path(client(store).download_artifacts(identity, "record.json", str(tmp_path / "back")))
     assert RunRecord.read(copied) == run
-    weights = client(store).download_artifacts(identity, "model.safetensors", str(tmp_path / "back"))
+    weights = client(store).download_artifacts(identity, "model.cbp", str(tmp_path / "back"))
     assert Path(weights).read_bytes() == b"weights"
 
 
 def test_weights_above_the_limit_stay_where_they_are(store: Store, outputs: Path) -> None:
     run = record()
     folder = written(run, outputs)
-    with (folder / "model.safetensors").open("wb") as file:
+    with (folder / "model.cbp").open("wb") as file:
         file.truncate(50_000_001)
     identity = send(run, folder, store)
-    assert "model.safetensors" not in {file.path for file in client(store).list_artifacts(identity)}
+    assert "model.cbp" not in {file.path for file in client(store).list_artifacts(identity)}
 
 
 def test_sending_twice_makes_one_run(store: Store, outputs: Path) -> None:

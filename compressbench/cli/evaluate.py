@@ -1,0 +1,124 @@
+"""`compressbench evaluate`: measure a packed file again, beside the figures it notes. Nothing is written or tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from compressbench.cli.inspect import for_people
+from compressbench.core.data import Dataset
+from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.core.measurement import Measurement
+from compressbench.core.subject import Subject
+from compressbench.packing import packed_file
+from compressbench.planning.evaluation import Evaluation, evaluation
+from compressbench.reporting.page import Grid
+from compressbench.reporting.render import rich_grid
+from compressbench.running.environment import choose_device
+from compressbench.running.observe import observe, reads_file
+
+TOLERANCE = {"fraction": 1e-3, "nats": 1e-3, "count": 0.0}
+"""By unit, how far a figure may be off on another machine, whose sums round otherwise: one image in a thousand."""
+OF_THE_DATA = ("fraction", "nats")
+"""Units of figures that say nothing of other data."""
+
+
+def print_evaluation(file: str, overrides: Sequence[str], console: Console) -> int:
+    """Measure the file and print the figures beside the noted ones; return 1 if they disagree, else 0.
+
+    PlanError for a file, a dataset or a device that cannot be used, or images that the network does not take.
+    """
+    path = Path(file)
+    with for_people():
+        subject, note = packed_file.read(path), packed_file.note(path)
+    wanted = evaluation(overrides, note.get("dataset"))
+    device = _ready(wanted)
+    check_images(subject, wanted.dataset)
+    found = _measured(subject, path, wanted, device)
+    noted = note.get("measured")
+    grid, disagree = _compared(found, noted if isinstance(noted, dict) else {}, wanted.as_noted)
+    console.print(f"{path.name} on {wanted.dataset.name}, {device}", style="bold", highlight=False)
+    console.print(rich_grid(grid))
+    if not noted:
+        console.print("the file notes no figures")
+    elif not wanted.as_noted:
+        console.print("its accuracies were measured on other data, or data that was prepared in another way")
+    else:
+        console.print(f"not as the file notes: {', '.join(disagree)}" if disagree else "all is as the file notes")
+    return 1 if disagree else 0
+
+
+def check_images(subject: Subject, dataset: Dataset) -> None:
+    """Raise PlanError unless the network takes the dataset's images and tells as many classes apart."""
+    shape = " x ".join(map(str, dataset.input_shape))
+    try:
+        with torch.inference_mode():
+            logits = subject.model(torch.zeros(1, *dataset.input_shape))
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PlanError.of("dataset", f"the network does not take images of {shape}: {reason}") from error
+    if logits.shape != (1, dataset.classes):
+        what = f"has {dataset.classes} classes, but the network gives {list(logits.shape[1:])}"
+        raise PlanError.of("dataset", what)
+
+
+def _ready(wanted: Evaluation) -> torch.device:
+    """Return the device. PlanError if it is not there, or the data is not."""
+    faults = []
+    if reason := wanted.dataset.missing():
+        faults.append(Fault("dataset", reason))
+    try:
+        device = choose_device(wanted.device)
+    except ValueError as error:
+        faults.append(Fault("device", str(error)))
+    if faults:
+        raise PlanError(faults)
+    if wanted.threads is not None:
+        torch.set_num_threads(wanted.threads)
+    return device
+
+
+def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.device) -> list[Measurement]:
+    """Return every figure, those that look at the file itself last."""
+
+    def baseline() -> Subject:
+        """Nothing is known of the weights before compression; latency asks only how large the network was."""
+        return Subject(subject.architecture.build().eval(), subject.architecture)
+
+    test, shape = wanted.dataset.load().test, wanted.dataset.input_shape
+    measures = sorted(wanted.measures, key=lambda named: reads_file(named[1]))
+    try:
+        found = observe(measures, subject, path, test, shape, device, baseline)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    return [measurement for measurements in found.values() for measurement in measurements]
+
+
+def _compared(found: list[Measurement], noted: dict[str, Any], as_noted: bool) -> tuple[Grid, list[str]]:
+    """Return a table of the figures, and the names of those that are not as noted."""
+    grid, disagree = Grid("", ["measure", "unit", "noted", "measured now", "verdict"], left=2), []
+    for figure in found:
+        before = noted.get(figure.name)
+        if not isinstance(before, int | float) or figure.unit not in TOLERANCE:
+            verdict, before = "", None
+        elif not as_noted and figure.unit in OF_THE_DATA:
+            verdict = "other data"
+        elif figure.value == before:
+            verdict = "the same"
+        elif isclose(figure.value, before, rel_tol=0.0, abs_tol=TOLERANCE[figure.unit]):
+            verdict = "the same but for rounding"
+        else:
+            verdict = "differs"
+            disagree.append(figure.name)
+        shown = ["" if value is None else _text(value, figure.unit) for value in (before, figure.value)]
+        grid.rows.append([figure.name, figure.unit, *shown, verdict])
+    return grid, disagree
+
+
+def _text(value: float, unit: str) -> str:
+    return f"{value:,.0f}" if unit in ("count", "bytes") else f"{value:.6f}"

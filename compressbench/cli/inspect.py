@@ -1,0 +1,103 @@
+"""`compressbench inspect`: what a packed file spends its bytes on, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from compressbench.core.faults import PlanError
+from compressbench.packing.inspect import Summary, summary, tensor_table
+from compressbench.packing.packed_file import PackedFileError, printable
+from compressbench.reporting.page import Grid, Page
+from compressbench.reporting.render import as_html, as_markdown, as_rich
+from compressbench.reporting.spreadsheet import as_csv
+
+LONGEST = 1000
+"""Letters of a note that are shown of each part."""
+HEADINGS = ["tensor", "shape", "format", "coder", "elements", "bits per weight", "entropy bound", "bytes"]
+
+
+def print_inspect(file: str, style: str, console: Console) -> int:
+    """Print a file's head and its table of tensors, and nothing else on stdout. PlanError if it cannot be read."""
+    with for_people():
+        table = tensor_table(Path(file))
+        whole = summary(Path(file), table)
+    if style == "csv":
+        print(as_csv([{**row, "shape": _shape(row)} for row in table]), end="")
+        return 0
+    page = Page(Path(file).name, introduction=head(whole), grids=[_grid(table)], remarks=REMARKS)
+    if style == "rich":
+        console.print(as_rich(page))
+    else:
+        print({"markdown": as_markdown, "html": as_html}[style](page), end="")
+    return 0
+
+
+@contextmanager
+def for_people() -> Iterator[None]:
+    """Turn a file that cannot be read into bad input."""
+    try:
+        yield
+    except PackedFileError as error:
+        raise PlanError.of("", str(error)) from error
+
+
+def head(whole: Summary) -> list[str]:
+    """Return the sentences above the table: lengths, where the network comes from, what was measured."""
+    parts = {"header": whole.header_bytes, "note": whole.note_bytes, "tensors": whole.data_bytes}
+    lengths = (
+        f"{whole.file_bytes:,} bytes, {whole.times_smaller:.1f} times smaller "
+        f"than in fp32 ({whole.fp32_bytes:,} bytes): "
+        + ", ".join(f"{name} {length:,}" for name, length in parts.items())
+    )
+    said = [lengths, f"network: {_words(whole.architecture)}"]
+    if whole.changed:
+        said.append(f"layers that a technique changed: {', '.join(whole.changed)}")
+    note = whole.note  # it may hold anything
+    for key in ("dataset", "seed", "weights", "limits"):
+        if key in note:
+            said.append(f"{key}: {_words(note[key])}")
+    stages = note.get("stages")
+    for name, fields in stages.items() if isinstance(stages, dict) else ():
+        said.append(f"stage {_words(name)}: {_words(fields)}")
+    if "measured" in note:
+        said.append(f"measured: {_words(note['measured'])}")
+    return said
+
+
+REMARKS = [
+    "bits per weight: of the coded symbols and what stands beside them (code books, scales, non-zeros), an element.",
+    "entropy bound: the bytes that a coder cannot go below which knows only how often each symbol occurs (order 0).",
+]
+
+
+def _words(value: Any) -> str:
+    """Return JSON as people read it: `mnist, image_size 28`. What would steer a terminal is a `?`."""
+    if isinstance(value, dict):
+        said = {key: content for key, content in value.items() if content not in (None, [], {})}
+        plain = ("name", "technique", "target")
+        text = ", ".join(f"{'' if key in plain else f'{key} '}{_words(content)}" for key, content in said.items())
+    elif isinstance(value, list):
+        text = f"[{', '.join(map(_words, value))}]"
+    else:
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return printable(text, LONGEST)
+
+
+def _grid(table: list[dict[str, Any]]) -> Grid:
+    grid = Grid("", HEADINGS, left=4, optional=("elements", "shape"))
+    for row in table:
+        figures = [f"{row['bits_per_weight']:.3f}", f"{row['entropy_bytes']:,.0f}", f"{row['bytes']:,}"]
+        grid.rows.append([row["name"], _shape(row), row["format"], row["coder"], f"{row['elements']:,}", *figures])
+    elements, taken, bound = (sum(row[key] for row in table) for key in ("elements", "bytes", "entropy_bytes"))
+    each = f"{8 * taken / elements:.3f}" if elements else ""
+    grid.rows.append(["all", "", "", "", f"{elements:,}", each, f"{bound:,.0f}", f"{taken:,}"])
+    return grid
+
+
+def _shape(row: dict[str, Any]) -> str:
+    return " x ".join(map(str, row["shape"])) or "1"
