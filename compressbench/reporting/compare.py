@@ -19,6 +19,7 @@ ACCURACIES = ("top1", "top5")
 COUNTS = ("params", "macs", "flops_survey")
 CHANGE = "top1_change"
 FIGURES = {"params": "params", "macs": "MACs", "flops_survey": "survey FLOPs", "top1": "top1", CHANGE: "change in top1"}
+FIGURES["size_bytes"] = "file"
 """What a verdict can be about, in words."""
 
 SPARSE = 0.99
@@ -66,6 +67,17 @@ class Comparison:
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(record.seed for record in self.records)
+
+    @property
+    def times_smaller(self) -> float | None:
+        """The trained network's parameters at 4 bytes each, over the mean length of the final file."""
+        params, size = self.before.get("params", self.after.get("params")), self.after.get("size_bytes")
+        return 4 * params.mean / size.mean if params and size and size.mean else None
+
+    @property
+    def published_times_smaller(self) -> float | None:
+        before, after = self.reference.before.get("size_bytes"), self.reference.size_bytes
+        return before / after if before and after else None
 
     def published_change(self, measure: str) -> float | None:
         """Return after minus before as published; None if one of the two is not, or the row changes nothing."""
@@ -143,6 +155,9 @@ def _verdicts(ours: Comparison) -> dict[str, str]:
         if published is not None and value is not None:
             right = reference.corrected.get(name, published)
             found[name] = rules.count_verdict(value.mean, right, reference.tolerance.get(name, 0.0))
+    if reference.size_bytes is not None and "size_bytes" in ours.after:
+        allowed = reference.tolerance.get("size_bytes", 0.0)
+        found["size_bytes"] = rules.size_verdict(ours.after["size_bytes"].mean, reference.size_bytes, allowed)
     tolerance, change = reference.tolerance.get("top1", 0.0), ours.published_change("top1")
     if ours.same_dataset and reference.top1 is not None and "top1" in ours.after:
         found["top1"] = rules.accuracy_verdict(ours.after["top1"].mean, reference.top1, tolerance)

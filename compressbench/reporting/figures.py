@@ -54,6 +54,11 @@ def size(value: Estimate | float | None) -> str:
     return f"{text} kB" if text else NOTHING
 
 
+def times(value: float | None) -> str:
+    """Return how many times smaller something is: `4.0x`, `112x`."""
+    return NOTHING if value is None else f"{value:.1f}x" if value < 99.95 else f"{value:.0f}x"
+
+
 def relative(ours: Estimate | None, published: float | None) -> str:
     """Return how far ours is off in percent of the published count: `+0.1 %`; `±0.0 %` if it rounds to nothing."""
     if ours is None or not published:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from compressbench.core.record import RunRecord
 from compressbench.reporting.page import Grid
 from compressbench.reporting.render import markdown, markdown_grid
@@ -12,13 +14,20 @@ README = "README.md"
 
 
 def run_files(record: RunRecord) -> dict[str, str]:
-    """Return, by name, a run's stages with the published figures beneath (Markdown), and its layers (CSV)."""
+    """Return, by name, a run's stages with the published figures beneath (Markdown), its layers, and the
+    tensors of its packed file (CSV)."""
     heading = f"**{record.recipe}** on {record.dataset['name']}, protocol {record.protocol}, seed {record.seed}"
     source = record.reference.get("source")
     said = [*remarks(record), *([f"published: {source}, on {record.reference.get('dataset')}"] if source else [])]
     parts = [heading, markdown_grid(stage_grid(record)), "\n".join(f"- {markdown(sentence)}" for sentence in said)]
     files = {README: "\n\n".join(part for part in parts if part) + "\n"}
-    return files | ({"layers.csv": as_csv(record.layers)} if record.layers else {})
+    tables = {"layers.csv": record.layers, "tensors.csv": [_flat(row) for row in record.tensors]}
+    return files | {name: as_csv(rows) for name, rows in tables.items() if rows}
+
+
+def _flat(tensor: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the packed file's table with its shape as text: `64 x 3 x 11 x 11`."""
+    return {**tensor, "shape": " x ".join(map(str, tensor["shape"]))}
 
 
 def sweep_files(records: list[RunRecord]) -> dict[str, str]:

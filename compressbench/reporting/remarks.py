@@ -18,18 +18,20 @@ DATASETS = {
 READING = (
     "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note gives "
     "one); mean top1 is at least the print minus 0.05 points, on another dataset than the paper's the change in top1 "
-    "is. within tolerance: the row's tolerance is kept. differs: it is not. A row's verdict is the worst of its "
+    "is; the file is no longer than the print. within tolerance: the row's tolerance is kept. differs: it is not. A row's verdict is the worst of its "
     "figures; more accuracy than published never counts against it; top5 is shown, not judged.",
     "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
     "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
     "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "
-    "a sparse network they are the non-zero ones. file is the length of the saved weights, 1 kB = 1,000 bytes.",
+    "a sparse network they are the non-zero ones. file is the length of the packed file, everything in it included, "
+    "1 kB = 1,000 bytes; smaller: the parameters of the network before compression at 4 bytes each, over that length.",
 )
 
 PROTOCOLS = {
     "paper": "the papers' full schedule",
     "reduced": "a shorter schedule instead of the papers'. The network before compression is not trained to its end, "
     "so fine-tuning may make up for some of that, and the change in accuracy look better than after full training",
+    "reduced_60": "60 epochs in one cycle instead of the papers' schedules",
     "smoke": "cut to seconds, its accuracies mean nothing",
     "custom": "training was changed by hand, so that no command above repeats it",
 }
@@ -135,7 +137,7 @@ def _protocols(records: list[RunRecord]) -> list[str]:
         lengths.setdefault(record.protocol, {}).setdefault(_length(record), set()).add(record.row)
     sentences = []
     for protocol, rows in lengths.items():
-        meaning = PROTOCOLS.get(protocol.partition("_")[0], "its own schedule")
+        meaning = PROTOCOLS.get(protocol) or PROTOCOLS.get(protocol.partition("_")[0], "its own schedule")
         said = [f"{length} ({_rows(names)})" for length, names in rows.items() if length]
         sentences.append(f"{protocol}: {meaning}. Run: {'; '.join(said) or 'no training'}.")
     return sentences

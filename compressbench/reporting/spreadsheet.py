@@ -45,7 +45,8 @@ def comparison_row(comparison: Comparison) -> dict[str, object]:
         row |= _both(name, comparison.after.get(name))
     compared = counted(comparison.after, "params")
     row["params_compared"] = compared.mean if compared else None
-    row |= {f"published_{name}": getattr(published, name) for name in COUNTS}
+    row["times_smaller"] = _rounded(comparison.times_smaller)
+    row |= {f"published_{name}": getattr(published, name) for name in (*COUNTS, "size_bytes")}
     row["published_dataset"], row["source"], row["note"] = published.dataset, published.source, published.note
     return row
 

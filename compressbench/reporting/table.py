@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FORMATS = ("rich", "markdown", "csv", "html")
 
 HEADINGS = ["row", "figures", "top1 before %", "top1 after %", "change, points", "top5 after %"]
-HEADINGS += ["params", "survey FLOPs", "MACs", "file", "verdict"]
-OPTIONAL = ("file", "MACs", "top5 after %", "top1 before %", "survey FLOPs", "params")
+HEADINGS += ["params", "survey FLOPs", "MACs", "file", "smaller", "verdict"]
+OPTIONAL = ("smaller", "file", "MACs", "top5 after %", "top1 before %", "survey FLOPs", "params")
 
 
 def report(
@@ -82,7 +82,8 @@ def _rows(comparison: Comparison, name: str) -> list[list[str]]:
         figures.count(published.params),
         figures.count(published.flops_survey),
         figures.count(published.macs),
-        "",
+        figures.size(published.size_bytes),
+        figures.times(comparison.published_times_smaller),
     ]
     has_published = any(printed[1:])
     if not comparison.records:
@@ -108,6 +109,7 @@ def _ours(comparison: Comparison) -> list[str]:
         figures.count(after.get("flops_survey")),
         figures.count(after.get("macs")),
         figures.size(after.get("size_bytes")),
+        figures.times(comparison.times_smaller),
     ]
 
 
@@ -126,6 +128,7 @@ def _difference(comparison: Comparison) -> list[str]:
             figures.relative(counted(after, name), getattr(published, name))
             for name in ("params", "flops_survey", "macs")
         ),
+        figures.relative(after.get("size_bytes"), published.size_bytes),
         "",
     ]
 

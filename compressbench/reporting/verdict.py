@@ -3,6 +3,9 @@
 Counts (params, macs, flops_survey), relative to the print, or to `reference.corrected` where the print is wrong:
     reproduced        ours, rounded to the print's digits, is the print;
     within tolerance  the relative difference is at most `reference.tolerance` of that count.
+size_bytes, the length of the file, on any dataset:
+    reproduced        the mean over seeds is at most the print;
+    within tolerance  it is at most `reference.tolerance.size_bytes` (relative) more.
 top1, on the paper's own dataset:
     reproduced        the mean over seeds is at least the print minus 0.05 points;
     within tolerance  it is at least the print minus `reference.tolerance.top1`.
@@ -32,6 +35,13 @@ def count_verdict(ours: float, published: float, tolerance: float) -> str:
     if rounded_like(ours, published) == Decimal(repr(float(published))):
         return REPRODUCED
     return WITHIN if abs(ours - published) <= tolerance * abs(published) + _SLACK else DIFFERS
+
+
+def size_verdict(ours: float, published: float, tolerance: float) -> str:
+    """Judge a file's length; tolerance is relative to the published one. Shorter is as good as equal."""
+    if ours <= published:
+        return REPRODUCED
+    return WITHIN if ours <= (1 + tolerance) * published + _SLACK else DIFFERS
 
 
 def accuracy_verdict(ours: float, published: float, tolerance: float) -> str:

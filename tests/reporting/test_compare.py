@@ -198,3 +198,13 @@ def test_a_misprinted_count_is_held_against_its_correction() -> None:
     [row], _ = compare([ours], {"mnist_l1norm_50": misprinted | {"corrected": {"params": 0.79e6}}})
     assert row.verdicts["params"] == REPRODUCED
     assert row.reference.params == 0.80e6
+
+
+def test_a_file_is_judged_by_its_length_and_compared_with_the_trained_network_at_4_bytes_a_parameter() -> None:
+    reference = MNIST_50 | {"size_bytes": 27_000, "before": {"top1": 0.9868, "size_bytes": 1_070_000}}
+    [row], _ = compare(
+        [made_record(counts={"params": 266_610.0, "size_bytes": 20_000.0})], {"mnist_l1norm_50": reference}
+    )
+    assert row.verdicts["size_bytes"] == REPRODUCED
+    assert row.published_times_smaller == pytest.approx(1_070_000 / 27_000)
+    assert row.times_smaller == pytest.approx(4 * row.before["params"].mean / 20_000)

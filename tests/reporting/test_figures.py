@@ -2,7 +2,7 @@
 
 import pytest
 
-from compressbench.reporting.figures import Estimate, count, duration, estimate, percent, points, relative, size
+from compressbench.reporting.figures import Estimate, count, duration, estimate, percent, points, relative, size, times
 
 
 def test_the_spread_is_the_sample_standard_deviation() -> None:
@@ -63,3 +63,7 @@ def test_differences_of_counts_are_percent_of_the_print() -> None:
 
 def test_durations_have_at_most_two_units() -> None:
     assert [duration(s) for s in (0.42, 61, 3725)] == ["0.4 s", "1 min 1 s", "1 h 2 min"]
+
+
+def test_how_many_times_smaller_has_a_digit_up_to_a_hundred() -> None:
+    assert [times(40.04), times(99.96), times(112.4), times(None)] == ["40.0x", "100x", "112x", ""]

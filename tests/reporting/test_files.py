@@ -10,6 +10,7 @@ from tests.reporting.made import made_record
 
 def test_a_run_leaves_its_stages_the_published_figures_and_what_has_to_be_said() -> None:
     record = replace(made_record(), missed=["macs is 5 | at most 4"], layers=[{"name": "conv1"}, {"params": 10}])
+    record.tensors = [{"name": "conv1.weight", "shape": [20, 1, 5, 5], "bytes": 300}]
     files = run_files(record)
     lines = files["README.md"].splitlines()
     assert lines[0] == "**table5/mnist_l1norm_50** on mnist, protocol paper, seed 0"
@@ -19,6 +20,7 @@ def test_a_run_leaves_its_stages_the_published_figures_and_what_has_to_be_said()
     assert r"- limit missed: macs is 5 \| at most 4" in lines
     assert "- published: Choudhary et al. 2020, Table 5, on mnist" in lines
     assert files["layers.csv"] == "name,params\nconv1,\n,10\n"
+    assert files["tensors.csv"] == "name,shape,bytes\nconv1.weight,20 x 1 x 5 x 5,300\n"
 
 
 def test_a_sweep_leaves_a_row_a_run_and_its_failures() -> None:

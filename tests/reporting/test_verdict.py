@@ -12,6 +12,7 @@ from compressbench.reporting.verdict import (
     accuracy_verdict,
     count_verdict,
     rounded_like,
+    size_verdict,
     worst,
 )
 
@@ -63,3 +64,10 @@ def test_a_row_is_as_good_as_its_worst_figure() -> None:
     assert worst([REPRODUCED, WITHIN]) == WITHIN
     assert worst([WITHIN, DIFFERS, REPRODUCED]) == DIFFERS
     assert worst([]) == NO_FIGURES
+
+
+def test_a_file_no_longer_than_the_published_one_is_reproduced_and_a_longer_one_needs_a_tolerance() -> None:
+    assert size_verdict(27_000, 27_000, tolerance=0) == REPRODUCED
+    assert size_verdict(17_774, 27_000, tolerance=0) == REPRODUCED
+    assert size_verdict(27_500, 27_000, tolerance=0.02) == WITHIN
+    assert size_verdict(27_500, 27_000, tolerance=0.01) == DIFFERS
