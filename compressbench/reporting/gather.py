@@ -48,7 +48,7 @@ def gather(
 def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
     """Write records small enough to commit, as `<row>-<dataset>-<protocol>-seed<k>.json`; return the paths.
 
-    Left out: the table of layers, most points of the curves, and whatever names the machine's folders. PlanError if
+    Left out: the table of layers, tensors stored as they are, most points of the curves, and whatever names the machine's folders. PlanError if
     `folder` is a file.
     """
     if folder.is_file():
@@ -70,6 +70,7 @@ def _small(record: RunRecord) -> RunRecord:
     return replace(
         record,
         layers=[],
+        tensors=[row for row in record.tensors if row["coder"]],
         stages=[_small_stage(stage) for stage in record.stages],
         environment=_without_paths(record.environment),
         plan=_without_paths(record.plan),
