@@ -22,8 +22,8 @@ Size = int | tuple[int, int]
 
 
 class Packed(NamedTuple):
-    """What integer kernels take. state: which tensors and input it was made for; `sources` keeps them, so that none of their
-    identities is given to another tensor."""
+    """What integer kernels take. state: which tensors and input it was made for; `sources` keeps these tensors, so that
+    none of their identities is given to another one."""
 
     state: tuple[Any, ...]
     sources: tuple[Tensor, ...]

@@ -12,11 +12,11 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from compressbench.core.measurement import Measurement, Specimen
 from compressbench.measuring._forward import Call, calls
-from compressbench.measuring.parameters import elements, nonzeros
+from compressbench.measuring.parameters import elements, nonzeros, parameters_of
 
 WITHOUT_MACS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.PReLU, nn.Embedding)
 """Layers with parameters that cost none: batch and instance norm can be folded into their neighbour, the others scale
-single elements or only look up."""
+single elements or only look up. Nor does any leaf whose parameters are all scalars: it can only scale or clip."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def layer_table(model: nn.Module, example: Tensor) -> list[dict[str, Any]]:
     Rows stand in the order in which the layers first ran. The sums are the network's: a parameter that two layers
     share is in the row of the first. JSON-able. Otherwise like `mac_counts`.
     """
-    owners = {name: module for name, module in model.named_modules() if list(module.parameters(recurse=False))}
+    owners = {name: module for name, module in model.named_modules() if parameters_of(module)}
     for name, module in owners.items():
         _check_countable(name, module)
     ran: dict[str, list[Call]] = {}
@@ -59,7 +59,8 @@ def layer_table(model: nn.Module, example: Tensor) -> list[dict[str, Any]]:
 
 
 def _row(name: str, module: nn.Module, made: list[Call], images: int, seen: set[int]) -> dict[str, Any]:
-    own = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
+    parameters = parameters_of(module)
+    own = [parameter for parameter in parameters if id(parameter) not in seen]
     seen.update(id(parameter) for parameter in own)
     positions = sum(_positions(call) for call in made) // images
     row: dict[str, Any] = {
@@ -69,7 +70,7 @@ def _row(name: str, module: nn.Module, made: list[Call], images: int, seen: set[
         "params": elements(own),
         "macs": 0,
     }
-    valued = not any(parameter.is_meta for parameter in module.parameters(recurse=False))
+    valued = not any(parameter.is_meta for parameter in parameters)
     if valued:
         row |= {"params_nonzero": nonzeros(own), "macs_nonzero": 0}
     if isinstance(module, _ConvNd | nn.Linear):
@@ -91,8 +92,9 @@ def _positions(call: Call) -> int:
 
 
 def _check_countable(name: str, module: nn.Module) -> None:
-    if not isinstance(module, (_ConvNd, nn.Linear, *WITHOUT_MACS)):
+    only_scalars = not list(module.children()) and all(parameter.numel() == 1 for parameter in module.parameters())
+    if not isinstance(module, (_ConvNd, nn.Linear, *WITHOUT_MACS)) and not only_scalars:
         raise ValueError(
             f"the MACs of the layer {name or 'at the top'!r} ({type(module).__name__}) cannot be counted; "
-            "known: convolutions, transposed ones, Linear, and normalisations, PReLU and Embedding, which cost none"
+            "known: convolutions, transposed ones, Linear, and what costs none: norms, PReLU, Embedding, scalars"
         )

@@ -24,15 +24,15 @@ class Parameters:
 def parameter_counts(model: nn.Module) -> dict[str, int]:
     """Return `params`, `params_nonzero`, `params_without_bn` and `params_without_bn_nonzero`.
 
-    Shared parameters count once; running statistics are buffers and no parameters. On the meta device, where a
-    parameter has a shape but no values, the two non-zero counts are left out.
+    Shared parameters count once; running statistics and the scales of int8 layers are buffers and no parameters. On
+    the meta device, where a parameter has a shape but no values, the two non-zero counts are left out.
     """
-    everything = list(model.parameters())
+    everything = list({id(each): each for module in model.modules() for each in parameters_of(module)}.values())
     of_batch_norm = {
         id(parameter)
         for module in model.modules()
         if isinstance(module, _BatchNorm)
-        for parameter in module.parameters(recurse=False)
+        for parameter in parameters_of(module)
     }
     without_bn = [parameter for parameter in everything if id(parameter) not in of_batch_norm]
     counts = {"params": elements(everything)}
@@ -42,6 +42,13 @@ def parameter_counts(model: nn.Module) -> dict[str, int]:
     if "params_nonzero" in counts:
         counts["params_without_bn_nonzero"] = nonzeros(without_bn)
     return counts
+
+
+def parameters_of(module: nn.Module) -> list[Tensor]:
+    """Return a module's own parameters, and its `weight` where it keeps that as a buffer (of integers, which have no
+    gradient): quantizing changes how many bytes a network takes, not how many parameters it has."""
+    weight = module._buffers.get("weight")
+    return [*module.parameters(recurse=False), *([] if weight is None else [weight])]
 
 
 def elements(tensors: Iterable[Tensor]) -> int:

@@ -42,7 +42,7 @@ def test_a_run_takes_at_most_one_and_a_half_times_one_batched_write(tmp_path: Pa
         folder = tmp_path / f"{number}"
         folder.mkdir()
         (folder / "record.json").write_text(run.to_json())
-        (folder / "model.safetensors").write_bytes(weights)
+        (folder / "model.cbp").write_bytes(weights)
         told = content(run, folder, "")
         started = time.perf_counter()
         batched(told)

@@ -1,6 +1,8 @@
 import torch
 from torch import nn
 
+from compressbench.layers.activations import DorefaActivation, PactActivation
+from compressbench.layers.binary import BinaryConv2d, BinaryLinear
 from compressbench.measuring.flops_survey import flops_survey
 from compressbench.zoo.alexnet import AlexNet
 
@@ -37,3 +39,12 @@ def test_zero_weights_and_more_images_change_nothing():
     for parameter in network.parameters():
         nn.init.zeros_(parameter)
     assert flops_survey(network, torch.zeros(4, 3, 32, 32)) == 92_212_254
+
+
+def test_binary_layers_count_like_those_they_replace_and_activations_of_few_bits_like_nothing():
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 5))
+    binary = nn.Sequential(
+        BinaryConv2d(3, 4, 3), PactActivation(2), DorefaActivation(2), nn.Flatten(), BinaryLinear(4, 5)
+    )
+    example = torch.ones(1, 3, 3, 3)
+    assert flops_survey(binary, example) == flops_survey(plain, example) == 3 * (4 * (2 * 27 + 1) + 5 * (2 * 4 + 1))

@@ -6,6 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compressbench.core.faults import PlanError
+from compressbench.layers.activations import PactActivation
+from compressbench.layers.binary import BinaryConv2d, BinaryLinear
 from compressbench.measuring.macs import layer_table, mac_counts
 from compressbench.measuring.parameters import parameter_counts
 from compressbench.zoo.alexnet import AlexNet
@@ -102,11 +104,21 @@ def test_a_layer_that_cannot_be_counted_is_named(layer):
         mac_counts(network, torch.ones(1, 4))
 
 
+def test_layers_that_techniques_put_in_place_of_others_are_counted():
+    network = nn.Sequential(BinaryConv2d(3, 4, 3, normalize=True), PactActivation(2), nn.Flatten(), BinaryLinear(4, 5))
+    rows = layer_table(network, torch.ones(1, 3, 3, 3))
+    assert [(row["kind"], row["params"], row["macs"]) for row in rows] == [
+        ("BinaryConv2d", 4 * 27 + 4 + 4 + 4, 4 * 27),
+        ("PactActivation", 1, 0),
+        ("BinaryLinear", 20 + 5, 20),
+    ]
+
+
 def test_parameters_at_the_top_of_a_network_are_named_too():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
-            self.scale = nn.Parameter(torch.ones(1))
+            self.scale = nn.Parameter(torch.ones(4))
 
         def forward(self, images):
             return self.scale * images

@@ -12,8 +12,8 @@ from compressbench.measuring.size import Size
 
 
 def test_the_size_is_the_length_of_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "model.safetensors"
+    file = tmp_path / "model.cbp"
     file.write_bytes(b"12345")
     subject = Subject(nn.Identity(), Architecture("compressbench.zoo.alexnet.AlexNet"))
-    specimen = Specimen(subject, torch.zeros(1, 1, 32, 32), lambda: iter([]), file)
+    specimen = Specimen(subject, torch.zeros(1, 1, 32, 32), lambda: iter([]), file, baseline=lambda: subject)
     assert Size().measure(specimen) == [Measurement("size_bytes", 5, "bytes", higher_is_better=False)]

@@ -1,0 +1,107 @@
+"""A subject as an ONNX model: fp32, with QuantizeLinear and DequantizeLinear nodes around the layers that are int8."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from compressbench.core.atomic import write_atomically
+from compressbench.core.faults import RunError
+from compressbench.core.subject import Subject
+from compressbench.layers.int8 import Int8Conv2d, Int8Linear
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""What the extra `onnx` of the installation brings: the format, the exporter, and a runtime."""
+INPUT, OUTPUT = "images", "logits"
+EXPORTABLE = (Int8Conv2d, Int8Linear)
+
+
+def missing_packages() -> str | None:
+    """Return None if ONNX models can be made and run here, else what to install."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if not missing:
+        return None
+    return (
+        f"{', '.join(missing)} cannot be imported; install compressbench with its extra `onnx`: pip install '.[onnx]'"
+    )
+
+
+def to_onnx(subject: Subject, example: Tensor, path: Path | None = None) -> bytes:
+    """Return the subject's network as an ONNX model, and write it to `path`, atomically, if there is one.
+
+    example: (1, C, H, W). The model takes `images` (batch, C, H, W), any batch, and gives `logits`; weights are inside.
+    The network is exported in evaluation mode, from a copy. Int8 layers keep their int8 weights, and runtimes fuse
+    the nodes around them into integer kernels; everything else is fp32, whatever its format in the packed file.
+    RunError if the packages are missing, and, naming the layers in question, for a network that cannot be exported.
+    """
+    if problem := missing_packages():
+        raise RunError(problem)
+    model = copy.deepcopy(subject.model).cpu().eval()
+    try:
+        content = _exported(model, torch.zeros(2, *example.shape[1:]))  # a batch of one would be taken for a constant
+    except Exception as error:  # the exporter raises whatever its many parts raise
+        raise RunError(f"{_called(model)} cannot be exported to ONNX: {_reason(error)}") from error
+    if path is not None:
+        write_atomically(path, content)
+    return content
+
+
+def _exported(model: nn.Module, images: Tensor) -> bytes:
+    import onnx  # an extra, and half a second
+
+    with _quietly(), torch.no_grad():
+        program = torch.onnx.export(
+            model,
+            (images,),
+            dynamo=True,
+            external_data=False,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    assert program is not None
+    made = program.model_proto
+    onnx.checker.check_model(made, full_check=True)
+    content: bytes = made.SerializeToString()
+    return content
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep to ourselves what the exporter says to its authors; what goes wrong is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _called(model: nn.Module) -> str:
+    """Return what to call a network whose export failed: its own layers are the likeliest cause."""
+    suspects = [
+        f"{name} ({type(layer).__name__})"
+        for name, layer in model.named_modules()
+        if type(layer).__module__.startswith("compressbench.layers") and not isinstance(layer, EXPORTABLE)
+    ]
+    kind = type(model).__name__
+    return f"{kind} with {', '.join(suspects[:5])}{', ...' if len(suspects) > 5 else ''}" if suspects else kind
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
