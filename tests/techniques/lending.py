@@ -78,6 +78,9 @@ class LentContext:
         model.eval()
         return subject
 
+    def steps(self, training: Training) -> int:
+        return 2 * max(1, training.epochs)
+
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         for number in range(batches):
             chosen = torch.arange(number * batch_size, (number + 1) * batch_size) % len(self.images)

@@ -36,7 +36,7 @@ class L1NormPruning(Technique):
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"filters_removed"})
-    refuses: ClassVar[frozenset[str]] = frozenset({"sparse"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})
 
     def __post_init__(self) -> None:
         check_ratios(self.ratio, self.ratios)

@@ -44,6 +44,7 @@ class MagnitudePruning(Technique):
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
         check_fields(self.ratio, self.ratios, self.scope)

@@ -32,7 +32,7 @@ class RandomFilterPruning(Technique):
     round_to: int
 
     adds: ClassVar[frozenset[str]] = frozenset({"filters_removed"})
-    refuses: ClassVar[frozenset[str]] = frozenset({"sparse"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})
 
     def __post_init__(self) -> None:
         check_ratios(self.ratio, self.ratios)

@@ -32,6 +32,7 @@ class RandomWeightPruning(Technique):
     scope: str
 
     adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
         check_fields(self.ratio, self.ratios, self.scope)

@@ -42,7 +42,7 @@ class NetworkSlimming(Technique):
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"filters_removed"})
-    refuses: ClassVar[frozenset[str]] = frozenset({"sparse"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})
     predictable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,66 @@
+"""What DoReFa-Net and PACT share: weights of few bits, and ReLUs replaced by activations of few bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import activation
+
+from compressbench.core.faults import out_of_range
+from compressbench.core.format import Binary, Codebook, Format
+from compressbench.core.subject import Skipped, Subject
+from compressbench.layers.activations import quantized
+from compressbench.layers.straight_through import straight_through
+
+MOST_BITS, OFF = 8, 32
+
+
+class DorefaWeights(nn.Module):
+    """m (2 q_k(tanh(w) / 2m + 1/2) - 1), m the largest |tanh(w)| of the layer; for one bit, mean|w| sign(w).
+
+    The rounding, m and the mean are passed straight through (DoReFa-Net, Eq. 8 to 10).
+    """
+
+    def __init__(self, bits: int):
+        super().__init__()
+        self.bits = bits
+
+    def forward(self, latent: Tensor) -> Tensor:
+        smallest = torch.finfo(latent.dtype).tiny
+        if self.bits == 1:
+            scale = latent.detach().abs().mean().clamp_min(smallest)
+            return straight_through(latent, torch.where(latent >= 0, scale, -scale))
+        bounded = latent.tanh()
+        largest = bounded.detach().abs().max().clamp_min(smallest)
+        return straight_through(bounded, largest * (2 * quantized(bounded / (2 * largest) + 0.5, self.bits) - 1))
+
+
+def format_of(bits: int) -> Format:
+    """Return how weights of so many bits are stored."""
+    return Binary() if bits == 1 else Codebook(bits)
+
+
+def check_bits(**bits: int) -> None:
+    """Raise ValueError for a number of bits that is neither 1 to 8 nor 32."""
+    for key, value in bits.items():
+        if not (1 <= value <= MOST_BITS or value == OFF):
+            raise out_of_range(key, value, f"1 to {MOST_BITS}, or {OFF} for none quantized")
+
+
+def replace_relus(subject: Subject, make: Callable[[], nn.Module]) -> None:
+    """Put a module in the place of every ReLU and ReLU6; other activations are skipped.
+
+    Raises ValueError if there is none: one that is called as a function cannot be found.
+    """
+    found = [(name, module) for name, module in subject.model.named_modules() if type(module) in (nn.ReLU, nn.ReLU6)]
+    if not found:
+        raise ValueError(
+            f"{type(subject.model).__name__} has no ReLU module, so there is no activation that could be quantized"
+        )
+    for name, _ in found:
+        subject.model.set_submodule(name, make())
+    for name, module in subject.model.named_modules():
+        if type(module).__name__ in activation.__all__:
+            subject.skipped.append(Skipped(name, f"activations of {type(module).__name__} stay as they are"))

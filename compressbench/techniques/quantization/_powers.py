@@ -1,0 +1,35 @@
+"""Rounding to zero and signed powers of two (Zhou et al. 2017, section 2.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def power_near(magnitude: Tensor) -> Tensor:
+    """Return the n with 3/4 2^n <= magnitude < 3/2 2^n, as integers; of zero it is meaningless.
+
+    That is the power of two a weight is rounded to, and for the largest one n1 = floor(log2(4/3 magnitude)). It is
+    read off the float, m 2^e with 1/2 <= m < 1: n = e if m >= 3/4, else e - 1, without a logarithm's rounding error.
+    """
+    mantissa, exponent = torch.frexp(magnitude)
+    return exponent - (mantissa < 0.75).to(exponent.dtype)
+
+
+def powers_count(bits: int) -> int:
+    """Return how many magnitudes beside zero there are: n1 down to n2 = n1 + 1 - 2^(bits - 2)."""
+    return 1 << (bits - 2)
+
+
+def to_powers(weight: Tensor, bits: int, largest: int) -> Tensor:
+    """Return each weight as 0 or sign(w) 2^n, n from `largest` down to `largest` + 1 - 2^(bits - 2).
+
+    Below half of the smallest power it is 0. Above 3/2 of the largest, where only weights that grew after `largest` was
+    fixed can be, it is the largest.
+    """
+    count = powers_count(bits)
+    smallest = largest + 1 - count
+    magnitude = weight.abs()
+    table = torch.tensor([2.0 ** (smallest + step) for step in range(count)], dtype=weight.dtype, device=weight.device)
+    rounded = table[(power_near(magnitude) - smallest).clamp(0, count - 1).long()]
+    return torch.where(magnitude < 2.0**smallest / 2, torch.zeros_like(weight), rounded * weight.sign())

@@ -1,0 +1,70 @@
+"""Activations of few bits below a limit that is trained (Choi et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+
+from compressbench.core.context import Context
+from compressbench.core.faults import out_of_range
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.core.training import Training
+from compressbench.layers.activations import PactActivation
+from compressbench.techniques._latent import latent
+from compressbench.techniques._layers import select
+from compressbench.techniques.quantization._freeze import freeze
+from compressbench.techniques.quantization._low_bits import OFF, DorefaWeights, check_bits, format_of, replace_relus
+
+
+@dataclass(frozen=True, kw_only=True)
+class PactNetwork(Training, Technique):
+    """PACT: every ReLU becomes clip(x, 0, alpha) in 2^k - 1 steps with an alpha of its own, trained with the weights.
+
+    Source: Choi et al. 2018, "PACT", section 3; weights as in DoReFa-Net (see `dorefa`, also for where we differ from
+    it). The network may be fresh or trained. `weight_decay` is the paper's L2 penalty on alpha too.
+
+    weight_bits, activation_bits: 1 to 8; 32 leaves the weights. alpha: where every alpha starts (10 in the paper).
+    layers, keep: whose weights get weight_bits. kept_bits: bits of the weights of the layers that are selected and then
+    kept, the paper's first and last; 32 leaves them. The fields of `Training` are the training.
+    """
+
+    weight_bits: int
+    activation_bits: int
+    alpha: float
+    layers: list[str]
+    keep: list[str]
+    kept_bits: int
+
+    adds = frozenset({"trained", "quantized"})
+    refuses = frozenset({"quantized", "sparse"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bits(weight_bits=self.weight_bits, activation_bits=self.activation_bits, kept_bits=self.kept_bits)
+        if self.activation_bits == OFF:
+            raise out_of_range("activation_bits", self.activation_bits, "1 to 8")
+        if not 0 < self.alpha < inf:
+            raise out_of_range("alpha", self.alpha, "more than 0")
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        bits = self._bits(subject)
+        replace_relus(subject, self._activation)
+        with latent(subject, {name: DorefaWeights(number) for name, number in bits.items()}):
+            subject = context.train(subject, self)
+        for name, number in bits.items():
+            freeze(subject, name, format_of(number))
+        return subject
+
+    def _bits(self, subject: Subject) -> dict[str, int]:
+        """Return the bits of every weight that is quantized."""
+        selected, without_kept = (select(subject.model, self.layers, keep) for keep in ([], self.keep))
+        bits = {f"{name}.weight": self.weight_bits if name in without_kept else self.kept_bits for name in selected}
+        return {name: number for name, number in bits.items() if number != OFF}
+
+    def _activation(self) -> PactActivation:
+        made = PactActivation(self.activation_bits)
+        torch.nn.init.constant_(made.alpha, self.alpha)
+        return made

@@ -1,0 +1,181 @@
+"""Runs of input channels become code words, chosen so that a layer's output changes little (Wu et al. 2016)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from compressbench.core.context import Context
+from compressbench.core.faults import out_of_range
+from compressbench.core.format import Product
+from compressbench.core.subject import Skipped, Subject
+from compressbench.core.technique import Technique
+from compressbench.core.training import Training
+from compressbench.techniques._latent import latent
+from compressbench.techniques._layers import is_convolution, names_in, select
+from compressbench.techniques.quantization._code_words import CodeBook, CodeWords, correct, from_runs, k_means, to_runs
+from compressbench.techniques.quantization._freeze import freeze
+
+DAMPING = 1e-4
+"""How much staying near the weights counts beside the output, by the mean square of an input."""
+CALIBRATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ProductQuantization(Technique):
+    """Q-CNN: quantize runs of input channels with a code book for each group of channels.
+
+    Source: Wu et al. 2016, "Quantized Convolutional Neural Networks for Mobile Devices", sections 3.1 to 3.3. Layer
+    after layer: k-means of the runs, then error correction (`_code_words.correct`) towards the outputs of the network
+    as it was, on inputs that come through the layers quantized so far (section 3.3.3). A layer of m code books of K
+    words of dimension d and C rows takes 32 m K d bits and C m log2(K) more for every position of the kernel.
+
+    layers, keep: what is quantized, and what is not; biases are not. conv_dimension, linear_dimension: channels of a
+    run; layers whose input channels it does not divide are left out. conv_bits, linear_bits: 2^bits words a code book,
+    15 at most. k_means_rounds: rounds of Lloyd's algorithm. correction_rounds: passes over the groups of a layer; 0 is
+    plain k-means. correction_images: training images that errors are corrected on. retrain: a training of code words
+    and of all that is not quantized, the assignment kept; null for none. Fine-tuning of the layers left alone, the
+    paper's, is a stage `tuning/finetune` behind this one.
+
+    We differ: a word stays near the weights where the inputs do not say what it should be (DAMPING).
+    """
+
+    layers: list[str]
+    keep: list[str]
+    conv_dimension: int
+    conv_bits: int
+    linear_dimension: int
+    linear_bits: int
+    k_means_rounds: int
+    correction_rounds: int
+    correction_images: int
+    retrain: Training | None
+
+    needs: ClassVar[frozenset[str]] = frozenset({"trained"})
+    adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
+    refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})
+
+    def __post_init__(self) -> None:
+        for key in ("conv_dimension", "linear_dimension", "correction_images"):
+            if getattr(self, key) < 1:
+                raise out_of_range(key, getattr(self, key), "1 or more")
+        for key in ("conv_bits", "linear_bits"):
+            if not 0 <= getattr(self, key) <= 15:
+                raise out_of_range(key, getattr(self, key), "0 to 15")
+        for key in ("k_means_rounds", "correction_rounds"):
+            if getattr(self, key) < 0:
+                raise out_of_range(key, getattr(self, key), "0 or more")
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        chosen = self._chosen(subject)
+        original, books = copy.deepcopy(subject.model).eval(), dict[str, CodeBook]()
+        with context.progress.task("code books", len(chosen)) as advance, torch.no_grad():
+            for name in chosen:
+                books[name] = self._quantize(subject.model.eval(), original, name, context)
+                advance(1, name)
+        if self.retrain is not None:
+            with latent(subject, {f"{name}.weight": CodeWords(book) for name, book in books.items()}):
+                subject = context.train(subject, self.retrain)
+        for name in chosen:
+            freeze(subject, f"{name}.weight", Product(self._dimension(subject.model.get_submodule(name))))
+        return subject
+
+    def _chosen(self, subject: Subject) -> list[str]:
+        """Return the layers to quantize; the others that were selected are reported.
+
+        Raises ValueError for a layer that cannot be quantized though a selector names it exactly.
+        """
+        chosen = []
+        for name, layer in select(subject.model, self.layers, self.keep).items():
+            why = _obstacle(layer, self._dimension(layer))
+            if not why:
+                chosen.append(name)
+            elif name in names_in(self.layers):
+                raise ValueError(f"{name} cannot be quantized: {why}")
+            else:
+                subject.skipped.append(Skipped(name, why))
+        return chosen
+
+    def _dimension(self, layer: nn.Module) -> int:
+        return self.conv_dimension if is_convolution(layer) else self.linear_dimension
+
+    def _quantize(self, model: nn.Module, original: nn.Module, name: str, context: Context) -> CodeBook:
+        """Quantize one layer of the model, in place."""
+        layer = model.get_submodule(name)
+        weight, bits = layer.get_parameter("weight"), self.conv_bits if is_convolution(layer) else self.linear_bits
+        book = k_means(to_runs(weight, self._dimension(layer)), 2**bits, self.k_means_rounds, context.generator)
+        if self.correction_rounds:
+            batches = -(-self.correction_images // CALIBRATION_BATCH)
+            inputs, products = _sums(model, original, name, context, batches)
+            damping = DAMPING * float(inputs.diagonal().mean())
+            inputs.diagonal().add_(damping)
+            correct(book, inputs, products.add_(weight.flatten(1).T, alpha=damping), self.correction_rounds)
+        runs = torch.stack([book.runs(group) for group in range(len(book.words))])
+        weight.copy_(from_runs(runs, weight.shape))
+        return book
+
+
+def _obstacle(layer: nn.Module, dimension: int) -> str:
+    """Return why a layer cannot be quantized, or nothing."""
+    channels = layer.get_parameter("weight").shape[1]
+    if is_convolution(layer):
+        if not isinstance(layer, nn.Conv2d) or layer.groups > 1 or layer.padding_mode != "zeros":
+            return "it is no ordinary convolution of images, with zeros around them and without groups"
+        if isinstance(layer.padding, str):
+            return f"its padding is {layer.padding!r}; only numbers are supported"
+    if channels % dimension:
+        return f"its {channels} input channels cannot be split into runs of {dimension}"
+    return ""
+
+
+def _sums(model: nn.Module, original: nn.Module, name: str, context: Context, batches: int) -> tuple[Tensor, Tensor]:
+    """Return the sums of s s^T and of s o^T over the layer's inputs s in `model` and its outputs o in `original`.
+
+    o is without the bias. (columns, columns) and (columns, rows), columns as in `weight.flatten(1)`.
+    """
+    weight = original.get_submodule(name).get_parameter("weight").flatten(1)
+    columns = weight.shape[1]
+    inputs, products = weight.new_zeros(columns, columns), weight.new_zeros(columns, len(weight))
+    for images, _ in context.calibration(CALIBRATION_BATCH, batches):
+        images = images.to(weight.device)
+        ours, theirs = _columns(model, name, images), _columns(original, name, images)
+        inputs.addmm_(ours.T, ours)
+        products.addmm_(ours.T, theirs @ weight.T)
+    return inputs, products
+
+
+class _Reached(Exception):  # noqa: N818
+    """Carries what a layer is given, and ends the forward pass there."""
+
+    def __init__(self, given: Tensor):
+        self.given = given
+
+
+def _columns(model: nn.Module, name: str, images: Tensor) -> Tensor:
+    """Return what a layer's weights are multiplied with, (images and places, columns).
+
+    ValueError if the network does not use the layer.
+    """
+    layer = model.get_submodule(name)
+
+    def stop(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        raise _Reached(arguments[0])
+
+    hook = layer.register_forward_pre_hook(stop)
+    try:
+        model(images)
+    except _Reached as reached:
+        given = reached.given
+    else:
+        raise ValueError(f"{name} cannot be quantized: the network has it, but does not use it")
+    finally:
+        hook.remove()
+    if isinstance(layer, nn.Conv2d):
+        assert not isinstance(layer.padding, str)
+        return functional.unfold(given, layer.kernel_size, layer.dilation, layer.padding, layer.stride).mT.flatten(0, 1)
+    return given.flatten(0, -2)

@@ -1,0 +1,45 @@
+"""Binary inputs, and binary weights with a scale for each filter (Rastegari et al. 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compressbench.core.context import Context
+from compressbench.core.format import Binary
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.core.training import Training
+from compressbench.techniques._latent import latent
+from compressbench.techniques.quantization._binary import ScaledSign
+from compressbench.techniques.quantization._binary_inputs import binarize_inputs
+from compressbench.techniques.quantization._clip import clipped
+from compressbench.techniques.quantization._freeze import freeze
+
+
+@dataclass(frozen=True, kw_only=True)
+class XnorNetwork(Training, Technique):
+    """XNOR-Net: weights are alpha sign(W), alpha = mean|W| of each filter, and inputs are signs.
+
+    Source: Rastegari et al. 2016, "XNOR-Net", section 3.2. The gradient of a latent weight is
+    g (1/n + alpha 1{|w| <= 1}), n the weights of a filter. The network may be fresh or trained.
+
+    The fields of `Training` are the training. layers, keep: what becomes binary, and what does not; the paper leaves
+    the first and the last layer as they are. The first layer that runs has a real input in any case.
+
+    We differ: the scale K of the inputs is dropped (the paper found it to matter little), and modules stay where the
+    network has them: pools may come after batch normalisation instead of before it (see `bnn`).
+    """
+
+    layers: list[str]
+    keep: list[str]
+
+    adds = frozenset({"trained", "quantized"})
+    refuses = frozenset({"quantized", "sparse"})
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        names = binarize_inputs(subject, context, self.layers, self.keep)
+        with clipped(subject, names, 1.0), latent(subject, {name: ScaledSign() for name in names}):
+            subject = context.train(subject, self)
+        for name in names:
+            freeze(subject, name, Binary())
+        return subject
