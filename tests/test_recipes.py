@@ -50,6 +50,27 @@ LI = {
     "li2017/resnet34_imagenet_b": (26.77, 27.83, 2.16e7, 1.93e7, 3.64e9, 2.76e9),
 }
 
+# Table 7: top1 and top5 before and after, in %.
+TABLE_7 = {
+    "table7/cifar10_inq_8": (78.53, 98.56, 62.14, 95.62),
+    "table7/cifar10_inq_5": (78.53, 98.56, 62.35, 95.50),
+    "table7/cifar10_bnn_baseline": (73.92, 97.66, 73.92, 97.66),
+    "table7/cifar10_bnn_ce": (73.92, 97.66, 71.08, 97.75),
+    "table7/cifar10_bnn_hinge": (73.92, 97.66, 71.06, 97.51),
+    "table7/imagenet_resnet18_inq_8": (69.64, 88.98, 68.96, 88.85),
+    "table7/imagenet_resnet18_inq_5": (69.64, 88.98, 65.59, 86.87),
+    "table7/imagenet_alexnet_inq_8": (56.62, 79.05, 55.70, 78.57),
+    "table7/imagenet_alexnet_inq_5": (56.62, 79.05, 55.96, 78.62),
+}
+
+# Han et al. 2016, Table 1: bytes before and after, error after in %.
+DEEP_COMPRESSION = {
+    "deep_compression/lenet_300_100_paper": (1.07e6, 2.7e4, 1.58),
+    "deep_compression/lenet5_paper": (1.72e6, 4.4e4, 0.74),
+    "deep_compression/imagenet_alexnet": (240e6, 6.9e6, 42.78),
+    "deep_compression/imagenet_vgg16": (552e6, 11.3e6, 31.17),
+}
+
 # What each note on a misprint has to name: the printed figure and the right one.
 MISPRINTS = {
     "table5/cifar10_magnitude": ("1.35", "1.11", "conv 50 %"),
@@ -63,6 +84,8 @@ MISPRINTS = {
     "table6/cifar10_scratch": ("0.99", "0.80", "30.74"),
     "table6/mnist_pruned": ("0.80", "0.79"),
     "table6/mnist_scratch": ("0.80", "0.79"),
+    "table7/cifar10_inq_8": ("16 points",),
+    "table7/cifar10_inq_5": ("16 points",),
 }
 
 EVERY = sorted(recipe_files([RECIPES]))
@@ -98,6 +121,27 @@ def test_the_reference_of_a_row_is_what_the_survey_prints(name: str) -> None:
         (reference.get("flops_survey"), flops, 1e-6),
     ):
         assert ours == (None if printed is None else pytest.approx(printed / unit, rel=1e-9))
+
+
+@pytest.mark.parametrize("name", TABLE_7)
+def test_the_reference_of_a_row_of_table_7_is_what_the_survey_prints(name: str) -> None:
+    reference = recipe(name)["reference"]
+    before = reference["before"]
+    ours = (before["top1"], before["top5"], reference["top1"], reference["top5"])
+    assert [100 * figure for figure in ours] == pytest.approx(list(TABLE_7[name]))
+    assert reference["dataset"] == name.split("/")[1].split("_")[0]
+
+
+def test_table_7_has_its_9_rows() -> None:
+    assert {name for name in EVERY if name.startswith("table7/")} == TABLE_7.keys()
+
+
+@pytest.mark.parametrize("name", DEEP_COMPRESSION)
+def test_the_reference_of_a_row_of_deep_compression_is_what_the_paper_prints(name: str) -> None:
+    before, after, error = DEEP_COMPRESSION[name]
+    reference = recipe(name)["reference"]
+    assert (reference["before"]["size_bytes"], reference["size_bytes"]) == (before, after)
+    assert 100 * (1 - reference["top1"]) == pytest.approx(error)
 
 
 @pytest.mark.parametrize("name", LI)
@@ -150,7 +194,8 @@ def test_a_recipe_is_short_and_says_in_its_first_line_what_it_is(name: str) -> N
 @pytest.mark.parametrize("name", EVERY)
 def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str) -> None:
     found = recipe(name)
-    order = ["train", "prune", "finetune", "scratch"]
+    order = ["train", "before", "prune", "surgery", "finetune", "scratch", "prune_again", "finetune_again", "fold"]
+    order += ["share", "retrain", "quantize", "code"]
     assert list(found["stages"]) == [stage for stage in order if stage in found["stages"]]
     reference = found.get("reference", {})
     for figures in (reference, reference.get("before", {}), reference.get("tolerance", {})):

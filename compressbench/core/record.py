@@ -39,7 +39,8 @@ class RunRecord:
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
     number of images a split. environment: versions and machine. layers: one row a layer of the final
-    network. tensors: one row a tensor of the packed file (format, coder, bytes). missed: sentences about limits of the budget that were broken.
+    network. tensors: one row a tensor of the packed file (format, coder, bytes).
+    missed: sentences about limits of the budget that were broken.
     sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
     """
 

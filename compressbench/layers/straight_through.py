@@ -19,6 +19,9 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(like: Tensor, value: Tensor) -> Tensor:
-    """Return `value`, to the bit; its gradient goes to `like` unchanged (Bengio et al. 2013). Both of one shape."""
+    """Return `value`, to the bit; its gradient goes to `like` unchanged (Bengio et al. 2013). Both of one shape.
+
+    `like + (value - like).detach()` would do so but for a rounding error, which a format cannot say.
+    """
     found: Tensor = _StraightThrough.apply(like, value.detach())  # type: ignore[no-untyped-call]
     return found

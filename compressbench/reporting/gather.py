@@ -48,8 +48,8 @@ def gather(
 def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
     """Write records small enough to commit, as `<row>-<dataset>-<protocol>-seed<k>.json`; return the paths.
 
-    Left out: the table of layers, tensors stored as they are, most points of the curves, and whatever names the machine's folders. PlanError if
-    `folder` is a file.
+    Left out: the table of layers, tensors stored as they are, most points of the curves, and whatever names the
+    machine's folders. PlanError if `folder` is a file.
     """
     if folder.is_file():
         raise PlanError.of("commit", f"{folder} is a file; allowed: a folder, existing or new")

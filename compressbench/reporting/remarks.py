@@ -18,8 +18,9 @@ DATASETS = {
 READING = (
     "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note gives "
     "one); mean top1 is at least the print minus 0.05 points, on another dataset than the paper's the change in top1 "
-    "is; the file is no longer than the print. within tolerance: the row's tolerance is kept. differs: it is not. A row's verdict is the worst of its "
-    "figures; more accuracy than published never counts against it; top5 is shown, not judged.",
+    "is; the file is no longer than the print. within tolerance: the row's tolerance is kept. differs: it is not. A "
+    "row's verdict is the worst of its figures; more accuracy than published never counts against it; top5 is "
+    "shown, not judged.",
     "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
     "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
     "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "

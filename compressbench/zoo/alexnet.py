@@ -34,7 +34,8 @@ class AlexNet(nn.Sequential):
 
     in_channels, classes: of the dataset. batch_norm: BatchNorm2d after every convolution (the survey's "BND" is this
     and `dropout`). dropout: probability before each hidden fully connected layer, 0 for none, less than 1. conv_bias:
-    whether convolutions have biases. hidden: widths of the hidden fully connected layers. ValueError out of range.
+    whether convolutions have biases. hidden: widths of the hidden fully connected layers. pool_first: pools stand
+    between convolution and batch norm, as binary networks want them (Hubara et al. 2016). ValueError out of range.
 
     We differ: the survey's batch-norm networks may have averaged in the last pool; all of ours take the maximum.
     """
@@ -47,6 +48,7 @@ class AlexNet(nn.Sequential):
         dropout: float,
         conv_bias: bool,
         hidden: Sequence[int],
+        pool_first: bool = False,
     ):
         if not 0 <= dropout < 1:
             raise out_of_range("dropout", dropout, "0 or more and less than 1")
@@ -61,11 +63,11 @@ class AlexNet(nn.Sequential):
                     channels, conv.channels, conv.kernel, stride=conv.stride, padding=conv.kernel // 2, bias=conv_bias
                 ),
             )
-            if batch_norm:
-                self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
-            self.add_module(f"relu{number}", nn.ReLU())
-            if conv.pool:
-                self.add_module(f"pool{number}", nn.MaxPool2d(2))
+            activation: dict[str, nn.Module] = {f"bn{number}": nn.BatchNorm2d(conv.channels)} if batch_norm else {}
+            activation[f"relu{number}"] = nn.ReLU()
+            pool: dict[str, nn.Module] = {f"pool{number}": nn.MaxPool2d(2)} if conv.pool else {}
+            for name, module in (pool | activation if pool_first else activation | pool).items():
+                self.add_module(name, module)
             channels = conv.channels
         self.add_module("flatten", nn.Flatten())
         for number, width in enumerate(hidden, start=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from compressbench.techniques.quantization._straight_through import straight_through
+from compressbench.layers.straight_through import straight_through
 
 FEWEST, MOST = -100, 100
 """Fraction bits a file can say."""

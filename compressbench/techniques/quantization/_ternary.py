@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compressbench.techniques.quantization._straight_through import straight_through
+from compressbench.layers.straight_through import straight_through
 
 
 def ternary(latent: Tensor, threshold_factor: float) -> Tensor:

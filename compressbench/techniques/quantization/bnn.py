@@ -18,6 +18,7 @@ from compressbench.techniques.quantization._binary import Connect
 from compressbench.techniques.quantization._binary_inputs import binarize_inputs
 from compressbench.techniques.quantization._clip import clipped
 from compressbench.techniques.quantization._freeze import freeze
+from compressbench.techniques.quantization._pools import move_pools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,10 @@ class BinarizedNeuralNetwork(Training, Technique):
     The fields of `Training` are the training; `loss: hinge` or `squared_hinge` are the paper's alternatives. layers,
     keep: what becomes binary, and what does not (the paper: everything does). latent_mean: the mean absolute value that
     each layer's latent weights are scaled to before training, at most 1; null leaves them. Their signs stay; next to
-    the learning rate, which says how fast they flip, trained weights are too small.
+    the learning rate, which says how fast they flip, trained weights are too small. pool_first: pools move in front of
+    batch norm, as in the paper, if the network can be built so; left behind it they pool signs.
 
-    We differ: modules stay where the network has them, so a pool that follows batch normalisation pools afterwards
-    (sign and maximum commute, statistics and batch norm's negative scales do not); a layer without batch norm behind it
+    We differ: a layer without batch norm behind it
     gets one inside, as the last one has in the paper; dropout in front of signs goes; the learning rate is the same for
     all layers.
     """
@@ -42,6 +43,7 @@ class BinarizedNeuralNetwork(Training, Technique):
     layers: list[str]
     keep: list[str]
     latent_mean: float | None
+    pool_first: bool
 
     adds = frozenset({"trained", "quantized"})
     refuses = frozenset({"quantized", "sparse"})
@@ -52,6 +54,8 @@ class BinarizedNeuralNetwork(Training, Technique):
             raise out_of_range("latent_mean", self.latent_mean, "more than 0 and at most 1, or null")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
+        if self.pool_first:
+            subject = move_pools(subject)
         names = binarize_inputs(subject, context, self.layers, self.keep)
         if self.latent_mean is not None:
             for name in names:

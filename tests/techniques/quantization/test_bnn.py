@@ -18,11 +18,13 @@ ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 
 def bnn(**changes):
-    return BinarizedNeuralNetwork(**{**ADAM, "layers": ["conv", "linear"], "keep": [], "latent_mean": 0.3, **changes})
+    return BinarizedNeuralNetwork(
+        **{**ADAM, "layers": ["conv", "linear"], "keep": [], "latent_mean": 0.3, "pool_first": False, **changes}
+    )
 
 
 def alexnet():
-    return bnn(epochs=1).apply(subject_of(ALEXNET, **BND), LentContext())
+    return bnn(epochs=1, pool_first=True).apply(subject_of(ALEXNET, **BND), LentContext())
 
 
 @contextmanager

@@ -47,8 +47,8 @@ def distance(subject: Subject, images: torch.Tensor) -> float:
 
 def test_a_tensor_in_the_file_is_as_long_as_the_paper_says(tmp_path: Path) -> None:
     """LeNet-5 on 16 x 16. conv2 has 20 input channels: 5 code books of 32 words of 4 floats, and 5 bits for each of
-    5 x 50 x 25 places. fc2 has 500: 125 code books of 4 words of 4 floats, and 2 bits for each row. The file adds a byte a code book,
-    its number of words."""
+    5 x 50 x 25 places. fc2 has 500: 125 code books of 4 words of 4 floats, and 2 bits for each row. The file
+    adds a byte a code book, its number of words."""
     subject = product(layers=["conv2", "fc2"], linear_bits=2).apply(lenet(), LentContext(1, 16))
     subject.coding = Coding(("fixed",))
     write(subject, tmp_path / "model.cbp")
