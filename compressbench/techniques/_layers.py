@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
 }
 POSITIONS = ("first", "last")
 WEIGHTED = ("conv", "linear")
+Value = TypeVar("Value")
 
 
 def kind_of(layer: nn.Module) -> str | None:
@@ -67,29 +68,36 @@ def names_in(selectors: Iterable[str]) -> set[str]:
 def ratio_by_layer(
     model: nn.Module, layers: Iterable[str], keep: Iterable[str], ratio: float, ratios: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the ratio of every selected conv and linear layer.
+    """Return the ratio of every selected conv and linear layer, as `value_by_layer` does."""
+    return value_by_layer(model, layers, keep, ratio, ratios, "ratios")
 
-    `ratios` overrides `ratio`; an exact name wins over a glob, a glob over a position, a position over a type.
-    Raises ValueError as `select` does, for a selector of `ratios` that matches no layer that `layers` does, and for
-    two equally specific selectors that disagree about a layer.
+
+def value_by_layer(
+    model: nn.Module, layers: Iterable[str], keep: Iterable[str], value: Value, values: Mapping[str, Value], key: str
+) -> dict[str, Value]:
+    """Return the value of every selected conv and linear layer.
+
+    `values`, by selector, overrides `value`; an exact name wins over a glob, a glob over a position, a position over a
+    type. key: what people call `values`, for messages. Raises ValueError as `select` does, for a selector of `values`
+    that matches no layer that `layers` does, and for two equally specific selectors that disagree about a layer.
     """
     selected = select(model, layers, keep)
     candidates, wanted = layers_of(model), select(model, layers, [])
-    found: dict[str, tuple[int, str, float]] = dict.fromkeys(selected, (-1, "ratio", ratio))
-    for selector, value in ratios.items():
-        names = _matches(selector, candidates, WEIGHTED, "ratios")
+    found: dict[str, tuple[int, str, Value]] = dict.fromkeys(selected, (-1, "", value))
+    for selector, own in values.items():
+        names = _matches(selector, candidates, WEIGHTED, key)
         if not any(name in wanted for name in names):
-            raise ValueError(f"ratios has {selector!r}, but layers {list(layers)} select no layer that it matches")
+            raise ValueError(f"{key} has {selector!r}, but layers {list(layers)} select no layer that it matches")
         rank = _rank(selector, candidates)
         for name in (name for name in names if name in selected):
-            earlier_rank, earlier, earlier_value = found[name]
-            if rank == earlier_rank and value != earlier_value:
+            earlier_rank, earlier, earlier_own = found[name]
+            if rank == earlier_rank and own != earlier_own:
                 raise ValueError(
-                    f"ratios gives {name!r} {earlier_value} by {earlier!r} and {value} by {selector!r}; name it exactly"
+                    f"{key} gives {name!r} {earlier_own} by {earlier!r} and {own} by {selector!r}; name it exactly"
                 )
             if rank > earlier_rank:
-                found[name] = (rank, selector, value)
-    return {name: value for name, (_, _, value) in found.items()}
+                found[name] = (rank, selector, own)
+    return {name: own for name, (_, _, own) in found.items()}
 
 
 def check_ratios(ratio: float, ratios: Mapping[str, float]) -> None:

@@ -52,10 +52,17 @@ def build(kind: str) -> Technique:
     return technique(**fields)
 
 
+BEFORE = {"sharing/retrain_centroids": "sharing/kmeans"}
+"""What a technique that works on another one's result comes after."""
+
+
 def result(kind: str, seed: int = 0) -> tuple[Subject, LentContext]:
     context = LentContext(seed=seed)
     context.stages["start"] = subject_of(ALEXNET, **BND)
-    return build(kind).apply(subject_of(ALEXNET, **BND), context), context
+    subject = subject_of(ALEXNET, **BND)
+    if kind in BEFORE:
+        subject = build(BEFORE[kind]).apply(subject, context)
+    return build(kind).apply(subject, context), context
 
 
 def assert_same_weights(first: Subject, second: Subject) -> None:
