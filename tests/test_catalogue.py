@@ -121,3 +121,8 @@ def test_a_dotted_path_of_code_stands_in_exactly_one_yaml():
     ]
     assert len(targets) == len(set(targets)) == len(TECHNIQUES)
     assert [file for file in (REPOSITORY / "recipes").rglob("*.yaml") if "_target_" in file.read_text()] == []
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_technique_stands_in_a_recipe(name):
+    assert any(f"technique: {name}" in file.read_text() for file in RECIPES.values())
