@@ -209,7 +209,8 @@ def _setting(record: RunRecord) -> dict[str, Any]:
     """Return what the runs behind one mean have to share beside what makes the row: training, limits and the data."""
     flat = _flat(record.plan, "stages", "limits", "dataset")
     setting = {key: value for key, value in flat.items() if not key.startswith("stages.") or not _structural(key)}
-    return setting | {"dataset.fingerprint": record.dataset.get("fingerprint", "")}
+    given = {"model.weights": record.plan.get("model", {}).get("weights")}
+    return setting | given | {"dataset.fingerprint": record.dataset.get("fingerprint", "")}
 
 
 def _flat(plan: dict[str, Any], *parts: str) -> dict[str, Any]:
@@ -225,6 +226,6 @@ def _changed(ours: dict[str, Any], others: dict[str, Any]) -> list[str]:
 
 def _structural(key: str) -> bool:
     """Whether a key makes a run a run of its row: the network and every stage, but not how long and how fast it
-    trains, which is the protocol's business."""
+    trains, which is the protocol's business, nor where given weights come from."""
     training = {f.name for f in fields(Training)}
-    return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes")
+    return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes", "model.weights")

@@ -92,6 +92,9 @@ def remarks(comparisons: list[Comparison]) -> list[str]:
             f"{text}. The paper measured on {published}, so levels are not compared; the change in top1 is compared "
             "with the paper's change."
         )
+    weights = sorted({str(given) for r in records if (given := r.plan.get("model", {}).get("weights"))})
+    if weights:
+        found.append(f"Trained weights that the runs were given: {', '.join(weights)}.")
     prints = sorted({(r.dataset["name"], str(r.dataset.get("fingerprint", ""))[:12]) for r in records})
     if prints:
         found.append("Fingerprints of the data: " + ", ".join(f"{name} {digits}" for name, digits in prints) + ".")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from compressbench.reporting.compare import compare
+from compressbench.reporting.remarks import remarks
 from compressbench.reporting.verdict import DIFFERS, NO_FIGURES, NOT_RUN, REPRODUCED, WITHIN
 from tests.reporting.made import MNIST_50, made_record
 
@@ -208,3 +209,12 @@ def test_a_file_is_judged_by_its_length_and_compared_with_the_trained_network_at
     assert row.verdicts["size_bytes"] == REPRODUCED
     assert row.published_times_smaller == pytest.approx(1_070_000 / 27_000)
     assert row.times_smaller == pytest.approx(4 * row.before["params"].mean / 20_000)
+
+
+def test_where_given_weights_come_from_is_no_reason_to_leave_a_run_out() -> None:
+    record = made_record()
+    record.plan["model"]["weights"] = "mine.pth"
+    recipe = {**record.plan, "model": {**record.plan["model"], "weights": "IMAGENET1K_V1"}}
+    [row], left_out = compare([record], {"mnist_l1norm_50": MNIST_50 | {"plan": recipe}})
+    assert (row.seeds, left_out) == ((0,), [])
+    assert any("mine.pth" in sentence for sentence in remarks([row]))
