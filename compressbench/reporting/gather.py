@@ -73,10 +73,18 @@ def _small(record: RunRecord) -> RunRecord:
         tensors=[row for row in record.tensors if row["coder"]],
         stages=[_small_stage(stage) for stage in record.stages],
         environment=_without_paths(record.environment),
-        plan=_without_paths(record.plan),
+        plan=_portable(record.plan),
         dataset=_without_paths(record.dataset),
         seconds=round(record.seconds, 1),
     )
+
+
+def _portable(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan without the machine's folders; of a file of given weights the name stays."""
+    model = dict(plan.get("model", {}))
+    if _is_path(model.get("weights")):
+        model["weights"] = PureWindowsPath(model["weights"]).name
+    return _without_paths({**plan, "model": model} if model else plan)  # type: ignore[no-any-return]
 
 
 def _small_stage(stage: StageRecord) -> StageRecord:
