@@ -68,8 +68,12 @@ def check_images(subject: Subject, dataset: Dataset) -> None:
 
 
 def _ready(wanted: Evaluation) -> torch.device:
-    """Return the device. PlanError if it is not there, or the data is not."""
-    faults = []
+    """Return the device. PlanError if it is not there, or the data is not, or a measure asks for more than a file."""
+    faults = [
+        Fault("measures", f"{name} needs the network before compression, which the file does not hold; leave it out")
+        for name, measure in wanted.measures
+        if getattr(measure, "needs_baseline", False)
+    ]
     if reason := wanted.dataset.missing():
         faults.append(Fault("dataset", reason))
     try:
@@ -87,8 +91,7 @@ def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.de
     """Return every figure, those that look at the file itself last."""
 
     def baseline() -> Subject:
-        """Nothing is known of the weights before compression; latency asks only how large the network was."""
-        return Subject(subject.architecture.build().eval(), subject.architecture)
+        raise AssertionError("`_ready` refuses measures that need one")
 
     test, shape = wanted.dataset.load().test, wanted.dataset.input_shape
     measures = sorted(wanted.measures, key=lambda named: reads_file(named[1]))

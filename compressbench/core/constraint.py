@@ -103,12 +103,21 @@ class Shared:
 
 def _common_values(values: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     """Return each group's value if its members agree, to the bit, and their mean if they do not."""
-    count = int(groups.max()) + 1 if len(groups) else 0
-    empty = values.new_zeros(count)
-    least = empty.scatter_reduce(0, groups, values, "amin", include_self=False)
-    most = empty.scatter_reduce(0, groups, values, "amax", include_self=False)
-    mean = empty.scatter_reduce(0, groups, values, "mean", include_self=False)
-    return torch.where(least == most, least, mean)
+    any_member = values.new_zeros(int(groups.max()) + 1 if len(groups) else 0)
+    any_member[groups] = values
+    agree = any_member[groups] == values
+    if agree.all():  # as they do while centroids are trained: much cheaper than the means
+        return any_member
+    means = torch.zeros_like(any_member).scatter_reduce(0, groups, values, "mean", include_self=False)
+    means[groups] = torch.where(_all_of(groups, agree), values, means[groups])
+    return means
+
+
+def _all_of(groups: torch.Tensor, agree: torch.Tensor) -> torch.Tensor:
+    """Return for each member whether all of its group agree."""
+    dissent = torch.zeros(int(groups.max()) + 1, dtype=torch.bool, device=groups.device)
+    dissent[groups[~agree]] = True
+    return ~dissent[groups]
 
 
 CONSTRAINTS: dict[str, type] = {kind.__name__: kind for kind in (Mask, Frozen, Shared)}

@@ -44,7 +44,8 @@ class Specimen:
 class Measure(Protocol):
     """A frozen dataclass, one file in `measuring/`, one YAML in `conf/measure/`.
 
-    One that looks at the file itself has `reads_file = True` and comes after the others.
+    One that looks at the file itself has `reads_file = True` and comes after the others; one that looks at the network
+    before compression has `needs_baseline = True`.
     """
 
     def measure(self, specimen: Specimen) -> list[Measurement]:

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ class Latency:
     The dense network is the specimen's `baseline`. rounds, and at most so many seconds for each batch: how long it
     is timed. images: how many test images are compared.
     """
+
+    needs_baseline: ClassVar[bool] = True
 
     runtimes: list[str]
     batches: list[int]

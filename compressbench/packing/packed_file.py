@@ -27,7 +27,7 @@ from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 
-__all__ = ["PackedFileError", "content_of", "entries", "note", "printable", "read", "rewrite_note", "verify", "write"]
+__all__ = ["PackedFileError", "content_of", "entries", "note", "printable", "read", "rewrite_note", "write"]
 
 FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
 """How many elements a file may hold at most: so many, and so many more for each of its bytes.
@@ -86,13 +86,11 @@ def note(path: Path) -> dict[str, Any]:
     return content_of(path).note
 
 
-def verify(path: Path) -> None:
-    """Raise PackedFileError if a file's checksum is wrong or it is none of ours."""
-    content_of(path)
-
-
 def content_of(path: Path) -> Content:
-    """Return a file's header, note and bytes, nothing decoded yet. Raises PackedFileError."""
+    """Return a file's header, note and bytes, nothing decoded yet.
+
+    Raises PackedFileError if it is none of ours or its checksum is wrong.
+    """
     with _refusing(path):
         if path.exists() and not path.is_file():  # a folder, or a device that never ends
             raise PackedFileError("it is no file")

@@ -27,10 +27,10 @@ def origin(plan: Plan, index: int) -> dict[str, Any]:
     return found | {key: value for key, value in decisive.items() if value}
 
 
-def sign(file: Path, origin: dict[str, Any], result: StageResult) -> None:
-    """Write the origin and the figures measured so far into a stage's file, once: its length stays afterwards."""
+def sign(file: Path, plan: Plan, index: int, result: StageResult) -> None:
+    """Write a stage's origin and the figures measured so far into its file, once: its length stays afterwards."""
     if packed_file.note(file):
         return
     figures = [measurement for found in result.measured.values() for measurement in found]
     measured = {figure.name: figure.value for figure in figures if figure.unit in REPRODUCIBLE}
-    packed_file.rewrite_note(file, {**origin, "measured": measured})
+    packed_file.rewrite_note(file, {**origin(plan, index), "measured": measured})

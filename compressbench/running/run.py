@@ -27,7 +27,7 @@ from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD, WEIGHTS, run_folder
 from compressbench.running.lent import LentContext
-from compressbench.running.note import origin, sign
+from compressbench.running.note import sign
 from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
 from compressbench.running.start import seed_of, start_subject
@@ -150,11 +150,11 @@ class Run:
         with self.progress.task(f"{self.plan.stages[index].name}: measure", len(missing)) as advance:
             for name, measure in missing:
                 if reads_file(measure):
-                    sign(file, origin(self.plan, index), result)
+                    sign(file, self.plan, index, result)
                 shape, test = self.plan.dataset.input_shape, self.splits.test
                 result.measured |= observe([(name, measure)], decoded, file, test, shape, self.device, self._baseline)
                 advance(1, name)
-        sign(file, origin(self.plan, index), result)
+        sign(file, self.plan, index, result)
         self.cache.update(stage_id, result)
 
     def _baseline(self) -> Subject:

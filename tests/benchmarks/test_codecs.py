@@ -28,6 +28,7 @@ from torch.nn import functional
 from compressbench.codecs.coders import CODERS
 from compressbench.data.image_folder import ImageFolder
 from compressbench.data.mnist import MNIST
+from compressbench.packing.inspect import entropy_bytes
 from compressbench.zoo.alexnet import AlexNet
 from compressbench.zoo.lenet import LeNet5
 
@@ -39,13 +40,6 @@ DENSITY = 0.11
 HEADER_BYTES = 200
 """What a whole file may add to the coded tensors."""
 AT_MOST_OF_ENTROPY = {5: 1.005, 8: 1.02}
-
-
-def entropy_bytes(symbols):
-    """Return the order-0 entropy of a tensor's symbols, zeros included, in bytes."""
-    counts = numpy.bincount(symbols.ravel())
-    counts = counts[counts > 0]
-    return float(-(counts * numpy.log2(counts / symbols.size)).sum() / 8)
 
 
 def pruned(weights):
@@ -165,7 +159,7 @@ def sizes_of(tensors, bits):
     sizes = dict.fromkeys(("entropy", *CODERS, "smallest", "deep_cabac"), 0.0)
     for symbols, signed in tensors:
         coded = {name: len(coder.encode(symbols.ravel(), 2**bits, symbols.shape)) for name, coder in CODERS.items()}
-        coded |= {"smallest": min(coded.values()), "entropy": entropy_bytes(symbols)}
+        coded |= {"smallest": min(coded.values()), "entropy": entropy_bytes(symbols.ravel())}
         coded["deep_cabac"] = deep_cabac_bytes(module, signed)
         for name, size in coded.items():
             sizes[name] += size

@@ -152,6 +152,11 @@ def test_evaluate_without_a_dataset_that_is_known_says_what_to_give(
     assert "add dataset=NAME" in refused(capsys, "evaluate", file)
 
 
+def test_evaluate_refuses_a_measure_that_needs_the_network_before_compression(file: str, capsys: Captured) -> None:
+    printed = refused(capsys, "evaluate", file, "measures=[accuracy,latency]")
+    assert "latency needs the network before compression, which the file does not hold" in printed
+
+
 @pytest.mark.parametrize(
     "verb", [["inspect"], ["evaluate"], ["export", "--output", "model.onnx"]], ids=lambda verb: verb[0]
 )

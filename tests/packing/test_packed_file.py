@@ -15,7 +15,7 @@ from compressbench.core.faults import RunError
 from compressbench.core.format import Codebook, Coding, Dense, Sparse
 from compressbench.core.subject import Subject
 from compressbench.packing.container import PackedFileError, seal
-from compressbench.packing.packed_file import content_of, entries, note, read, rewrite_note, verify, write
+from compressbench.packing.packed_file import content_of, entries, note, read, rewrite_note, write
 from tests.packing.networks import ALEXNET, ALL, FORMATS, LENET, stored_as, subject_of
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_was_cut_off_is_refused(subject: Subject, file: Path, cut: i
     with pytest.raises(PackedFileError, match=r"model\.cbp cannot be read"):
         read(file)
     with pytest.raises(PackedFileError, match=r"model\.cbp cannot be read"):
-        verify(file)
+        content_of(file)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def prune_weights(subject: Subject, score: Callable[[Tensor], Tensor], kept: Kee
     masks = {constraint.parameter: constraint for constraint in subject.constraints if isinstance(constraint, Mask)}
     asked = [sum((weights[name].numel() * kept[name] for name in pool), Fraction(0)) for pool in pools]
     for pool, count in zip(pools, apportion(asked), strict=True):
-        keys = [_keys(score(weights[name]), masks.get(f"{name}.weight")) for name in pool]
+        keys = [sort_keys(score(weights[name]), masks.get(f"{name}.weight")) for name in pool]
         survives = highest(np.concatenate(keys) if len(keys) > 1 else keys[0], count)
         ends = np.cumsum([len(own) for own in keys])[:-1]
         for name, part, own in zip(pool, np.split(survives, ends), keys, strict=True):
@@ -93,7 +93,7 @@ def prune_weights(subject: Subject, score: Callable[[Tensor], Tensor], kept: Kee
                 part[own.argmax()] = True
                 subject.skipped.append(Skipped(name, f"none of its {len(part)} weights would stay; its best one does"))
             part &= own != MASKED
-            _mask(subject, f"{name}.weight", torch.from_numpy(part).reshape(weights[name].shape))
+            keep_masked(subject, f"{name}.weight", torch.from_numpy(part).reshape(weights[name].shape))
     subject.enforce()
     return subject
 
@@ -138,7 +138,7 @@ def _digit(parts: Iterable[npt.NDArray[np.integer[Any]]], rank: int) -> tuple[in
     return digit, rank - int(ends[digit - 1]) if digit else rank
 
 
-def _keys(scores: Tensor, earlier: Mask | None) -> Keys:
+def sort_keys(scores: Tensor, earlier: Mask | None) -> Keys:
     """Return integers in the order of the scores, flat: the bits of a float that is 0 or more are in its order."""
     bits = scores.float().cpu().numpy().ravel().view(np.uint32)
     keys: Keys = bits + np.uint32(1)
@@ -160,7 +160,7 @@ def _pools(model: nn.Module, kept: Keep, scope: str) -> list[list[str]]:
     return list(kinds.values())
 
 
-def _mask(subject: Subject, parameter: str, keep: Tensor) -> None:
+def keep_masked(subject: Subject, parameter: str, keep: Tensor) -> None:
     """Put the mask in the place of an earlier one of the same parameter."""
     others = [c for c in subject.constraints if not (isinstance(c, Mask) and c.parameter == parameter)]
     device = subject.model.get_parameter(parameter).device

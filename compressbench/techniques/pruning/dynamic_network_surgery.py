@@ -18,7 +18,7 @@ from compressbench.core.training import Training
 from compressbench.techniques._latent import latent, latent_name
 from compressbench.techniques._layers import kind_of, value_by_layer
 from compressbench.techniques.pruning._masked import Masked, earlier_mask
-from compressbench.techniques.pruning._weights import _mask
+from compressbench.techniques.pruning._weights import keep_masked
 
 PRUNE, SPLICE = 0.9, 1.1
 """A weight goes at or below 0.9 thresholds and comes back above 1.1, as in the authors' code."""
@@ -99,7 +99,7 @@ class DynamicNetworkSurgery(Training, Technique):
             subject = context.train(subject, self, operate)
         for _, own in patients:
             for name, function in own.items():
-                _mask(subject, name, function.mask.bool())
+                keep_masked(subject, name, function.mask.bool())
         return subject
 
     def probability(self, iteration: int) -> float:

@@ -18,7 +18,7 @@ from compressbench.core.training import Training
 from compressbench.techniques._latent import latent, latent_name
 from compressbench.techniques._layers import check_ratios, ratio_by_layer
 from compressbench.techniques.pruning._masked import Masked, earlier_mask
-from compressbench.techniques.pruning._weights import _keys, _mask, apportion, highest
+from compressbench.techniques.pruning._weights import apportion, highest, keep_masked, sort_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class GradualPruning(Training, Technique):
             if keep.numel() * (1 - finals[name]) < 0.5:
                 why = f"none of its {keep.numel()} weights would stay; its best one does"
                 subject.skipped.append(Skipped(name.removesuffix(".weight"), why))
-            _mask(subject, name, keep)
+            keep_masked(subject, name, keep)
         return subject
 
     def updates(self, steps: int) -> dict[int, Fraction]:
@@ -112,5 +112,5 @@ def largest(weight: Tensor, allowed: Tensor, fraction: Fraction) -> Tensor:
     allowed: where a weight may stay at all. Of equal ones the first stay.
     """
     count = max(1, apportion([weight.numel() * fraction])[0])
-    survives = highest(_keys(weight.abs(), Mask("", allowed)), count)
+    survives = highest(sort_keys(weight.abs(), Mask("", allowed)), count)
     return torch.from_numpy(survives).reshape(weight.shape).to(weight.device) & allowed.to(weight.device)
