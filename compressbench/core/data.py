@@ -25,6 +25,10 @@ class Split(Protocol):
         """Return a split of so many of the images, always the same ones; all if there are fewer."""
         ...
 
+    def to(self, device: torch.device) -> Split:
+        """Return a split that makes the same batches, on `device` if its images are held in memory."""
+        ...
+
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images once. With a generator: shuffled and, if the split augments, augmented, both drawn
         from it (so the same state gives the same batches); the last smaller batch is left out unless it is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 
 from compressbench.core.architecture import Architecture
@@ -44,6 +45,14 @@ class Subject:
         """Make every promise true again."""
         for constraint in self.constraints:
             constraint.enforce(self.model)
+
+    def to(self, device: torch.device) -> None:
+        """Move the network and the tensors of its promises."""
+        self.model.to(device)
+        for constraint in self.constraints:
+            for name, value in vars(constraint).items():
+                if isinstance(value, torch.Tensor):
+                    setattr(constraint, name, value.to(device))
 
     def clone(self) -> Subject:
         """Return a deep copy that shares no tensor with this one."""

@@ -60,5 +60,8 @@ class EmptySplit:
     def limit(self, images: int) -> EmptySplit:
         return self
 
+    def to(self, device: torch.device) -> EmptySplit:
+        return self
+
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         raise PlanError.of("dataset", self.why)

@@ -30,6 +30,7 @@ class InMemorySplit:
         assert images.ndim == 4, images.shape
         assert labels.dtype == torch.int64, labels.dtype
         assert len(images) == len(labels) > 0, (len(images), len(labels))
+        assert images.device == labels.device, (images.device, labels.device)
         assert pad >= 0, pad
         self.mean, self.std, self.pad, self.flip = tuple(mean), tuple(std), pad, flip
         self.labels = labels
@@ -37,7 +38,7 @@ class InMemorySplit:
         self._padded = (functional.pad(images, (pad,) * 4) if pad else images).contiguous()
         # Only the padded images are kept; without a generator their middle is looked at.
         self.images = self._padded[:, :, pad : pad + self.size[0], pad : pad + self.size[1]]
-        self._normalise = Normalise(mean, std)
+        self._normalise = Normalise(mean, std, images.device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,8 +47,15 @@ class InMemorySplit:
         """Return a split of `images` of the images, classes in proportion; all if there are fewer."""
         if images >= len(self):
             return self
-        chosen = torch.from_numpy(balanced(self.labels.numpy(), images))
+        chosen = torch.from_numpy(balanced(self.labels.cpu().numpy(), images)).to(self.labels.device)
         return InMemorySplit(self.images[chosen], self.labels[chosen], self.mean, self.std, self.pad, self.flip)
+
+    def to(self, device: torch.device) -> InMemorySplit:
+        """Return a split that lies on `device` and makes the same batches there, from the same generators."""
+        if device == self.labels.device:
+            return self
+        images, labels = self.images.to(device), self.labels.to(device)
+        return InMemorySplit(images, labels, self.mean, self.std, self.pad, self.flip)
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches as `core.data.Split` says. ValueError for a batch size below 1."""
@@ -55,12 +63,12 @@ class InMemorySplit:
             raise out_of_range("batch_size", batch_size, "1 or more")
         if generator is None:
             return self._in_order(batch_size)
-        used = epoch_length(len(self), batch_size)
+        used, device = epoch_length(len(self), batch_size), self.labels.device
 
         def draw(high: int) -> Tensor:
-            return torch.randint(high, (len(self),), generator=generator)[:used]
+            return torch.randint(high, (len(self),), generator=generator)[:used].to(device)
 
-        order = torch.randperm(len(self), generator=generator)[:used]
+        order = torch.randperm(len(self), generator=generator)[:used].to(device)
         positions = 2 * self.pad + 1
         start = draw(positions) * self._padded.shape[3] + draw(positions) if self.pad else None
         mirrored = draw(2) if self.flip else None
@@ -107,9 +115,9 @@ class InMemorySplit:
 class Normalise:
     """(pixels / 255 - mean) / std of every channel, as one multiplication and one addition in place."""
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu"):
         mean_, std_ = (torch.tensor(list(values), dtype=torch.float64).view(1, -1, 1, 1) for values in (mean, std))
-        self.scale, self.shift = (1 / (255 * std_)).float(), (-mean_ / std_).float()
+        self.scale, self.shift = (1 / (255 * std_)).float().to(device), (-mean_ / std_).float().to(device)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32, contiguous, for uint8 (n, C, H, W)."""

@@ -63,6 +63,10 @@ class StreamedSplit:
         files, labels = [self.files[index] for index in chosen], self.labels[torch.from_numpy(chosen)]
         return StreamedSplit(files, labels, self.view, self.mean, self.std, self.workers)
 
+    def to(self, device: torch.device) -> StreamedSplit:
+        """Return this split: its batches come from workers, into main memory."""
+        return self
+
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches as `core.data.Split` says. PlanError, naming the file, for an image that cannot be read."""
         if batch_size < 1:

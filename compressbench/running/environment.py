@@ -26,7 +26,12 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is the first GPU if there is one. ValueError for an unusable one."""
+    """Return the device called `name`; `auto` is the first GPU if there is one. ValueError for an unusable one.
+
+    From then on fp32 means 32 bits on a GPU too, not torch's TF32, and its kernels give the same result every time.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

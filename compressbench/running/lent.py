@@ -47,12 +47,12 @@ class LentContext:
     def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
         number = self.trainings
         self.trainings += 1
-        subject.model.to(self.device)
+        subject.to(self.device)
         trained = train(
             subject,
             training,
-            self.splits.train,
-            self.splits.validation,
+            self.splits.train.to(self.device),
+            self.splits.validation.to(self.device),
             seed=seed_of(self.seed, number),
             limits=self.limits,
             progress=self.progress,
@@ -64,7 +64,7 @@ class LentContext:
         done = len(self.curve)
         self.curve += [{**entry, "epoch": done + entry["epoch"]} for entry in trained.curve]
         self.setting = trained.setting
-        trained.subject.model.cpu()
+        trained.subject.to(torch.device("cpu"))
         return trained.subject
 
     def steps(self, training: Training) -> int:

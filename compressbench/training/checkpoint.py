@@ -86,7 +86,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[int, dict[st
     for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
         for key, value in state.get(index, {}).items():
             like = parameter if value.shape == parameter.shape else value
-            optimizer.state[parameter][key] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+            empty = torch.empty_like(like, dtype=value.dtype, device=parameter.device)
+            optimizer.state[parameter][key] = empty.copy_(value)
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -32,12 +32,11 @@ class BinarizedNeuralNetwork(Training, Technique):
     The fields of `Training` are the training; `loss: hinge` or `squared_hinge` are the paper's alternatives. layers,
     keep: what becomes binary, and what does not (the paper: everything does). latent_mean: the mean absolute value that
     each layer's latent weights are scaled to before training, at most 1; null leaves them. Their signs stay; next to
-    the learning rate, which says how fast they flip, trained weights are too small. pool_first: pools move in front of
-    batch norm, as in the paper, if the network can be built so; left behind it they pool signs.
+    the learning rate, which says how fast they flip, trained weights are too small. pool_first: the network is built
+    again with batch norm, and pools in front of it, as in the paper, if it can be; pools behind it would pool signs.
 
-    We differ: a layer without batch norm behind it
-    gets one inside, as the last one has in the paper; dropout in front of signs goes; the learning rate is the same for
-    all layers.
+    We differ: a layer without batch norm behind it gets one inside, as the last one has in the paper; dropout in front
+    of signs goes; the learning rate is the same for all layers.
     """
 
     layers: list[str]

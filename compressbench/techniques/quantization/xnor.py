@@ -14,6 +14,7 @@ from compressbench.techniques.quantization._binary import ScaledSign
 from compressbench.techniques.quantization._binary_inputs import binarize_inputs
 from compressbench.techniques.quantization._clip import clipped
 from compressbench.techniques.quantization._freeze import freeze
+from compressbench.techniques.quantization._pools import move_pools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +25,22 @@ class XnorNetwork(Training, Technique):
     g (1/n + alpha 1{|w| <= 1}), n the weights of a filter. The network may be fresh or trained.
 
     The fields of `Training` are the training. layers, keep: what becomes binary, and what does not; the paper leaves
-    the first and the last layer as they are. The first layer that runs has a real input in any case.
+    the first and the last layer as they are. The first layer that runs has a real input in any case. pool_first: the
+    network is built again with batch norm, and pools in front of it, as in the paper, if it can be.
 
-    We differ: the scale K of the inputs is dropped (the paper found it to matter little), and modules stay where the
-    network has them: pools may come after batch normalisation instead of before it (see `bnn`).
+    We differ: the scale K of the inputs is dropped (the paper found it to matter little).
     """
 
     layers: list[str]
     keep: list[str]
+    pool_first: bool
 
     adds = frozenset({"trained", "quantized"})
     refuses = frozenset({"quantized", "sparse"})
 
     def apply(self, subject: Subject, context: Context) -> Subject:
+        if self.pool_first:
+            subject = move_pools(subject)
         names = binarize_inputs(subject, context, self.layers, self.keep)
         with clipped(subject, names, 1.0), latent(subject, {name: ScaledSign() for name in names}):
             subject = context.train(subject, self)

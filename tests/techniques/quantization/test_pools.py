@@ -3,7 +3,7 @@
 import torch
 
 from compressbench.techniques.quantization._pools import move_pools
-from tests.techniques.lending import ALEXNET, BND, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, subject_of
 
 
 def test_with_positive_scales_both_orders_are_the_same_function():
@@ -33,3 +33,13 @@ def test_a_network_that_an_earlier_stage_changed_stays_too():
     model = subject.model
     assert move_pools(subject).model is model
     assert "an earlier stage changed the network" in subject.skipped[0].why
+
+
+def test_a_network_without_batch_norm_gets_it_where_it_can_be_built_with_it():
+    subject = subject_of(ALEXNET, **PLAIN)
+    weights = {name: tensor.clone() for name, tensor in subject.model.state_dict().items()}
+    moved = move_pools(subject)
+    assert list(moved.model._modules)[:4] == ["conv1", "pool1", "bn1", "relu1"]
+    state = moved.model.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in weights.items())
+    assert {name.split(".")[0] for name in state.keys() - weights.keys()} == {f"bn{number}" for number in range(1, 6)}

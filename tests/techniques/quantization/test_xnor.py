@@ -12,7 +12,9 @@ ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 
 def xnor(**changes):
-    return XnorNetwork(**{**ADAM, "layers": ["conv", "linear"], "keep": ["first", "last"], **changes})
+    return XnorNetwork(
+        **{**ADAM, "layers": ["conv", "linear"], "keep": ["first", "last"], "pool_first": False, **changes}
+    )
 
 
 def test_weights_are_the_mean_of_their_filter_with_a_sign():
