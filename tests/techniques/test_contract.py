@@ -59,6 +59,10 @@ BEFORE = {"sharing/retrain_centroids": "sharing/kmeans"}
 """What a technique that works on another one's result comes after."""
 
 
+WHOLE = {"quantization/bnn"}
+"""What moves layers about, and only in a network that nothing has changed."""
+
+
 def quarter(channels: int) -> int:
     return channels // 4 if channels > 10 else channels  # not those of the images, and not the classes
 
@@ -74,9 +78,11 @@ def narrow(module: nn.Module) -> nn.Module:
 
 
 @functools.cache
-def untrained() -> Subject:
-    """Return a BND AlexNet as small as if three quarters of its filters had been removed; for copying."""
+def untrained(whole: bool) -> Subject:
+    """Return a BND AlexNet, or one as small as if three quarters of its filters had been removed; for copying."""
     subject = subject_of(ALEXNET, **BND)
+    if whole:
+        return subject
     layers = seeded(lambda: {name: narrow(module) for name, module in subject.model.named_children()})
     for name, module in layers.items():
         setattr(subject.model, name, module)
@@ -97,9 +103,8 @@ class Made(NamedTuple):
 
 
 def make(kind: str) -> Made:
-    context = LentContext()
-    context.stages["start"] = untrained().clone()
-    subject = untrained().clone()
+    context, subject = LentContext(), untrained(whole=kind in WHOLE).clone()
+    context.stages["start"] = subject.clone()
     if kind in BEFORE:
         subject = build(BEFORE[kind]).apply(subject, context)
     torch.manual_seed(7)
