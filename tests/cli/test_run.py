@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import subprocess
-import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,25 +115,22 @@ def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypat
     assert "nothing is trained again" in capsys.readouterr().out
 
 
-def _small_files_only() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """A limit on the size of files stands in for a full disk: both make the write itself fail."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_ends_the_run_with_the_path_and_the_bytes_needed() -> None:
-    """A limit on the size of files stands in for the disk: both make the write itself fail."""
-    words = ["run", "recipe=quickstart", "debug=smoke", "tracking=off"]
-    done = subprocess.run(
-        [sys.executable, "-m", "compressbench", *words],
-        capture_output=True,
-        text=True,
-        preexec_fn=_small_files_only,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "cannot write" in done.stderr
-    assert "bytes" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.usefixtures("small_disk")
+def test_a_full_disk_ends_the_run_with_the_path_and_the_bytes_needed(capsys: Captured) -> None:
+    assert main(["run", "recipe=quickstart", "debug=smoke", "tracking=off"]) == 1
+    printed = capsys.readouterr().err
+    assert "cannot write" in printed
+    assert "bytes" in printed
+    assert "Traceback" not in printed
     assert not list(Path("outputs").rglob("*.cbp"))
 
 

@@ -68,30 +68,26 @@ def test_of_the_allowed_coders_the_smallest_is_taken_for_each_tensor(file: Path)
         assert entry.coded_bytes == min(lengths[entry.name] for lengths in alone.values())
 
 
-def test_equal_networks_are_equal_files_in_every_process(file: Path, tmp_path: Path) -> None:
-    write(stored_as(FORMATS["codebook"]), file)
-    code = (
-        "import sys; from pathlib import Path; from compressbench.packing.packed_file import read, write;"
-        "write(read(Path(sys.argv[1])), Path(sys.argv[2]))"
-    )
-    for seed in ("1", "2"):  # of Python's hashes, which decide the order of sets
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", code, str(file), str(tmp_path / seed)], check=True, env=environment)
-        assert (tmp_path / seed).read_bytes() == file.read_bytes()
+IN_ANOTHER_PROCESS = """
+import torch
+import compressbench
+from pathlib import Path
+torch.save(compressbench.load("model.cbp")(torch.load("images")), "logits")
+from compressbench.packing.packed_file import read, write
+write(read(Path("model.cbp")), Path("again.cbp"))
+"""
 
 
-def test_load_gives_a_working_network_in_a_new_process(file: Path, tmp_path: Path) -> None:
-    subject = stored_as(FORMATS["codebook"])
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_another_process_loads_a_working_network_and_writes_the_same_file(seed: str, file: Path) -> None:
+    """seed: of Python's hashes, which decide the order of sets."""
+    subject, images = stored_as(FORMATS["codebook"]), torch.randn(4, 1, 6, 6)
     write(subject, file)
-    images = torch.randn(4, 1, 6, 6)
-    torch.save(images, tmp_path / "images")
-    code = (
-        "import sys, torch, compressbench; model = compressbench.load(sys.argv[1]);"
-        "torch.save(model(torch.load(sys.argv[2])), sys.argv[3])"
-    )
-    words = [str(file), str(tmp_path / "images"), str(tmp_path / "logits")]
-    subprocess.run([sys.executable, "-c", code, *words], check=True)
-    assert torch.equal(torch.load(tmp_path / "logits"), subject.model(images))
+    torch.save(images, file.with_name("images"))
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS], check=True, env=environment, cwd=file.parent)
+    assert file.with_name("again.cbp").read_bytes() == file.read_bytes()
+    assert torch.equal(torch.load(file.with_name("logits")), subject.model(images))
     assert torch.equal(compressbench.load(file)(images), subject.model(images))
 
 
