@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compressbench.core.plan import Plan
+from compressbench.core.plan import Plan, Stage
 from compressbench.planning import catalogue
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
@@ -58,9 +58,16 @@ def planned(*overrides: str) -> Plan:
     return plan
 
 
+@pytest.fixture(scope="module")
+def stages() -> dict[str, Stage]:
+    """Every technique as a stage of one plan, by its name."""
+    added = [f"+stages.number{number}={{technique: {name}}}" for number, name in enumerate(TECHNIQUES)]
+    return dict(zip(TECHNIQUES, planned(*added).stages[-len(added) :], strict=True))
+
+
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_every_technique_can_be_built_and_its_yaml_holds_every_field(name):
-    stage = planned(f"+stages.it={{technique: {name}}}").stages[-1]
+def test_every_technique_can_be_built_and_its_yaml_holds_every_field(name, stages):
+    stage = stages[name]
     assert stage.kind == name
     keys = set(load_yaml(REPOSITORY / "conf" / "technique" / f"{name}.yaml")) - {"_target_"}
     assert keys == {field.name for field in fields(stage.technique)}
@@ -83,9 +90,9 @@ def test_every_dataset_knows_its_shape_and_classes_without_its_files(name, tmp_p
     assert dataset.name
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in catalogue.measures()])
-def test_every_measure_can_be_built(name):
-    assert [each for each, _ in planned(f"measures=[{name}]").measures] == [name]
+def test_every_measure_can_be_built():
+    names = [entry.name for entry in catalogue.measures()]
+    assert [name for name, _ in planned(f"measures=[{','.join(names)}]").measures] == names
 
 
 @pytest.mark.parametrize(

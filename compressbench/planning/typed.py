@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import types
@@ -105,17 +106,23 @@ def _value(key: str, hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     try:
-        holder = dataclasses.make_dataclass("Holder", [(key, hint)])
-        merged: Any = OmegaConf.merge(OmegaConf.structured(holder), {key: value})
-        checked = merged[key]
+        merged: Any = OmegaConf.merge(_holder(hint), {"value": value})
+        checked = merged["value"]
     except OmegaConfBaseException as error:
         raise PlanError.of(where, f"is {value!r}; {_needed(hint)} is needed") from error
     return OmegaConf.to_container(checked) if OmegaConf.is_config(checked) else checked
 
 
+@functools.cache
+def _holder(hint: Any) -> DictConfig:
+    """Return a node whose only key, `value`, takes a type; made once, for a plan has some hundred values."""
+    holder: DictConfig = OmegaConf.structured(dataclasses.make_dataclass("Holder", [("value", hint)]))
+    return holder
+
+
 def _checkable(hint: Any) -> bool:
     try:
-        OmegaConf.structured(dataclasses.make_dataclass("Probe", [("value", hint)]))
+        _holder(hint)
     except (OmegaConfBaseException, ValueError, TypeError):
         return False
     return True

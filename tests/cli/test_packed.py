@@ -19,8 +19,7 @@ from compressbench.data.digits import Digits
 from compressbench.export.onnx_model import missing_packages
 from compressbench.measuring.accuracy import accuracy
 from compressbench.packing.packed_file import note, rewrite_note, write
-
-Captured = pytest.CaptureFixture[str]
+from tests.cli.commands import Captured, refused
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet300100", {"in_channels": 1, "classes": 10, "image_size": 32})
 
@@ -39,17 +38,6 @@ def file() -> str:
     subject = Subject(model, LENET, {"fc1.weight": Sparse()}, coding=Coding(("bitmask", "ans", "context")))
     write(subject, Path("model.cbp"), {**noted, "measured": {**measured, "params": 338_610}})
     return "model.cbp"
-
-
-def refused(capsys: Captured, *words: str) -> str:
-    """Return what a command that must be refused as bad input prints: one message."""
-    assert main(list(words)) == 2
-    printed = capsys.readouterr()
-    assert "Traceback" not in printed.err
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
-    assert printed.out == ""
-    return printed.err
 
 
 def test_inspect_shows_every_tensor_and_where_the_network_comes_from(file: str, capsys: Captured) -> None:

@@ -230,7 +230,7 @@ def test_absurd_headers_are_refused_within_little_memory_and_time(originals: dic
 
 
 def test_a_file_that_is_all_zeros_in_a_few_bytes_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
-    """4 million weights in 40 bytes are allowed, 400 million are not (see `test_packed_file`)."""
+    """4 million weights in 40 bytes are allowed, 400 million are not (see `test_refused`)."""
     from compressbench.core.architecture import Architecture
     from compressbench.core.format import Coding, Sparse
     from compressbench.core.subject import Subject

@@ -1,20 +1,23 @@
 """What every technique of the catalogue owes to the runner."""
 
 import dataclasses
+import functools
 import importlib
 import random
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
 from compressbench.packing.packed_file import read, write
-from tests.techniques.lending import ALEXNET, BND, LentContext, subject_of
+from tests.techniques.lending import ALEXNET, BND, LentContext, seeded, subject_of
 
 CATALOGUE = Path(__file__).parents[2] / "conf" / "technique"
 KINDS = sorted(path.relative_to(CATALOGUE).with_suffix("").as_posix() for path in CATALOGUE.rglob("*.yaml"))
@@ -56,13 +59,61 @@ BEFORE = {"sharing/retrain_centroids": "sharing/kmeans"}
 """What a technique that works on another one's result comes after."""
 
 
-def result(kind: str, seed: int = 0) -> tuple[Subject, LentContext]:
-    context = LentContext(seed=seed)
-    context.stages["start"] = subject_of(ALEXNET, **BND)
+WHOLE = {"quantization/bnn"}
+"""What moves layers about, and only in a network that nothing has changed."""
+
+
+def quarter(channels: int) -> int:
+    return channels // 4 if channels > 10 else channels  # not those of the images, and not the classes
+
+
+def narrow(module: nn.Module) -> nn.Module:
+    """Return an untrained layer like `module` with a quarter of its channels."""
+    if isinstance(module, nn.Conv2d):
+        shape = (quarter(module.in_channels), quarter(module.out_channels), module.kernel_size)
+        return nn.Conv2d(*shape, stride=module.stride, padding=module.padding)
+    if isinstance(module, nn.Linear):
+        return nn.Linear(quarter(module.in_features), quarter(module.out_features))
+    return nn.BatchNorm2d(quarter(module.num_features)) if isinstance(module, nn.BatchNorm2d) else module
+
+
+@functools.cache
+def untrained(whole: bool) -> Subject:
+    """Return a BND AlexNet, or one as small as if three quarters of its filters had been removed; for copying."""
     subject = subject_of(ALEXNET, **BND)
+    if whole:
+        return subject
+    layers = seeded(lambda: {name: narrow(module) for name, module in subject.model.named_children()})
+    for name, module in layers.items():
+        setattr(subject.model, name, module)
+    return subject
+
+
+def random_states() -> tuple[bytes, ...]:
+    """Return the states of every global generator."""
+    return torch.get_rng_state().numpy().tobytes(), np.random.get_state()[1].tobytes(), repr(random.getstate()).encode()
+
+
+class Made(NamedTuple):
+    """What a technique makes of `untrained`, and the global random states before and after."""
+
+    subject: Subject
+    before: tuple[bytes, ...]
+    after: tuple[bytes, ...]
+
+
+def make(kind: str) -> Made:
+    context, subject = LentContext(), untrained(whole=kind in WHOLE).clone()
+    context.stages["start"] = subject.clone()
     if kind in BEFORE:
         subject = build(BEFORE[kind]).apply(subject, context)
-    return build(kind).apply(subject, context), context
+    torch.manual_seed(7)
+    before = random_states()
+    return Made(build(kind).apply(subject, context), before, random_states())
+
+
+made = functools.lru_cache(maxsize=1)(make)
+"""Made once for all tests of a technique, which stand together; they change a copy only."""
 
 
 def assert_same_weights(first: Subject, second: Subject) -> None:
@@ -76,7 +127,7 @@ def test_the_catalogue_is_there():
     assert "pruning/l1_norm" in KINDS
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS, scope="class")  # all tests of a technique in a row
 class TestEveryTechnique:
     def test_it_is_a_frozen_dataclass_whose_yaml_holds_every_field(self, kind):
         technique, fields = fields_of(kind)
@@ -96,37 +147,32 @@ class TestEveryTechnique:
         assert technique.adds, "a technique that adds nothing does nothing"
 
     def test_the_same_seed_gives_the_same_result(self, kind):
-        assert_same_weights(result(kind)[0], result(kind)[0])
+        assert_same_weights(made(kind).subject, make(kind).subject)
 
     def test_the_global_random_state_is_left_alone(self, kind):
-        torch.manual_seed(7)
-        before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-        result(kind)
-        assert torch.equal(torch.get_rng_state(), before[0])
-        assert np.array_equal(np.random.get_state()[1], before[1])
-        assert random.getstate() == before[2]
+        assert made(kind).after == made(kind).before
 
     def test_its_constraints_hold_at_once_and_after_training(self, kind):
-        subject, context = result(kind)
+        subject = made(kind).subject.clone()
         assert all(constraint.holds(subject.model) for constraint in subject.constraints)
-        subject = context.train(subject, Training(**NEEDED))
+        subject = LentContext().train(subject, Training(**NEEDED))
         assert all(constraint.holds(subject.model) for constraint in subject.constraints)
 
     def test_its_formats_name_tensors_of_the_network(self, kind):
-        subject, _ = result(kind)
+        subject = made(kind).subject
         assert subject.formats.keys() <= subject.model.state_dict().keys()
 
     def test_the_packed_file_decodes_to_the_same_weights_bit_for_bit(self, kind, tmp_path):
-        subject, context = result(kind)
+        subject, images = made(kind).subject.clone(), LentContext().images
         write(subject, tmp_path / "model.cbp")
         decoded = read(tmp_path / "model.cbp")
         assert_same_weights(decoded, subject)
         with torch.no_grad():
-            assert torch.equal(decoded.model.eval()(context.images), subject.model.eval()(context.images))
+            assert torch.equal(decoded.model.eval()(images), subject.model.eval()(images))
 
     def test_what_it_leaves_can_be_trained(self, kind):
-        subject, _ = result(kind)
-        assert all(parameter.requires_grad and parameter.is_leaf for parameter in subject.model.parameters())
+        parameters = list(made(kind).subject.model.parameters())
+        assert all(parameter.requires_grad and parameter.is_leaf for parameter in parameters)
 
     def test_numbers_out_of_range_are_refused_with_their_key(self, kind):
         technique, fields = fields_of(kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,12 @@ from torch import nn
 from compressbench.core.architecture import Architecture
 from compressbench.core.context import Advance
 from compressbench.core.data import Splits
+from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.data.digits import Digits
+from compressbench.training.loop import Trained, train
+from tests.training.trained import Run
 
 
 class KilledError(Exception):
@@ -89,3 +93,24 @@ def short() -> Training:
         nesterov=True,
         precision="fp32",
     )
+
+
+@pytest.fixture
+def run(digits: Splits, steps: Any, fresh: Callable[[], Subject]) -> Run:
+    """Trains the small network; `last`: the step after which it is killed."""
+
+    def run(
+        training: Training, limits: Limits | None = None, seed: int = 3, last: int | None = None, **others: Any
+    ) -> Trained:
+        return train(
+            fresh(),
+            training,
+            digits.train,
+            others.pop("validation", digits.validation),
+            seed=seed,
+            limits=limits or Limits(),
+            progress=steps(last),
+            **others,
+        )
+
+    return run
