@@ -35,8 +35,7 @@ class AlexNet(nn.Sequential):
     in_channels, classes: of the dataset. batch_norm: BatchNorm2d after every convolution (the survey's "BND" is this
     and `dropout`). dropout: probability before each hidden fully connected layer, 0 for none, less than 1. conv_bias:
     whether convolutions have biases. hidden: widths of the hidden fully connected layers. pool_first: pools stand
-    between convolution and batch norm, as binary networks want them (Hubara et al. 2016). width: so many times the
-    filters of every convolution. ValueError out of range.
+    between convolution and batch norm, as binary networks want them (Hubara et al. 2016). ValueError out of range.
 
     We differ: the survey's batch-norm networks may have averaged in the last pool; all of ours take the maximum.
     """
@@ -50,26 +49,26 @@ class AlexNet(nn.Sequential):
         conv_bias: bool,
         hidden: Sequence[int],
         pool_first: bool = False,
-        width: int = 1,
     ):
         if not 0 <= dropout < 1:
             raise out_of_range("dropout", dropout, "0 or more and less than 1")
         if min(hidden, default=1) < 1:
             raise out_of_range("hidden", list(hidden), "widths of 1 or more, [] for no hidden layer")
-        if width < 1:
-            raise out_of_range("width", width, "1 or more")
         super().__init__()
         channels = in_channels
         for number, conv in enumerate(CONVOLUTIONS, start=1):
-            filters, padding = conv.channels * width, conv.kernel // 2
-            layer = nn.Conv2d(channels, filters, conv.kernel, stride=conv.stride, padding=padding, bias=conv_bias)
-            self.add_module(f"conv{number}", layer)
-            activation: dict[str, nn.Module] = {f"bn{number}": nn.BatchNorm2d(filters)} if batch_norm else {}
+            self.add_module(
+                f"conv{number}",
+                nn.Conv2d(
+                    channels, conv.channels, conv.kernel, stride=conv.stride, padding=conv.kernel // 2, bias=conv_bias
+                ),
+            )
+            activation: dict[str, nn.Module] = {f"bn{number}": nn.BatchNorm2d(conv.channels)} if batch_norm else {}
             activation[f"relu{number}"] = nn.ReLU()
             pool: dict[str, nn.Module] = {f"pool{number}": nn.MaxPool2d(2)} if conv.pool else {}
             for name, module in (pool | activation if pool_first else activation | pool).items():
                 self.add_module(name, module)
-            channels = filters
+            channels = conv.channels
         self.add_module("flatten", nn.Flatten())
         for number, width in enumerate(hidden, start=1):
             if dropout > 0:

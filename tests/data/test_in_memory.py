@@ -169,3 +169,13 @@ def test_without_held_out_images_whoever_asks_for_validation_is_told_why():
 def test_holding_out_every_training_image_is_refused():
     with pytest.raises(PlanError, match="less than the 10 training images"):
         carved(parts(10), parts(10), [0.0], [1.0], 10)
+
+
+def test_a_split_makes_its_batches_where_it_lies():
+    split = made(pad=2, flip=True).to(torch.device("meta"))
+    assert len(split) == len(made(pad=2, flip=True))
+    for images, labels in [*split.batches(4, seeded(1)), *split.batches(4)]:
+        assert images.shape[1:] == (3, *split.size)
+        assert (images.device.type, labels.device.type) == ("meta", "meta")
+    here = made(pad=2, flip=True)
+    assert here.to(torch.device("cpu")) is here
