@@ -8,6 +8,7 @@ from itertools import takewhile
 from compressbench.core.record import RunRecord
 from compressbench.reporting import figures
 from compressbench.reporting.compare import ACCURACIES, FIGURES, Comparison
+from compressbench.reporting.latency import timings
 
 DATASETS = {
     "cifar10-jpeg": "cifar10-jpeg is CIFAR10 with its pictures re-encoded as JPEG: the same split and labels, visible "
@@ -26,6 +27,12 @@ READING = (
     "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "
     "a sparse network they are the non-zero ones. file is the length of the packed file, everything in it included, "
     "1 kB = 1,000 bytes; smaller: the parameters of the network before compression at 4 bytes each, over that length.",
+)
+
+OF_LATENCY = (
+    "ms a batch: the median time of a batch on one thread of the processor. times as fast as dense: the time of the "
+    "network before compression in the same runtime over it, the median of rounds in which both take turns; quartiles "
+    "apart: from the lower to the upper quartile of these ratios."
 )
 
 PROTOCOLS = {
@@ -83,6 +90,8 @@ def remarks(comparisons: list[Comparison]) -> list[str]:
     """Return what holds for the whole table: the rules, the protocols, the datasets, where it was run."""
     records = [record for comparison in comparisons for record in comparison.records]
     found = [*READING, *_tolerances(comparisons), *_protocols(records)]
+    if any(timings(comparison.after) for comparison in comparisons):
+        found.append(OF_LATENCY)
     others = dict.fromkeys((c.dataset, c.reference.dataset) for c in comparisons if c.records and not c.same_dataset)
     for ours, published in others:
         if not published:

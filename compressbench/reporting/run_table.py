@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.record import RunRecord
 from compressbench.reporting import figures
+from compressbench.reporting.latency import HEADINGS, timings
 from compressbench.reporting.page import Grid
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def run_table(record: RunRecord) -> Group:
     )
     heading.append(f", {figures.duration(record.seconds)}")
     lines: list[Any] = [heading, rich_grid(stage_grid(record))]
+    final = record.stages[-1].measurements if record.stages else {}
+    if timed := timings({name: figures.Estimate(value) for name, value in final.items()}):
+        lines.append(rich_grid(Grid("Latency", HEADINGS, timed)))
     styles = {"limit missed": "bold red", record.status: "bold red", "note": "dim"}
     for sentence in remarks(record):
         lines.append(Text(sentence, style=styles.get(sentence.partition(":")[0], "yellow")))

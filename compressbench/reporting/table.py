@@ -10,6 +10,7 @@ from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.reporting import figures
 from compressbench.reporting.compare import Comparison, compare, counted
 from compressbench.reporting.gather import gather
+from compressbench.reporting.latency import latency_grid
 from compressbench.reporting.page import Grid, Page
 from compressbench.reporting.remarks import commands, introduction, remarks, row_notes
 from compressbench.reporting.render import as_html, as_markdown, as_rich
@@ -65,7 +66,7 @@ def make_page(table: str, comparisons: list[Comparison], left_out: list[str]) ->
     page.grids.append(grid.without_empty_columns())
     summaries = {comparison.row: comparison.summary for comparison in comparisons if comparison.summary}
     rows = Grid("The rows", ["row", "recipe"], [[row, text] for row, text in summaries.items()], left=2)
-    page.grids += [grid for grid in (scratch_grid(comparisons), rows) if grid.rows]
+    page.grids += [grid for grid in (scratch_grid(comparisons), latency_grid(comparisons), rows) if grid.rows]
     page.remarks = [*remarks(comparisons), *left_out]
     return page
 

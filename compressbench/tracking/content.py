@@ -16,7 +16,7 @@ from compressbench.core.plan import flatten
 from compressbench.core.record import RunRecord
 from compressbench.tracking.files import description, files_of
 
-HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes", "latency_ms")
+HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes")
 RATIOS = {"params": "params_ratio", "macs": "macs_ratio", "size_bytes": "size_ratio"}
 SHORTER = {"model.name": "model", "dataset.name": "dataset"}
 """What the command line calls `model=` and `dataset=` is called so here, too."""

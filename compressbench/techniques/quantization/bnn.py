@@ -34,8 +34,6 @@ class BinarizedNeuralNetwork(Training, Technique):
     each layer's latent weights are scaled to before training, at most 1; null leaves them. Their signs stay; next to
     the learning rate, which says how fast they flip, trained weights are too small. pool_first: the network is built
     again with batch norm, and pools in front of it, as in the paper, if it can be; pools behind it would pool signs.
-    before: a training with binary inputs and real weights, before the weights become binary (Martinez et al. 2020,
-    "Training binary neural networks with real-to-binary convolutions", section 4.2); null: none, as in the paper.
 
     We differ: a layer without batch norm behind it gets one inside, as the last one has in the paper; dropout in front
     of signs goes; the learning rate is the same for all layers.
@@ -45,7 +43,6 @@ class BinarizedNeuralNetwork(Training, Technique):
     keep: list[str]
     latent_mean: float | None
     pool_first: bool
-    before: Training | None
 
     adds = frozenset({"trained", "quantized"})
     refuses = frozenset({"quantized", "sparse"})
@@ -59,8 +56,6 @@ class BinarizedNeuralNetwork(Training, Technique):
         if self.pool_first:
             subject = move_pools(subject)
         names = binarize_inputs(subject, context, self.layers, self.keep)
-        if self.before is not None:
-            subject = context.train(subject, self.before)
         if self.latent_mean is not None:
             for name in names:
                 _scale(subject.model.get_parameter(name), self.latent_mean)

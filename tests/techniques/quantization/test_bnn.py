@@ -19,11 +19,7 @@ ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 def bnn(**changes):
     return BinarizedNeuralNetwork(
-        **{
-            **ADAM,
-            **{"layers": ["conv", "linear"], "keep": [], "latent_mean": 0.3, "pool_first": False, "before": None},
-            **changes,
-        }
+        **{**ADAM, "layers": ["conv", "linear"], "keep": [], "latent_mean": 0.3, "pool_first": False, **changes}
     )
 
 
@@ -143,16 +139,3 @@ def test_latent_weights_are_kept_between_minus_one_and_one_while_they_are_traine
     lent.train = train
     bnn(epochs=3, lr=50.0).apply(subject_of(ALEXNET, **BND), lent)
     assert seen == [1.0]
-
-
-def test_binary_inputs_can_be_trained_before_weights_become_binary(monkeypatch):
-    seen = []
-
-    class Watching(LentContext):
-        def train(self, subject, training, penalty=None):
-            layer = subject.model.get_submodule("conv2")
-            seen.append((training.epochs, type(layer).__name__, len(layer.weight.unique()) == 2))
-            return super().train(subject, training, penalty)
-
-    bnn(epochs=0, before=Training(**{**ADAM, "epochs": 1})).apply(subject_of(ALEXNET, **BND), Watching())
-    assert seen == [(1, "BinaryConv2d", False), (0, "ParametrizedBinaryConv2d", True)]

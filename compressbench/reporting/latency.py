@@ -1,0 +1,45 @@
+"""Latency: how many times as fast as the dense network, by runtime and batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from compressbench.reporting import figures
+from compressbench.reporting.compare import Comparison
+from compressbench.reporting.page import Grid
+
+HEADINGS = [
+    "runtime, batch",
+    "ms a batch",
+    "times as fast as dense",
+    "quartiles apart",
+    "as dense in eager torch",
+    "same top1 as dense %",
+]
+
+
+def latency_grid(comparisons: list[Comparison]) -> Grid:
+    """Return a row for every runtime and batch that was timed, means over seeds; of the final stage."""
+    grid = Grid("Latency", ["row", *HEADINGS], left=2)
+    for comparison in comparisons:
+        for number, cells in enumerate(timings(comparison.after)):
+            grid.rows.append(["" if number else comparison.row, *cells])
+    return grid
+
+
+def timings(found: Mapping[str, figures.Estimate]) -> list[list[str]]:
+    """Return the cells under `HEADINGS` for what `measuring.latency` has measured; empty if it did not."""
+    rows = []
+    for name in found:
+        timed = re.fullmatch(r"(latency_(\w+)_b(\d+))_ms", name)
+        if timed is None:
+            continue
+        key, runtime, batch = timed.groups()
+        cells = [_digits(found.get(f"{key}_{what}")) for what in ("ms", "ratio", "ratio_spread", "ratio_eager")]
+        rows.append([f"{runtime}, {batch}", *cells, figures.percent(found.get(f"latency_{runtime}_agreement"))])
+    return rows
+
+
+def _digits(value: figures.Estimate | None) -> str:
+    return figures.NOTHING if value is None else f"{value.mean:.2f}"
