@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,12 +31,13 @@ class Clip:
 
 
 @contextmanager
-def clipped(subject: Subject, parameters: Iterable[str], limit: float) -> Iterator[None]:
-    """Clip the named parameters to [-limit, limit] now and after every step, until it ends (Courbariaux et al. 2015).
+def clipped(subject: Subject, limits: Mapping[str, float]) -> Iterator[None]:
+    """Clip parameters to [-limit, limit] now and after every step, until it ends (Courbariaux et al. 2015).
 
-    Stand it around `latent`, with the plain names (`conv1.weight`): `latent` lets it act on the latent weights.
+    limits: by name of the parameter. Stand it around `latent`, with the plain names (`conv1.weight`): `latent` lets it
+    act on the latent weights.
     """
-    clips = [Clip(parameter, limit) for parameter in parameters]
+    clips = [Clip(parameter, limit) for parameter, limit in limits.items()]
     for clip in clips:
         clip.enforce(subject.model)
     subject.constraints += clips

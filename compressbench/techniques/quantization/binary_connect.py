@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from math import sqrt
 
@@ -56,11 +55,8 @@ class BinaryConnect(Training, Technique):
     def apply(self, subject: Subject, context: Context) -> Subject:
         layers = select(subject.model, self.layers, self.keep)
         scales = {f"{name}.weight": self._scale(layer) for name, layer in layers.items()}
-        with ExitStack() as stack:
-            for name, scale in scales.items():
-                stack.enter_context(clipped(subject, [name], scale))
-            functions = {name: Connect(scale, self.stochastic) for name, scale in scales.items()}
-            stack.enter_context(latent(subject, functions))
+        functions = {name: Connect(scale, self.stochastic) for name, scale in scales.items()}
+        with clipped(subject, scales), latent(subject, functions):
             subject = context.train(subject, self)
         for name in scales:
             freeze(subject, name, Binary())

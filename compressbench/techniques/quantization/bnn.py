@@ -60,7 +60,7 @@ class BinarizedNeuralNetwork(Training, Technique):
             for name in names:
                 _scale(subject.model.get_parameter(name), self.latent_mean)
         functions = {name: Connect(scale=1.0, stochastic=False) for name in names}
-        with clipped(subject, names, 1.0), latent(subject, functions):
+        with clipped(subject, dict.fromkeys(names, 1.0)), latent(subject, functions):
             subject = context.train(subject, self)
         for name in names:
             freeze(subject, name, Binary())

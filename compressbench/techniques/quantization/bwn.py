@@ -39,7 +39,7 @@ class BinaryWeightNetwork(Training, Technique):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         names = [f"{name}.weight" for name in select(subject.model, self.layers, self.keep)]
-        with clipped(subject, names, 1.0), latent(subject, {name: ScaledSign() for name in names}):
+        with clipped(subject, dict.fromkeys(names, 1.0)), latent(subject, {name: ScaledSign() for name in names}):
             subject = context.train(subject, self)
         for name in names:
             freeze(subject, name, Binary())

@@ -42,7 +42,7 @@ class XnorNetwork(Training, Technique):
         if self.pool_first:
             subject = move_pools(subject)
         names = binarize_inputs(subject, context, self.layers, self.keep)
-        with clipped(subject, names, 1.0), latent(subject, {name: ScaledSign() for name in names}):
+        with clipped(subject, dict.fromkeys(names, 1.0)), latent(subject, {name: ScaledSign() for name in names}):
             subject = context.train(subject, self)
         for name in names:
             freeze(subject, name, Binary())

@@ -17,7 +17,7 @@ def test_weights_are_cut_at_once_and_whenever_promises_are_kept() -> None:
     weight = subject.model.get_parameter("0.weight")
     with torch.no_grad():
         weight.copy_(torch.tensor([[3.0, -0.25]]))
-    with clipped(subject, ["0.weight"], 0.5):
+    with clipped(subject, {"0.weight": 0.5}):
         assert weight.tolist() == [[0.5, -0.25]]
         with torch.no_grad():
             weight.fill_(-7)
@@ -30,7 +30,7 @@ def test_weights_are_cut_at_once_and_whenever_promises_are_kept() -> None:
 
 def test_around_latent_it_cuts_the_latent_weights() -> None:
     subject = bare(nn.Sequential(nn.Linear(2, 1)))
-    with clipped(subject, ["0.weight"], 1.0), latent(subject, {"0.weight": Connect(0.5, stochastic=False)}):
+    with clipped(subject, {"0.weight": 1.0}), latent(subject, {"0.weight": Connect(0.5, stochastic=False)}):
         hidden = subject.model.get_parameter("0.parametrizations.weight.original")
         with torch.no_grad():
             hidden.copy_(torch.tensor([[3.0, -3.0]]))
@@ -44,6 +44,6 @@ def test_it_ends_with_an_error_and_leaves_other_clips_alone() -> None:
     subject = bare(nn.Sequential(nn.Linear(2, 1)))
     other = Clip("0.weight", 9.0)
     subject.constraints.append(other)
-    with pytest.raises(RuntimeError), clipped(subject, ["0.weight"], 1.0):
+    with pytest.raises(RuntimeError), clipped(subject, {"0.weight": 1.0}):
         raise RuntimeError
     assert subject.constraints == [other]
