@@ -21,7 +21,7 @@ from compressbench.planning.overrides import DELETED, changes_training
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, complete_stages, group_file, technique_file
+from compressbench.planning.stages import TARGET, group_file, technique_file
 from compressbench.planning.typed import located, resolved, typed
 
 LIST = "`compressbench list techniques` shows all"
@@ -30,7 +30,7 @@ LIST = "`compressbench list techniques` shows all"
 def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[Fault]]:
     """Return the plan of a composed configuration, and everything that is wrong.
 
-    overrides: what was written on the command line; the protocol is `custom` if it changes the training.
+    config: as `compose` returns it. overrides: what was written on the command line; the protocol is `custom` if it changes the training.
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
@@ -76,7 +76,6 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
 def _own_copy(config: DictConfig) -> DictConfig:
     config = config.copy()
     OmegaConf.set_struct(config, False)
-    complete_stages(config)
     for key in ("stages", "budget", "reference", "limits"):
         if not isinstance(config.get(key), DictConfig):
             config[key] = {}
