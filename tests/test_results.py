@@ -17,6 +17,7 @@ def test_tables_5_and_6_are_there() -> None:
     assert {"table5", "table6"} <= set(TABLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_the_report_can_be_rebuilt_from_a_clone(table: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", table, "--format", "markdown"]) == 0

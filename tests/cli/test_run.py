@@ -50,6 +50,7 @@ def test_a_missed_budget_is_an_error_after_the_result_is_safe(capsys: Captured) 
     assert list(Path("outputs/runs").rglob("model.cbp"))
 
 
+@pytest.mark.slow
 def test_a_sweep_shares_its_baseline_and_ends_with_a_summary(capsys: Captured) -> None:
     words = ["run", "-m", "recipe=quickstart", "debug=smoke", "stages.prune.ratio=0.2,0.6"]
     assert main(words) == 0

@@ -218,6 +218,7 @@ assert added < 200 * 1024, added
 """
 
 
+@pytest.mark.slow
 def test_absurd_headers_are_refused_within_little_memory_and_time(originals: dict[str, bytes], tmp_path: Path) -> None:
     """In a process of its own with a limit on its memory, where the largest it ever had can be read."""
     path = tmp_path / "model.cbp"
