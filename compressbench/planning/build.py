@@ -30,7 +30,8 @@ LIST = "`compressbench list techniques` shows all"
 def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[Fault]]:
     """Return the plan of a composed configuration, and everything that is wrong.
 
-    config: as `compose` returns it. overrides: what was written on the command line; the protocol is `custom` if it changes the training.
+    config: as `compose` returns it. overrides: what was written on the command line; the protocol is `custom` if it
+    changes the training.
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
