@@ -9,7 +9,7 @@ from compressbench.core.faults import out_of_range, suggestion
 
 SCHEDULES = ("constant", "steps", "one_cycle", "cosine")
 OPTIMIZERS = ("sgd", "adam")
-PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 LOSSES = ("cross_entropy", "hinge", "squared_hinge")
 
@@ -22,8 +22,8 @@ class Training:
     schedule: `constant`; `steps` (lr times `gamma` at each of `milestones`, fractions of all epochs);
         `one_cycle` (Smith 2018: up for 30 % of the steps, down to lr / 10,000); `cosine` (down to 0).
     weight_decay: L2 penalty, added to the gradient. momentum, nesterov: for `sgd`; `adam` uses (0.9, 0.999).
-    precision: `fp32`, `tf32` (products of 19-bit floats, on a GPU), `bf16` (autocast), or `auto`: the fastest for this
-        network on this machine, probed once.
+    precision: `fp32`, `bf16` (autocast), or `auto`: the fastest for this network on this machine, probed once; on a GPU
+        tf32 (products of 19-bit floats) or bf16.
     select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
     loss: `cross_entropy`; `hinge`, the mean over images and classes of max(0, 1 - y t), t = 1 for the label's class and
         -1 for the others, or its square (`squared_hinge`, Courbariaux et al. 2015).

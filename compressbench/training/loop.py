@@ -213,8 +213,6 @@ def _kept(keeper: _Keeper | None) -> str:
 
 def _setting(subject: Subject, training: Training, split: Split, steps: int, settings: Path | None) -> Setting:
     """Return what `precision` asks for; `auto` is the plain setting where a probe would not pay."""
-    if training.precision == "tf32" and next(subject.model.parameters()).device.type != "cuda":
-        raise ValueError("precision is tf32, which only a GPU has; allowed here: auto, fp32, bf16")
     if training.precision != "auto":
         return Setting(precision=training.precision)
     if steps < FEWEST_STEPS:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 
@@ -14,9 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.training import Training
 from compressbench.training import setting
-from compressbench.training.loop import Trained
 from compressbench.training.setting import PLAIN, Setting, choose
 
 
@@ -172,8 +168,3 @@ def test_a_gpu_computes_in_tf32_only_where_the_setting_says_so(model: nn.Module)
     assert [flag.allow_tf32 for flag in flags] == [True, True]
     PLAIN.arrange(model)
     assert [flag.allow_tf32 for flag in flags] == [False, False]
-
-
-def test_tf32_is_refused_where_there_is_no_gpu(run: Callable[..., Trained], short: Training) -> None:
-    with pytest.raises(ValueError, match="precision is tf32, which only a GPU has; allowed here: auto, fp32, bf16"):
-        run(replace(short, precision="tf32"))
