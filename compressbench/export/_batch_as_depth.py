@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compressbench.export._graph import Graph, insert
+
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
@@ -20,71 +22,41 @@ PASSING = {"MaxPool", "Reshape", "Flatten"}
 """Operators that commute with rounding; the QuantizeLinear behind them can stand before them as well."""
 
 
-class _Graph:
-    """Who makes and who takes a value, and its shape; a size that varies is 0."""
-
-    def __init__(self, model: ModelProto):
-        from onnx import shape_inference  # an extra, and half a second
-
-        self.makers = {name: node for node in model.graph.node for name in node.output}
-        self.takers: dict[str, list[NodeProto]] = {}
-        for node in model.graph.node:
-            for name in node.input:
-                self.takers.setdefault(name, []).append(node)
-        self.weights = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.shapes = {
-            value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-            for value in shape_inference.infer_shapes(model).graph.value_info
-        }
-
-    def made_by(self, name: str, operator: str) -> NodeProto | None:
-        """Return the node that makes a value if it is such an operator, and only one node takes the value."""
-        node = self.makers.get(name)
-        return node if node is not None and node.op_type == operator and len(self.takers[name]) == 1 else None
-
-    def next(self, node: NodeProto) -> NodeProto | None:
-        """Return the only node that takes the output of this one, else None."""
-        takers = self.takers.get(node.output[0], [])
-        return takers[0] if len(takers) == 1 else None
-
-    def rounding(self, node: NodeProto) -> NodeProto | None:
-        """Return the QuantizeLinear that the output of this node reaches unchanged but for its order."""
-        after = self.next(node)
-        while after is not None and after.op_type in PASSING:
-            after = self.next(after)
-        return after if after is not None and after.op_type == "QuantizeLinear" else None
-
-
 def with_batch_as_depth(model: ModelProto) -> ModelProto:
     """Return the model with its small int8 convolutions in three dimensions. The model itself is changed."""
     import numpy
     from onnx import numpy_helper
 
-    graph = _Graph(model)
+    graph = Graph(model)
     before: dict[str, list[NodeProto]] = {}
     after: dict[str, list[NodeProto]] = {}
     for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
-        given, weight = (graph.made_by(name, "DequantizeLinear") for name in conv.input[:2])
-        shape = graph.shapes.get(conv.output[0], [])
-        if given is None or weight is None or len(shape) != 4 or not 0 < shape[2] * shape[3] <= MOST_POSITIONS:
+        operands, shape = graph.quantized(conv), graph.shapes.get(conv.output[0], [])
+        if operands is None or len(shape) != 4 or not 0 < shape[2] * shape[3] <= MOST_POSITIONS:
             continue
+        given, weight = operands
         last = conv
         if (follower := graph.next(conv)) is not None and follower.op_type == "Relu":
             last = follower
-        tensor, rounding = graph.weights.get(weight.input[0]), graph.rounding(last)
-        if tensor is None or len(graph.takers[tensor.name]) > 1 or rounding is None:
+        rounding = _rounding(graph, last)
+        if rounding is None:
             continue
-        tensor.dims.insert(2, 1)
+        graph.weights[weight.input[0]].dims.insert(2, 1)
         _deepen(conv)
         before[given.name] = _into_one_image(given)
         after[last.name] = _out_of_one_image(last, rounding, graph.takers[last.output[0]])
     if before:
-        nodes = [n for node in model.graph.node for n in (*before.get(node.name, ()), node, *after.get(node.name, ()))]
-        nodes = [type(node).FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:], model.graph.value_info[:]
-        model.graph.node.extend(nodes)
+        insert(model, before, after)
         model.graph.initializer.append(numpy_helper.from_array(numpy.zeros(1, "int64"), "depth_axis"))
     return model
+
+
+def _rounding(graph: Graph, node: NodeProto) -> NodeProto | None:
+    """Return the QuantizeLinear that the output of this node reaches unchanged but for its order."""
+    after = graph.next(node)
+    while after is not None and after.op_type in PASSING:
+        after = graph.next(after)
+    return after if after is not None and after.op_type == "QuantizeLinear" else None
 
 
 def _deepen(conv: NodeProto) -> None:

@@ -18,6 +18,7 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import RunError
 from compressbench.core.subject import Subject
 from compressbench.export._batch_as_depth import with_batch_as_depth
+from compressbench.export._pixels_as_channels import with_pixels_as_channels
 from compressbench.layers.int8 import Int8Conv2d, Int8Linear
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -42,7 +43,8 @@ def to_onnx(subject: Subject, example: Tensor, path: Path | None = None) -> byte
     example: (1, C, H, W). The model takes `images` (batch, C, H, W), any batch, and gives `logits`; weights are inside.
     The network is exported in evaluation mode, from a copy. Int8 layers keep their int8 weights, and runtimes fuse
     the nodes around them into integer kernels; everything else is fp32, whatever its format in the packed file. Int8
-    convolutions with few output positions are three-dimensional, a depth of one (see `_batch_as_depth`).
+    convolutions with few output positions are three-dimensional, a depth of one, and strided ones of few channels take
+    several pixels as one (see `_batch_as_depth`, `_pixels_as_channels`).
     RunError if the packages are missing, and, naming the layers in question, for a network that cannot be exported.
     """
     if problem := missing_packages():
@@ -72,7 +74,7 @@ def _exported(model: nn.Module, images: Tensor) -> bytes:
             verbose=False,
         )
     assert program is not None
-    made = with_batch_as_depth(program.model_proto)
+    made = with_batch_as_depth(with_pixels_as_channels(program.model_proto))
     onnx.checker.check_model(made, full_check=True)
     content: bytes = made.SerializeToString()
     return content

@@ -69,10 +69,9 @@ def test_filters_removed_in_multiples_of_16_save_their_share_of_time(ratio: floa
     assert found["latency_onnx_b64_ratio"] >= least * macs[0] / macs[1]
 
 
-def test_half_of_all_filters_and_int8_are_eight_times_as_fast_as_eager() -> None:
-    # The others are printed, not required: about 7.0 with conv1 whole, 8.0 with the survey's 30/50 (48 filters left).
-    # Its 11 x 11 kernels over 3 channels run at half the speed of conv2's, more than a third of the time when whole.
-    for first in (0.0, 0.3, 0.5):
+def test_the_surveys_30_50_and_int8_are_eight_times_as_fast_as_eager() -> None:
+    # With conv1 whole, which takes longest, it is about 7.9; that is printed, not required.
+    for first in (0.0, 0.3):
         own = made(alexnet(), 32, pruned(0.5, first), INT8)
         print(f"int8, half of all other filters, conv1 has {own.model.get_submodule('conv1').out_channels} of 64:")
         found = measured(made(alexnet(), 32), own, 32, ["onnx", "torch"], 64)

@@ -42,11 +42,11 @@ def network(side: int, weight_type: str = "int8") -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
-def answers(model: onnx.ModelProto, batch: int, side: int) -> numpy.ndarray:
+def answers(model: onnx.ModelProto, batch: int, side: int, channels: int = 8) -> numpy.ndarray:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    images = numpy.random.default_rng(1).random((batch, 8, side, side), "float32") * 12
+    images = numpy.random.default_rng(1).random((batch, channels, side, side), "float32") * 12
     return session.run(None, {"images": images})[0]
 
 
