@@ -86,6 +86,7 @@ MISPRINTS = {
     "table6/mnist_scratch": ("0.80", "0.79"),
     "table7/cifar10_inq_8": ("16 points",),
     "table7/cifar10_inq_5": ("16 points",),
+    **dict.fromkeys((f"table7/cifar10_bnn_{row}" for row in ("baseline", "ce", "hinge")), ("74.00", "78.53")),
 }
 
 EVERY = sorted(recipe_files([RECIPES]))
@@ -154,7 +155,7 @@ def test_the_reference_of_a_row_of_li_2017_is_what_the_paper_prints(name: str) -
     assert (reference["before"]["macs"], reference["macs"]) == (macs_before, macs)
 
 
-def test_every_misprint_is_noted_and_nothing_else_is() -> None:
+def test_every_misprint_and_odd_figure_is_noted_and_nothing_else_is() -> None:
     noted = {name for name in EVERY if name.startswith("table") and recipe(name)["reference"].get("note")}
     assert noted == MISPRINTS.keys()
     for name, words in MISPRINTS.items():
