@@ -47,13 +47,20 @@ def test_a_port_that_does_not_exist_is_refused(outputs: Path) -> None:
         serve(embedded(outputs), "127.0.0.1", 99999, open_browser=False)
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to a command in the background, these tests for one: its children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_the_pages_answer_and_ctrl_c_ends_every_process(outputs: Path) -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
     prepare(embedded(outputs), ["table5"])
-    process = subprocess.Popen([sys.executable, "-c", SERVE, str(outputs), str(port)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(outputs), str(port)], stdout=subprocess.PIPE, preexec_fn=heed_ctrl_c
+    )
     try:
         assert b"MLflow is at" in process.stdout.readline()
         line = process.stdout.readline().decode().strip()
