@@ -21,6 +21,7 @@ def messenger(store: Store) -> Iterator[Courier]:
     found.stop()
 
 
+@pytest.mark.slow
 def test_records_are_sent_one_after_the_other(messenger: Courier, store: Store, outputs: Path) -> None:
     runs = [record(0.5, seed=seed) for seed in (1, 2)]
     folders = [written(run, outputs) for run in runs]

@@ -55,6 +55,7 @@ def test_a_point_is_the_mean_over_its_seeds_and_failed_runs_are_left_out() -> No
     assert points[1][1]["top1"] == pytest.approx((0.9858 + 0.9848) / 2)
 
 
+@pytest.mark.slow
 def test_the_summary_carries_the_curve_a_table_a_plot_and_a_view(store: Store, outputs: Path) -> None:
     runs = [record(ratio, sweep="s1") for ratio in (0.1, 0.3, 0.5, 0.7, 0.9)]
     folder = outputs / "sweeps" / "s1"

@@ -31,7 +31,12 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+LARGE = ("mobilenet_v2", "densenet121", "regnet_x_400mf, grouped", "efficientnet_b0, gated")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in NETWORKS]
+)
 def test_masked_and_compacted_networks_agree(name):
     build, side = NETWORKS[name]
     subject, context = build(), LentContext(side=side)
