@@ -16,7 +16,7 @@ class Constraint(Protocol):
     """
 
     def enforce(self, model: nn.Module) -> None:
-        """Make the promise true again, in place."""
+        """Make the promise true again, in place; its tensors lie where the network does (`Subject.to`)."""
         ...
 
     def holds(self, model: nn.Module) -> bool:
@@ -37,8 +37,6 @@ class Mask:
     @torch.no_grad()
     def enforce(self, model: nn.Module) -> None:
         weight = model.get_parameter(self.parameter)
-        if self.keep.device != weight.device:
-            self.keep = self.keep.to(weight.device)
         weight.mul_(self.keep)
 
     def holds(self, model: nn.Module) -> bool:
@@ -60,8 +58,6 @@ class Frozen:
     @torch.no_grad()
     def enforce(self, model: nn.Module) -> None:
         weight = model.get_parameter(self.parameter)
-        if self.where.device != weight.device:
-            self.where, self.value = self.where.to(weight.device), self.value.to(weight.device)
         weight.copy_(torch.where(self.where, self.value, weight))
 
     def holds(self, model: nn.Module) -> bool:
@@ -83,8 +79,6 @@ class Shared:
     @torch.no_grad()
     def enforce(self, model: nn.Module) -> None:
         weight = model.get_parameter(self.parameter)
-        if self.assignment.device != weight.device:
-            self.assignment = self.assignment.to(weight.device)
         shared, groups = self._groups()
         weight[shared] = _common_values(weight[shared], groups)[groups]
 

@@ -63,6 +63,8 @@ def _cut(conv: NodeProto, channels: int, width: int, outputs: int) -> _Row | Non
         return None
     if ("group" in found and found["group"].i != 1) or set(sizes.get("dilations", [1])) != {1}:
         return None
+    if not {"strides", "pads", "kernel_shape"} <= sizes.keys():
+        return None
     stride, padding, kernel = sizes["strides"][1], sizes["pads"][1], sizes["kernel_shape"][1]
     if stride == 1 or not 0 < channels <= MOST_CHANNELS:
         return None

@@ -28,7 +28,7 @@ def environment(device: torch.device) -> dict[str, str]:
 def choose_device(name: str) -> torch.device:
     """Return the device called `name`; `auto` is the first GPU if there is one. ValueError for an unusable one.
 
-    From then on fp32 means 32 bits on a GPU too, not torch's TF32, and its kernels give the same result every time.
+    From then on fp32 means 32 bits on a GPU too, not torch's TF32, and cuDNN takes kernels that repeat their results.
     """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True

@@ -59,7 +59,7 @@ BEFORE = {"sharing/retrain_centroids": "sharing/kmeans"}
 """What a technique that works on another one's result comes after."""
 
 
-WHOLE = {"quantization/bnn"}
+WHOLE = {"quantization/bnn", "quantization/xnor"}
 """What moves layers about, and only in a network that nothing has changed."""
 
 
