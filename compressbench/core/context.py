@@ -51,7 +51,7 @@ class Context(Protocol):
         ...
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of training images, not augmented, in a seeded order."""
+        """Yield batches of training images, not augmented, shuffled by the stage's seed: the same ones each time."""
         ...
 
     def earlier(self, stage: str) -> Subject:

@@ -29,10 +29,12 @@ class Split(Protocol):
         """Return a split that makes the same batches, on `device` if its images are held in memory."""
         ...
 
-    def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images once. With a generator: shuffled and, if the split augments, augmented, both drawn
-        from it (so the same state gives the same batches); the last smaller batch is left out unless it is
-        the only one. Without: in order, as they are, nothing left out."""
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None, augmented: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images once. With a generator: shuffled and, if the split augments and `augmented` is true,
+        augmented, both drawn from it (so the same state gives the same batches); the last smaller batch is left
+        out unless it is the only one. Without: in order, as they are, nothing left out."""
         ...
 
 

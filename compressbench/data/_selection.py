@@ -63,5 +63,7 @@ class EmptySplit:
     def to(self, device: torch.device) -> EmptySplit:
         return self
 
-    def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None, augmented: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         raise PlanError.of("dataset", self.why)

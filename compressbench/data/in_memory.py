@@ -57,7 +57,9 @@ class InMemorySplit:
         images, labels = self.images.to(device), self.labels.to(device)
         return InMemorySplit(images, labels, self.mean, self.std, self.pad, self.flip)
 
-    def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None, augmented: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches as `core.data.Split` says. ValueError for a batch size below 1."""
         if batch_size < 1:
             raise out_of_range("batch_size", batch_size, "1 or more")
@@ -69,6 +71,8 @@ class InMemorySplit:
             return torch.randint(high, (len(self),), generator=generator)[:used].to(device)
 
         order = torch.randperm(len(self), generator=generator)[:used].to(device)
+        if not augmented:
+            return self._chosen(batch_size, order)
         positions = 2 * self.pad + 1
         start = draw(positions) * self._padded.shape[3] + draw(positions) if self.pad else None
         mirrored = draw(2) if self.flip else None
@@ -79,6 +83,10 @@ class InMemorySplit:
             torch.split(self.images, batch_size), torch.split(self.labels, batch_size), strict=True
         ):
             yield self._normalise(images), labels
+
+    def _chosen(self, batch_size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for chosen in torch.split(order, batch_size):
+            yield self._normalise(self.images[chosen]), self.labels[chosen]
 
     def _shuffled(
         self, batch_size: int, order: Tensor, start: Tensor | None, mirrored: Tensor | None

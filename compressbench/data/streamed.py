@@ -67,16 +67,20 @@ class StreamedSplit:
         """Return this split: its batches come from workers, into main memory."""
         return self
 
-    def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None, augmented: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches as `core.data.Split` says. PlanError, naming the file, for an image that cannot be read."""
         if batch_size < 1:
             raise out_of_range("batch_size", batch_size, "1 or more")
         if generator is None:
-            order, seeds = torch.arange(len(self)), [None] * len(self)
+            order = torch.arange(len(self))
+            seeds: list[int | None] = [None] * len(self)
         else:
             used = epoch_length(len(self), batch_size)
             order = torch.randperm(len(self), generator=generator)[:used]
-            seeds = torch.randint(2**62, (used,), generator=generator).tolist()
+            drawn = torch.randint(2**62, (used,), generator=generator).tolist()
+            seeds = drawn if augmented else [None] * used
         return self._read(order, seeds, batch_size)
 
     def _read(self, order: Tensor, seeds: list[Any], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

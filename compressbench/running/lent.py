@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -72,10 +73,10 @@ class LentContext:
         return max(1, epochs * steps)
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for index, batch in enumerate(self.splits.train.batches(batch_size)):
-            if index == batches:
-                return
-            yield batch
+        # A generator of its own: whoever passes over the images twice sees the same ones, and what is drawn from
+        # `self.generator` does not hang on how often that is.
+        order = torch.Generator().manual_seed(seed_of(self.seed, "calibration"))
+        yield from islice(self.splits.train.batches(batch_size, order, augmented=False), batches)
 
     def earlier(self, stage: str) -> Subject:
         if stage not in self.earlier_stages:

@@ -44,6 +44,7 @@ class BinaryConnect(Training, Technique):
     stochastic: bool
     scale: str
 
+    version = 2
     adds = frozenset({"trained", "quantized"})
     refuses = frozenset({"quantized", "sparse"})
 

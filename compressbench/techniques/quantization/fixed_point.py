@@ -47,6 +47,7 @@ class FixedPointQuantization(Technique):
     retrain: Training | None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
+    version: ClassVar[int] = 2
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 

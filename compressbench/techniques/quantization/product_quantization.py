@@ -56,6 +56,7 @@ class ProductQuantization(Technique):
     correction_images: int
     retrain: Training | None
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
     refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})

@@ -34,6 +34,7 @@ class PostTrainingInt8(Technique):
     calibration_batch_size: int
     calibration_batches: int
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})

@@ -48,6 +48,7 @@ class QuantizationAwareInt8(Training, Technique):
     calibration_batches: int
     range_decay: float
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized", "retrained"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
