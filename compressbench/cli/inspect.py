@@ -25,7 +25,7 @@ def print_inspect(file: str, style: str, console: Console) -> int:
     """Print a file's head and its table of tensors, and nothing else on stdout. PlanError if it cannot be read."""
     with for_people():
         table = tensor_table(Path(file))
-        whole = summary(Path(file), table)
+        whole = summary(Path(file))
     if style == "csv":
         print(as_csv([{**row, "shape": _shape(row)} for row in table]), end="")
         return 0
@@ -50,8 +50,8 @@ def head(whole: Summary) -> list[str]:
     """Return the sentences above the table: lengths, where the network comes from, what was measured."""
     parts = {"header": whole.header_bytes, "note": whole.note_bytes, "tensors": whole.data_bytes}
     lengths = (
-        f"{whole.file_bytes:,} bytes, {whole.times_smaller:.1f} times smaller "
-        f"than in fp32 ({whole.fp32_bytes:,} bytes): "
+        f"{whole.file_bytes:,} bytes, {whole.times_smaller:.1f} times smaller than the parameters of the network "
+        f"before compression in fp32 ({whole.dense_bytes:,} bytes): "
         + ", ".join(f"{name} {length:,}" for name, length in parts.items())
     )
     said = [lengths, f"network: {_words(whole.architecture)}"]

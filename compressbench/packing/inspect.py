@@ -12,43 +12,44 @@ import numpy as np
 from compressbench.packing.container import FIXED
 from compressbench.packing.entry import Entry
 from compressbench.packing.levels import Array, Levels
-from compressbench.packing.packed_file import content_of, entries
+from compressbench.packing.modules import fresh_network
+from compressbench.packing.packed_file import architecture_of, content_of, entries
 
 
 @dataclass(frozen=True)
 class Summary:
     """A whole file. header_bytes: what it takes to build the network, with the checksum and the lengths. data_bytes:
-    the tensors. fp32_bytes: four for each element of every parameter and buffer. architecture: how the network was
-    built first, changed: names of the layers that are others now. note: see `packed_file.note`."""
+    the tensors. dense_bytes: four for each parameter of the network before any technique changed it, as reports count.
+    architecture: how that was built, changed: names of the layers that are others now. note: see `packed_file.note`."""
 
     file_bytes: int
     header_bytes: int
     note_bytes: int
     data_bytes: int
-    fp32_bytes: int
+    dense_bytes: int
     architecture: dict[str, Any]
     changed: list[str]
     note: dict[str, Any]
 
     @property
     def times_smaller(self) -> float:
-        """How many times smaller the file is than its elements in fp32."""
-        return self.fp32_bytes / self.file_bytes
+        """How many times smaller the file is than the parameters of the network before compression, in fp32."""
+        return self.dense_bytes / self.file_bytes
 
 
-def summary(path: Path, table: list[dict[str, Any]]) -> Summary:
-    """Return what the file whose `tensor_table` is given takes in all. Raises PackedFileError."""
+def summary(path: Path) -> Summary:
+    """Return what a file takes in all. Raises PackedFileError."""
     content = content_of(path)
     header, data = FIXED + content.header_bytes, len(content.data)
-    elements = sum(row["elements"] for row in table)
-    target, arguments = content.header["architecture"]
+    architecture = architecture_of(path)
+    dense = sum(parameter.numel() for parameter in fresh_network(architecture).parameters())
     return Summary(
         file_bytes=header + content.note_bytes + data,
         header_bytes=header,
         note_bytes=content.note_bytes,
         data_bytes=data,
-        fp32_bytes=4 * elements,
-        architecture={"target": target, **arguments},
+        dense_bytes=4 * dense,
+        architecture={"target": architecture.target, **architecture.arguments},
         changed=list(content.header["modules"]),
         note=content.note,
     )

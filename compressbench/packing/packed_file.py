@@ -27,7 +27,17 @@ from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 
-__all__ = ["PackedFileError", "content_of", "entries", "note", "printable", "read", "rewrite_note", "write"]
+__all__ = [
+    "PackedFileError",
+    "architecture_of",
+    "content_of",
+    "entries",
+    "note",
+    "printable",
+    "read",
+    "rewrite_note",
+    "write",
+]
 
 FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
 """How many elements a file may hold at most: so many, and so many more for each of its bytes.
@@ -95,6 +105,13 @@ def content_of(path: Path) -> Content:
         if path.exists() and not path.is_file():  # a folder, or a device that never ends
             raise PackedFileError("it is no file")
         return unseal(path.read_bytes())
+
+
+def architecture_of(path: Path) -> Architecture:
+    """Return how a file's network was built before any technique changed it. Raises PackedFileError."""
+    content = content_of(path)
+    with _refusing(path):
+        return _opened(content)[0]
 
 
 def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:

@@ -18,6 +18,7 @@ from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
 from compressbench.planning.overrides import DELETED, changes_training
+from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
@@ -30,8 +31,7 @@ LIST = "`compressbench list techniques` shows all"
 def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[Fault]]:
     """Return the plan of a composed configuration, and everything that is wrong.
 
-    config: as `compose` returns it. overrides: what was written on the command line; the protocol is `custom` if it
-    changes the training.
+    config: as `compose` returns it. overrides: what was written on the command line; the protocol hangs on it.
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
@@ -65,12 +65,12 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     if any(part is None for part in parts):
         return None, faults
     if is_smoke(config):
-        protocol = "smoke"
+        label = SMOKE
         model = replace(model, weights=None)
     else:
-        custom = changes_training(overrides) or limits != Limits()
-        protocol = "custom" if custom else schedules.protocol
-    plan = Plan(config.recipe, model, dataset, tuple(stages), measures, plain.seed, protocol, limits, budget, reference)
+        by_hand = changes_training(overrides) or limits != Limits()
+        label = protocol(stages, schedules, reference, by_hand)
+    plan = Plan(config.recipe, model, dataset, tuple(stages), measures, plain.seed, label, limits, budget, reference)
     return plan, faults
 
 

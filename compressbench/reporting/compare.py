@@ -6,7 +6,8 @@ The rules of the verdicts are in `verdict.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
 from typing import Any
 
 from compressbench.core.plan import Reference, flatten
@@ -22,6 +23,9 @@ FIGURES = {"params": "params", "macs": "MACs", "flops_survey": "survey FLOPs", "
 FIGURES["size_bytes"] = "file"
 """What a verdict can be about, in words."""
 
+CUSTOM = "custom"
+"""The label of training that keeps to no protocol."""
+
 SPARSE = 0.99
 """A network with fewer non-zero parameters than this share is a sparse one: its non-zero parameters are compared."""
 
@@ -32,6 +36,7 @@ class Comparison:
 
     before, after: means over seeds by measure, of the trained network and of the final stage. change: after minus
     before, of each seed, then averaged. verdicts: by measure; `top1_change` where levels cannot be compared.
+    by_hand: the training is no protocol's, nor the recipe's own: the command line changed it.
     """
 
     row: str
@@ -44,6 +49,7 @@ class Comparison:
     after: dict[str, Estimate] = field(default_factory=dict)
     change: dict[str, Estimate] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
+    by_hand: bool = False
 
     @property
     def verdict(self) -> str:
@@ -51,9 +57,9 @@ class Comparison:
 
     @property
     def judgement(self) -> str:
-        """The verdict and what it rests on: the figures that are not reproduced, or what could be compared at all."""
+        """The verdict and what it rests on: the figures that are not the print's, or what could be compared at all."""
         behind = [FIGURES[name] for name, found in self.verdicts.items() if found == self.verdict]
-        if self.verdict in (rules.WITHIN, rules.DIFFERS):
+        if self.verdict in (rules.WITHIN, rules.DIFFERS, rules.BETTER):
             return f"{self.verdict}: {', '.join(behind)}"
         if self.verdict == rules.REPRODUCED and not self.same_dataset:
             return f"{self.verdict} ({'change' if CHANGE in self.verdicts else 'counts only'})"
@@ -120,7 +126,8 @@ def compare(records: Iterable[RunRecord], references: dict[str, dict[str, Any]])
                 groups.setdefault(key, {}).setdefault(record.seed, record)
         summary = given.get("summary", "")
         for key in sorted(groups, key=lambda key: (key[0] != reference.dataset, *key)):
-            found.append(_comparison(row, summary, reference, key, groups[key]))
+            made = _comparison(row, summary, reference, key, groups[key])
+            found.append(replace(made, by_hand=any(map(_by_hand, made.records, repeat(given.get("plan"))))))
         if not groups:
             found.append(Comparison(row, summary, reference))
     return found, sentences
@@ -211,6 +218,14 @@ def _setting(record: RunRecord) -> dict[str, Any]:
     setting = {key: value for key, value in flat.items() if not key.startswith("stages.") or not _structural(key)}
     given = {"model.weights": record.plan.get("model", {}).get("weights")}
     return setting | given | {"dataset.fingerprint": record.dataset.get("fingerprint", "")}
+
+
+def _by_hand(record: RunRecord, plan: dict[str, Any] | None) -> bool:
+    """Return whether the command line changed how long or how something was trained. plan: the recipe as it stands."""
+    if record.protocol != CUSTOM:
+        return False
+    ours, recipe = _flat(record.plan, "stages", "limits"), _flat(plan or {}, "stages", "limits")
+    return not plan or bool(_changed(ours, recipe))
 
 
 def _flat(plan: dict[str, Any], *parts: str) -> dict[str, Any]:

@@ -20,6 +20,11 @@ class Estimate:
     seeds: int = 1
 
 
+def listed(*parts: str) -> str:
+    """Return the parts that say something, with commas: a run may keep to no protocol."""
+    return ", ".join(part for part in parts if part)
+
+
 def estimate(values: list[float]) -> Estimate | None:
     """Return mean and sample standard deviation; None for no value."""
     if not values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compressbench.core.record import RunRecord
+from compressbench.reporting.figures import listed
 from compressbench.reporting.page import Grid
 from compressbench.reporting.render import markdown, markdown_grid
 from compressbench.reporting.run_table import FIGURES, remarks, stage_grid
@@ -16,7 +17,8 @@ README = "README.md"
 def run_files(record: RunRecord) -> dict[str, str]:
     """Return, by name, a run's stages with the published figures beneath (Markdown), its layers, and the
     tensors of its packed file (CSV)."""
-    heading = f"**{record.recipe}** on {record.dataset['name']}, protocol {record.protocol}, seed {record.seed}"
+    protocol = f"protocol {record.protocol}" if record.protocol else ""
+    heading = f"**{record.recipe}** on {listed(record.dataset['name'], protocol, f'seed {record.seed}')}"
     source = record.reference.get("source")
     said = [*remarks(record), *([f"published: {source}, on {record.reference.get('dataset')}"] if source else [])]
     parts = [heading, markdown_grid(stage_grid(record)), "\n".join(f"- {markdown(sentence)}" for sentence in said)]

@@ -55,8 +55,8 @@ def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
         raise PlanError.of("commit", f"{folder} is a file; allowed: a folder, existing or new")
     written = []
     for record in records:
-        name = f"{record.row}-{record.dataset['name']}-{record.protocol}-seed{record.seed}.json"
-        path = folder / name.replace("/", "_")
+        parts = (record.row, record.dataset["name"], record.protocol, f"seed{record.seed}.json")
+        path = folder / "-".join(part for part in parts if part).replace("/", "_")
         write_atomically(path, _one_line_a_key(asdict(_small(record))))
         written.append(path)
     return written

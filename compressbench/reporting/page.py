@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 
 from compressbench.reporting import verdict as rules
 
-STYLES = {rules.REPRODUCED: "green", rules.WITHIN: "yellow", rules.DIFFERS: "red", rules.NOT_RUN: "dim"}
+STYLES = {
+    rules.REPRODUCED: "green",
+    rules.BETTER: "cyan",
+    rules.WITHIN: "yellow",
+    rules.DIFFERS: "red",
+    rules.NOT_RUN: "dim",
+}
 """How a verdict is shown where there are colours."""
 
 

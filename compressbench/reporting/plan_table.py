@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.reporting.figures import listed
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -20,7 +21,8 @@ def plan_table(plan: Plan, stages: list[RehearsedStage]) -> Group:
 
     shape = " x ".join(map(str, plan.dataset.input_shape))
     heading = Text.assemble((plan.recipe, "bold"), f"  {plan.model.name} on {plan.dataset.name} ({shape})")
-    heading.append(f"  protocol {plan.protocol}, seed {plan.seed}")
+    protocol = f"protocol {plan.protocol}" if plan.protocol else ""
+    heading.append(f"  {listed(protocol, f'seed {plan.seed}')}")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("stage", "technique", "set to", "epochs", "cached"):
         table.add_column(column, overflow="fold")

@@ -9,7 +9,7 @@ from typing import Any
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.reporting.compare import baseline
-from compressbench.reporting.figures import Estimate, estimate
+from compressbench.reporting.figures import Estimate, estimate, listed
 
 AXES = {"macs": ("MACs of one image, millions", 1e-6), "size_bytes": ("file, kB", 1e-3)}
 FORMATS = (".png", ".svg", ".pdf")
@@ -66,7 +66,7 @@ def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:
     for record in sorted(usable, key=lambda record: float(record.swept.get(axis, 0))):
         others = {key: value for key, value in record.swept.items() if key not in (axis, *POOLED)}
         label = ", ".join([record.row, *(f"{key.rpartition('.')[2]}={value}" for key, value in others.items())])
-        panel = panels.setdefault(f"{record.dataset['name']}, {record.protocol}", {})
+        panel = panels.setdefault(listed(record.dataset["name"], record.protocol), {})
         panel.setdefault(label, {}).setdefault(record.swept.get(axis, ""), []).append(record)
     return panels
 

@@ -19,9 +19,10 @@ DATASETS = {
 READING = (
     "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note gives "
     "one); mean top1 is at least the print minus 0.05 points, on another dataset than the paper's the change in top1 "
-    "is; the file is no longer than the print. within tolerance: the row's tolerance is kept. differs: it is not. A "
-    "row's verdict is the worst of its figures; more accuracy than published never counts against it; top5 is "
-    "shown, not judged.",
+    "is; the file is no longer than the print. better: a figure is better than the print by more "
+    "than its tolerance and 0.05 points, which reproduces nothing and counts against nothing. within tolerance: the "
+    "row's tolerance is kept. differs: it is not. A row's verdict is the worst of its figures, where better "
+    "comes before reproduced; top5 is shown, not judged.",
     "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
     "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
     "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "
@@ -41,7 +42,8 @@ PROTOCOLS = {
     "so fine-tuning may make up for some of that, and the change in accuracy look better than after full training",
     "reduced_60": "60 epochs in one cycle instead of the papers' schedules",
     "smoke": "cut to seconds, its accuracies mean nothing",
-    "custom": "training was changed by hand, so that no command above repeats it",
+    "custom": "a schedule that is no protocol's: the recipe's own, or one changed on the command line, which no "
+    "command above repeats",
 }
 
 
@@ -54,12 +56,12 @@ def introduction(comparisons: list[Comparison]) -> list[str]:
 def commands(table: str, comparisons: list[Comparison]) -> list[str]:
     """Return command lines that run every row again as it was run, or as the paper did if none was.
 
-    Of training changed by hand the record knows the outcome, not the words, so `custom` runs have no line.
+    Of training changed by hand the record knows the outcome, not the words, so such runs have no line.
     """
     rows_of: dict[str, list[str]] = {}
     anything = any(comparison.records for comparison in comparisons)
     for comparison in comparisons:
-        if comparison.protocol != "custom" and bool(comparison.records) == anything:
+        if not comparison.by_hand and bool(comparison.records) == anything:
             rows_of.setdefault(_overrides(comparison), []).append(comparison.row)
     everything = {comparison.row for comparison in comparisons}
     prefix = "" if table == "." else f"{table}/"
@@ -118,7 +120,7 @@ def _overrides(comparison: Comparison) -> str:
     words = [f" seed={','.join(map(str, comparison.seeds))}"]
     if not comparison.same_dataset and comparison.reference.dataset:
         words.append(f" dataset={comparison.dataset.replace('-', '_')} dataset.root=FOLDER")
-    if comparison.protocol != "paper":
+    if comparison.protocol not in ("paper", "custom", ""):
         words.append(f" training={comparison.protocol}")
     return "".join(words)
 
@@ -152,7 +154,8 @@ def _protocols(records: list[RunRecord]) -> list[str]:
     for protocol, rows in lengths.items():
         meaning = PROTOCOLS.get(protocol) or PROTOCOLS.get(protocol.partition("_")[0], "its own schedule")
         said = [f"{length} ({_rows(names)})" for length, names in rows.items() if length]
-        sentences.append(f"{protocol}: {meaning}. Run: {'; '.join(said) or 'no training'}.")
+        label = f"{protocol}: {meaning}. " if protocol else ""
+        sentences.append(f"{label}Run: {'; '.join(said) or 'no training'}.")
     return sentences
 
 

@@ -123,7 +123,7 @@ _STYLESHEET = (
     "th,td{padding:.2em .5em;text-align:left;white-space:nowrap}th.figure,td.figure{text-align:right}"
     "th.figure{white-space:normal;vertical-align:bottom}td{font-variant-numeric:tabular-nums}"
     "thead th{border-bottom:2px solid #888}tr.first td{border-top:1px solid #ccc}tr.more td{color:#666}"
-    ".green,.yellow,.red{white-space:normal}.green{color:#176b2c}.yellow{color:#8a6100}.red{color:#a4161a}.dim{color:#777}"
+    ".green,.cyan,.yellow,.red{white-space:normal}.green{color:#176b2c}.cyan{color:#0b6477}.yellow{color:#8a6100}.red{color:#a4161a}.dim{color:#777}"
     "pre{background:#f4f4f4;padding:.8em;white-space:pre-wrap;overflow-wrap:anywhere}ol,ul,p{max-width:100em}"
 )
 

@@ -37,10 +37,8 @@ def run_table(record: RunRecord) -> Group:
 
     from compressbench.reporting.render import rich_grid
 
-    heading = Text.assemble(
-        (record.recipe, "bold"), f"  {record.dataset['name']}, {record.protocol}, seed {record.seed}"
-    )
-    heading.append(f", {figures.duration(record.seconds)}")
+    said = figures.listed(record.dataset["name"], record.protocol, f"seed {record.seed}")
+    heading = Text.assemble((record.recipe, "bold"), f"  {said}, {figures.duration(record.seconds)}")
     lines: list[Any] = [heading, rich_grid(stage_grid(record))]
     final = record.stages[-1].measurements if record.stages else {}
     if timed := timings({name: figures.Estimate(value) for name, value in final.items()}):

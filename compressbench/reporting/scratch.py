@@ -51,7 +51,7 @@ def _ours(pruned: Comparison, scratch: Comparison) -> list[str]:
     difference = figures.estimate([after[1][seed] - after[0][seed] for seed in paired])
     seeds = f"{len(paired)} seed{'' if len(paired) == 1 else 's'}"
     return [
-        f"{pruned.dataset}, {pruned.protocol}, {seeds}",
+        figures.listed(pruned.dataset, pruned.protocol, seeds),
         figures.percent(pruned.after.get("top1")),
         figures.percent(scratch.after.get("top1")),
         figures.points(difference),

@@ -101,7 +101,7 @@ def _ours(comparison: Comparison) -> list[str]:
     sparse = counted(after, "params") != after.get("params_without_bn", after.get("params"))
     params = figures.count(counted(after, "params")) + (" non-zero" if sparse else "")
     return [
-        f"{comparison.dataset}, {comparison.protocol}, {seeds} seed{'s' if seeds > 1 else ''}",
+        figures.listed(comparison.dataset, comparison.protocol, f"{seeds} seed{'s' if seeds > 1 else ''}"),
         figures.percent(before.get("top1")),
         figures.percent(after.get("top1")),
         figures.points(comparison.change.get("top1")),

@@ -5,14 +5,17 @@ Counts (params, macs, flops_survey), relative to the print, or to `reference.cor
     within tolerance  the relative difference is at most `reference.tolerance` of that count.
 size_bytes, the length of the file, on any dataset:
     reproduced        the mean over seeds is at most the print;
-    within tolerance  it is at most `reference.tolerance.size_bytes` (relative) more.
+    better            it is shorter by more than `reference.tolerance.size_bytes` (relative);
+    within tolerance  it is at most that much longer.
 top1, on the paper's own dataset:
     reproduced        the mean over seeds is at least the print minus 0.05 points;
+    better            it is above the print by more than 0.05 points and `reference.tolerance.top1`;
     within tolerance  it is at least the print minus `reference.tolerance.top1`.
 top1, on any other dataset: levels cannot be compared, so the *change* (after minus before, paired by seed) takes
     their place, against the paper's change, by the same two rules. A row that changes nothing has no accuracy verdict.
-Anything else differs. More accuracy than published never counts against a row. top5 is shown, not judged.
-A row's verdict is the worst of its figures.
+Anything else differs. More accuracy than published never counts against a row, but it is not what was published, so it
+is called by its own name. top5 is shown, not judged. A row's verdict is the first of these that one of its figures has:
+differs, within tolerance, better, reproduced.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 
 REPRODUCED = "reproduced"
+BETTER = "better"
 WITHIN = "within tolerance"
 DIFFERS = "differs"
 NOT_RUN = "not run"
@@ -38,7 +42,9 @@ def count_verdict(ours: float, published: float, tolerance: float) -> str:
 
 
 def size_verdict(ours: float, published: float, tolerance: float) -> str:
-    """Judge a file's length; tolerance is relative to the published one. Shorter is as good as equal."""
+    """Judge a file's length; tolerance is relative to the published one."""
+    if ours < (1 - tolerance) * published - _SLACK:
+        return BETTER
     if ours <= published:
         return REPRODUCED
     return WITHIN if ours <= (1 + tolerance) * published + _SLACK else DIFFERS
@@ -46,6 +52,8 @@ def size_verdict(ours: float, published: float, tolerance: float) -> str:
 
 def accuracy_verdict(ours: float, published: float, tolerance: float) -> str:
     """Judge an accuracy, or a change in accuracy; all three are fractions."""
+    if ours > published + max(tolerance, ACCURACY_MARGIN) + _SLACK:
+        return BETTER
     if ours >= published - ACCURACY_MARGIN - _SLACK:
         return REPRODUCED
     return WITHIN if ours >= published - tolerance - _SLACK else DIFFERS
@@ -62,7 +70,7 @@ def rounded_like(ours: float, published: float) -> Decimal:
 
 
 def worst(verdicts: Iterable[str]) -> str:
-    """Return the worst verdict of a row's figures; `nothing published` if there is none."""
-    order = (DIFFERS, WITHIN, REPRODUCED)
+    """Return the verdict of a row by those of its figures; `nothing published` if there is none."""
+    order = (DIFFERS, WITHIN, BETTER, REPRODUCED)
     found = set(verdicts)
     return next((verdict for verdict in order if verdict in found), NO_FIGURES)

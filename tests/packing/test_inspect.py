@@ -51,15 +51,26 @@ def test_a_dense_tensor_is_its_elements_and_the_lengths_add_up_to_the_file(tmp_p
     bias = table[0]
     assert (bias["name"], bias["format"], bias["coder"], bias["bytes"]) == ("fc1.bias", "Dense", "", 1200)
     assert (bias["entropy_bytes"], bias["bits_per_weight"]) == (1200, 32)
-    whole = summary(tmp_path / "model.cbp", table)
+    whole = summary(tmp_path / "model.cbp")
     assert whole.note == {"seed": 3}
     assert whole.architecture == {"target": LENET.target, **LENET.arguments}
     assert whole.changed == []
     assert whole.data_bytes == sum(row["bytes"] for row in table)
     assert whole.file_bytes == whole.header_bytes + whole.note_bytes + whole.data_bytes == length
     elements = 300 * 36 + 300 + 100 * 300 + 100 + 10 * 100 + 10
-    assert whole.fp32_bytes == 4 * elements
+    assert whole.dense_bytes == 4 * elements
     assert whole.times_smaller == 4 * elements / length
+
+
+def test_a_network_that_lost_filters_is_compared_with_the_one_it_was_before(tmp_path: Path) -> None:
+    """As the report does: 4 bytes for each of the 42,210 parameters it was built with."""
+    subject = subject_of()
+    model = subject.model
+    model.fc1, model.fc2 = torch.nn.Linear(36, 30), torch.nn.Linear(30, 100)
+    length = write(subject, tmp_path / "model.cbp")
+    whole = summary(tmp_path / "model.cbp")
+    assert whole.dense_bytes == 4 * 42_210
+    assert whole.times_smaller == 4 * 42_210 / length
 
 
 def test_a_damaged_file_has_no_table(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tests.planning.plans import built, faults
 
 def test_a_plan_is_typed_and_complete(row):
     plan = built("recipe=row", "seed=3")
-    assert (plan.recipe, plan.seed, plan.protocol) == ("row", 3, "paper")
+    assert (plan.recipe, plan.seed, plan.protocol) == ("row", 3, "")
     assert [(stage.name, stage.kind) for stage in plan.stages] == [
         ("train", "tuning/from_scratch"),
         ("prune", "pruning/l1_norm"),

@@ -1,4 +1,4 @@
-"""What a plan says of how it trains: as the recipe has it, cut short, or changed by hand."""
+"""What a plan says of how it trains: by a protocol, by a schedule of its own, cut short, or changed by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import pytest
 
 from compressbench.core.plan import Limits
 from tests.planning.plans import built
+
+PAPERS_ROW = """\
+# A paper's row for tests.
+model: lenet5
+dataset: digits
+stages:
+  train: {technique: tuning/from_scratch, lr: 0.03}
+  prune: {technique: pruning/l1_norm, ratio: 0.5}
+  finetune: {technique: tuning/finetune}
+reference: {source: "a paper, its table"}
+"""
 
 
 @pytest.mark.parametrize(
@@ -20,8 +31,43 @@ from tests.planning.plans import built
         (["debug=smoke"], "smoke"),
     ],
 )
-def test_the_protocol_says_whether_the_training_was_changed_by_hand(row, overrides, protocol):
+def test_the_protocol_says_whether_the_training_was_changed_by_hand(write, overrides, protocol):
+    write("row", PAPERS_ROW)
     assert built("recipe=row", *overrides).protocol == protocol
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "train: {epochs: 1}",
+        "train: {schedule: cosine}",
+        "train: {batch_size: 64}",
+        "finetune: {epochs: 39}",
+        "finetune: {optimizer: adam}",
+    ],
+)
+def test_a_recipe_that_trains_otherwise_than_the_protocol_has_not_earned_its_label(write, change):
+    write("papers", PAPERS_ROW)
+    write("row", f"extends: papers\nstages:\n  {change}\n")
+    assert built("recipe=row").protocol == "custom"
+
+
+def test_what_a_method_trains_in_its_own_stage_belongs_to_the_method(write):
+    of_inq = "inq: {technique: quantization/inq, epochs: 3}"
+    write("row", PAPERS_ROW.replace("finetune: {technique: tuning/finetune}", of_inq))
+    assert built("recipe=row").protocol == "paper"
+
+
+def test_a_recipe_that_is_no_papers_row_keeps_to_no_protocol(write):
+    write("row", PAPERS_ROW.replace('reference: {source: "a paper, its table"}', ""))
+    assert built("recipe=row").protocol == ""
+    assert built("recipe=row", "stages.train.epochs=1").protocol == "custom"
+
+
+def test_a_row_that_trains_nothing_keeps_to_no_protocol(write):
+    write("papers", PAPERS_ROW)
+    write("row", "extends: papers\nstages: {train: {epochs: 0}, finetune: null}\n")
+    assert built("recipe=row").protocol == ""
 
 
 def test_limits_in_a_recipe_make_it_custom_too(write):

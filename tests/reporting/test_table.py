@@ -104,7 +104,15 @@ def test_training_changed_by_hand_has_no_command_that_claims_to_repeat_it(tmp_pa
     text = report("table5", tmp_path, [tmp_path], REFERENCES, "markdown")
     assert "seed=1\n" in text
     assert "seed=0" not in text
-    assert "custom: training was changed by hand, so that no command above repeats it. Run: train 15 epochs" in text
+    assert "or one changed on the command line, which no command above repeats. Run: train 15 epochs" in text
+
+
+def test_a_schedule_of_the_recipes_own_has_the_command_that_repeats_it(tmp_path: Path) -> None:
+    record = made_record(protocol="custom")
+    commit_records([record], tmp_path / "table5" / "records")
+    own = {"mnist_l1norm_50": {**REFERENCES["mnist_l1norm_50"], "plan": record.plan}}
+    text = report("table5", tmp_path, [tmp_path], own, "markdown")
+    assert "compressbench run -m recipe=table5/mnist_l1norm_50 seed=0\n" in text
 
 
 def test_the_epochs_said_are_those_that_were_run_not_those_that_were_planned(tmp_path: Path) -> None:

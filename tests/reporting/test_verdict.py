@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from compressbench.reporting.verdict import (
+    BETTER,
     DIFFERS,
     NO_FIGURES,
     REPRODUCED,
@@ -56,18 +57,27 @@ def test_accuracy_is_reproduced_down_to_five_hundredths_of_a_point_below_the_pri
     assert accuracy_verdict(0.9822, 0.9853, tolerance=0.003) == DIFFERS
 
 
-def test_more_accuracy_than_published_is_reproduced() -> None:
-    assert accuracy_verdict(1.0, 0.7, tolerance=0) == REPRODUCED
+def test_more_accuracy_than_published_and_its_tolerance_is_not_what_was_published() -> None:
+    """INQ's -0.42 points beside a published -16.18."""
+    assert accuracy_verdict(-0.0042, -0.1618, tolerance=0.01) == BETTER
+    assert accuracy_verdict(0.7, 0.7, tolerance=0) == REPRODUCED
+    assert accuracy_verdict(0.7005, 0.7, tolerance=0) == REPRODUCED
+    assert accuracy_verdict(0.7006, 0.7, tolerance=0) == BETTER
+    assert accuracy_verdict(0.7031, 0.7, tolerance=0.003) == BETTER
+    assert accuracy_verdict(0.7029, 0.7, tolerance=0.003) == REPRODUCED
 
 
 def test_a_row_is_as_good_as_its_worst_figure() -> None:
+    assert worst([BETTER, REPRODUCED]) == BETTER
+    assert worst([BETTER, WITHIN]) == WITHIN
     assert worst([REPRODUCED, WITHIN]) == WITHIN
     assert worst([WITHIN, DIFFERS, REPRODUCED]) == DIFFERS
     assert worst([]) == NO_FIGURES
 
 
-def test_a_file_no_longer_than_the_published_one_is_reproduced_and_a_longer_one_needs_a_tolerance() -> None:
+def test_a_shorter_file_than_the_published_one_is_better_and_a_longer_one_needs_a_tolerance() -> None:
     assert size_verdict(27_000, 27_000, tolerance=0) == REPRODUCED
-    assert size_verdict(17_774, 27_000, tolerance=0) == REPRODUCED
+    assert size_verdict(26_900, 27_000, tolerance=0.02) == REPRODUCED
+    assert size_verdict(17_774, 27_000, tolerance=0.02) == BETTER
     assert size_verdict(27_500, 27_000, tolerance=0.02) == WITHIN
     assert size_verdict(27_500, 27_000, tolerance=0.01) == DIFFERS
