@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,6 +17,12 @@ from compressbench.zoo.torchvision_models import current_names, published_set, t
 
 UNUSABLE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
 """What torch raises for a file that holds no state dict, or that of another network."""
+
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+"""What trainings call the state dict in a checkpoint that holds more: the epoch, the optimizer."""
+PREFIXES = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every name."""
 
 
 def seed_of(*parts: object) -> int:
@@ -56,5 +64,32 @@ def _weights(plan: Plan, weights: str) -> dict[str, torch.Tensor]:
     """Return a state dict from a local file (read without running code from it) or from torchvision's weight sets."""
     path = Path(weights).expanduser()
     if path.is_file():
-        return current_names(torch.load(path, map_location="cpu", weights_only=True))
+        return current_names(_read(path))
     return torchvision_weights(plan.model.architecture.arguments.get("name", ""), weights)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return unwrapped(torch.load(path, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        what = "is no file of tensors that can be read without running code from it"
+        raise ValueError(f"{what}; write one with torch.save(model.state_dict(), FILE)") from error
+
+
+def unwrapped(content: Any) -> dict[str, torch.Tensor]:
+    """Return the state dict inside what a training saved: below one of `WRAPPERS`, names without `PREFIXES`.
+
+    ValueError if there is none.
+    """
+    while isinstance(content, Mapping) and (inner := [content[key] for key in WRAPPERS if _holds(content, key)]):
+        content = inner[0]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"holds a {type(content).__name__}, not a state dict: a mapping from names to tensors")
+    state = dict(content)
+    while state and (before := [each for each in PREFIXES if all(str(name).startswith(each) for name in state)]):
+        state = {name.removeprefix(before[0]): tensor for name, tensor in state.items()}
+    return state
+
+
+def _holds(content: Mapping[Any, Any], key: str) -> bool:
+    return isinstance(content.get(key), Mapping)

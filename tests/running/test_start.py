@@ -34,6 +34,23 @@ def test_given_weights_are_taken(tmp_path: Path) -> None:
     assert torch.equal(started.conv1.weight, network.conv1.weight)
 
 
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "net"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "module._orig_mod."])
+def test_a_checkpoint_of_a_training_is_unwrapped(key: str, prefix: str, tmp_path: Path) -> None:
+    network = LENET.build()
+    state = {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"epoch": 3, key: state, "optimizer": {"state": {}}}, tmp_path / "last.pt")
+    started = start_subject(with_weights(tmp_path / "last.pt")).model
+    assert torch.equal(started.conv1.weight, network.conv1.weight)
+
+
+def test_a_whole_pickled_network_is_refused_in_one_line_that_says_what_to_write(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pt")
+    with pytest.raises(RunError, match=r"write one with torch\.save\(model\.state_dict\(\), FILE\)") as caught:
+        start_subject(with_weights(tmp_path / "whole.pt"))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", ["nothing", "text", "another network", "a list"])
 def test_weights_that_cannot_be_used_are_a_fault_before_training_and_name_the_key(content: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
