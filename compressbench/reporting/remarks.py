@@ -174,7 +174,7 @@ def _rows(names: set[str]) -> str:
 
 
 def _machines(records: list[RunRecord]) -> list[str]:
-    """Return what runs were computed with; where that differs within a run, the stages with it, all such runs at once."""
+    """Return what runs were computed with; of runs where that differs, all at once, with the stages."""
     whole: set[str] = set()
     shared: dict[str, dict[str, None]] = {}
     for record in records:

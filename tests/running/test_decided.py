@@ -56,6 +56,8 @@ def _one_thread_with_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dataset", ["mnist", "cifar10", "digits"])
 def test_what_is_decided_for_the_networks_whose_times_are_known(model: str, dataset: str, expected: str) -> None:
     overrides = ["recipe=quickstart", f"model={model}", f"dataset={dataset}"]
+    if model.startswith("lenet"):
+        overrides.append("model.image_size=32")
     found, _ = build(compose(overrides), overrides)
     assert found is not None
     assert decided(found, CPU).auto == expected
@@ -63,9 +65,10 @@ def test_what_is_decided_for_the_networks_whose_times_are_known(model: str, data
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue.models()])
 def test_it_can_be_decided_for_every_network_of_the_catalogue(name: str) -> None:
-    overrides = ["recipe=quickstart", f"model={name}", "dataset=imagenet"]
-    if name.startswith(("lenet", "alexnet")):
-        overrides = ["recipe=quickstart", f"model={name}"]
+    of_small_images = name in ("lenet5", "lenet_300_100", "vgg16_cifar") or name.startswith("alexnet")
+    overrides = ["recipe=quickstart", f"model={name}", f"dataset={'digits' if of_small_images else 'imagenet'}"]
+    if name.startswith("lenet"):
+        overrides.append("model.image_size=32")
     found, _ = build(compose(overrides), overrides)
     assert found is not None
     before = torch.get_rng_state()
