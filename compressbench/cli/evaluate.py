@@ -19,7 +19,7 @@ from compressbench.packing import packed_file
 from compressbench.planning.evaluation import Evaluation, evaluation
 from compressbench.reporting.page import Grid
 from compressbench.reporting.render import rich_grid
-from compressbench.running.environment import choose_device
+from compressbench.running.environment import usable_device
 from compressbench.running.observe import observe, reads_file
 
 TOLERANCE = {"fraction": 1e-3, "nats": 1e-3, "count": 0.0}
@@ -76,14 +76,9 @@ def _ready(wanted: Evaluation) -> torch.device:
     ]
     if reason := wanted.dataset.missing():
         faults.append(Fault("dataset", reason))
-    try:
-        device = choose_device(wanted.device)
-    except ValueError as error:
-        faults.append(Fault("device", str(error)))
-    if faults:
+    device, unusable = usable_device(wanted.device, wanted.threads)
+    if faults := faults + unusable:
         raise PlanError(faults)
-    if wanted.threads is not None:
-        torch.set_num_threads(wanted.threads)
     return device
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.core.faults import PlanError, RunError
 from compressbench.core.record import RunRecord
 from compressbench.running import finished
 from compressbench.running.folders import RECORD
@@ -93,30 +93,24 @@ def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
 def _run(
     config: DictConfig, overrides: list[str], given: Settings, identity: dict[str, Any], console: Console
 ) -> tuple[RunRecord, Path]:
-    import torch
-
     from compressbench.planning.build import build
-    from compressbench.running.environment import choose_device
+    from compressbench.running.environment import usable_device
     from compressbench.running.folders import run_folder
     from compressbench.running.progress import ConsoleProgress
     from compressbench.running.rehearsal import rehearse
     from compressbench.running.run import run
 
     outputs = given.folder
-    if given.threads is not None:
-        torch.set_num_threads(given.threads)
     plan, faults = build(config, overrides)
+    device, unusable = usable_device(given.device, given.threads)
+    faults = faults + unusable
     if plan is not None:
-        faults = faults + rehearse(plan, outputs)[1]
-    try:
-        device = choose_device(given.device)
-    except ValueError as error:
-        faults = [*faults, Fault("device", str(error))]
+        faults = faults + rehearse(plan, outputs, device)[1]
     if faults or plan is None:
         raise PlanError(faults)
     with ConsoleProgress(console) as progress:
         record = run(plan, outputs, progress, device)
-    folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+    folder = run_folder(outputs, plan.table, plan.row, record.plan_id)
     finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
 

@@ -117,12 +117,16 @@ def _check(words: list[str]) -> int:
     from compressbench.planning.compose import compose
     from compressbench.planning.settings import settings
     from compressbench.reporting.plan_table import plan_table
+    from compressbench.running.environment import usable_device
     from compressbench.running.rehearsal import rehearse
 
     config = compose(overrides)
     plan, faults = build(config, overrides)
+    given = settings(config)
+    device, unusable = usable_device(given.device, given.threads)
+    faults = faults + unusable
     if plan is not None:
-        stages, more = rehearse(plan, settings(config).folder)
+        stages, more = rehearse(plan, given.folder, device)
         _console().print(plan_table(plan, stages))
         faults = faults + more
     if faults:

@@ -48,7 +48,10 @@ class Splits:
 
 
 class Dataset(Protocol):
-    """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity."""
+    """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity.
+
+    A class attribute `version` above 1 is: it is raised when a change of the code changes the images it makes.
+    """
 
     @property
     def name(self) -> str: ...

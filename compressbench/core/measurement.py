@@ -45,7 +45,8 @@ class Measure(Protocol):
     """A frozen dataclass, one file in `measuring/`, one YAML in `conf/measure/`.
 
     One that looks at the file itself has `reads_file = True` and comes after the others; one that looks at the network
-    before compression has `needs_baseline = True`.
+    before compression has `needs_baseline = True`. A class attribute `version` above 1 is part of its identity: it is
+    raised when a change of the code changes figures.
     """
 
     def measure(self, specimen: Specimen) -> list[Measurement]:

@@ -9,6 +9,6 @@ from pathlib import Path
 def machine_cache() -> Path:
     """Return the folder named by COMPRESSBENCH_CACHE, else ~/.cache/compressbench.
 
-    What lies there only saves time: decoded images, and which precision is the fastest here.
+    What lies there only saves time: decoded images.
     """
     return Path(os.environ.get("COMPRESSBENCH_CACHE") or "~/.cache/compressbench").expanduser()

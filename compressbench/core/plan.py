@@ -10,9 +10,10 @@ from typing import Any
 from compressbench.core.architecture import Architecture
 from compressbench.core.data import Dataset
 from compressbench.core.faults import out_of_range
-from compressbench.core.identity import digest, essence
+from compressbench.core.identity import digest, essence, raised
 from compressbench.core.measurement import Measure
 from compressbench.core.technique import Technique
+from compressbench.core.training import LOOP_VERSION, trainings_in
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Plan:
     protocol: the schedule of conf/training that the training keeps to (`paper`, `reduced`, ...), `custom` if it keeps
         to none, `smoke`, or empty for a recipe that is no paper's row or trains nothing by a schedule.
     model, dataset, stages, seed and limits decide what comes out; measures, budget and reference look at it.
+    auto: what `precision: auto` means for this network on the device it runs on ("fp32 contiguous"), the same for all
+    of its trainings; empty as long as no device is known. The runner decides it before anything is computed.
     """
 
     recipe: str
@@ -126,6 +129,7 @@ class Plan:
     limits: Limits = Limits()
     budget: Budget = Budget()
     reference: Reference = Reference()
+    auto: str = ""
 
     @property
     def table(self) -> str:
@@ -140,24 +144,32 @@ class Plan:
         """Return the identity of each stage's result, in order.
 
         It covers the network, the data (its `fingerprint`), the seed, the limits, and every stage up to and
-        including its own.
+        including its own; the versions of their code; and for a stage that trains anywhere with `precision: auto`
+        what that was decided to be.
         """
         chain: Any = [
             essence(self.model.architecture),
             self.model.weights_id(),
-            [type(self.dataset).__name__, essence(self.dataset), fingerprint],
+            [type(self.dataset).__name__, essence(self.dataset), fingerprint, *raised(self.dataset)],
             self.seed,
             essence(self.limits),
         ]
         ids = []
         for stage in self.stages:
             chain = [digest(chain), stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
+            chain += self._how_it_trains(stage.technique)
             ids.append(digest(chain))
         return tuple(ids)
 
+    def _how_it_trains(self, technique: Technique) -> list[Any]:
+        """Return what decides the trainings of a technique beside its fields; nothing for one that does not train."""
+        precisions = {training.precision for training in trainings_in(technique)}
+        version = [LOOP_VERSION] if precisions and LOOP_VERSION > 1 else []
+        return version + ([self.auto] if "auto" in precisions and self.auto else [])
+
     def plan_id(self) -> str:
         """Return the identity of the whole run: the recipe, its last stage's identity and what is measured."""
-        measured = [[name, essence(measure)] for name, measure in self.measures]
+        measured = [[name, essence(measure), *raised(measure)] for name, measure in self.measures]
         return digest([self.recipe, self.stage_ids()[-1] if self.stages else "", measured])
 
     def as_dict(self) -> dict[str, Any]:

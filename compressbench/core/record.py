@@ -17,8 +17,9 @@ class StageRecord:
     measurements: value by measure name (`top1`, `macs`, ...). units: unit by measure name.
     curve: one entry an epoch: `{"epoch": 1, "train_loss": ..., "validation_top1": ..., "lr": ...}`.
     skipped: `[what, why]` of every part the technique left out. cached: the result was there already.
-    seconds: what computing it took, when it was computed. setting: what was chosen on this machine
-    (precision, memory layout).
+    seconds: what computing it took, when it was computed. setting: how its last training was computed (precision,
+    memory layout, device, threads). environment: what it was computed in, which may be long before the run that has it
+    from the cache; empty if that is not known or the record's own.
     """
 
     name: str
@@ -29,6 +30,7 @@ class StageRecord:
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: list[list[str]] = field(default_factory=list)
     setting: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
 
@@ -38,8 +40,9 @@ class RunRecord:
     """A finished run. `status` is `finished`, or `failed` with the reason in `error`.
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
-    number of images a split. environment: versions and machine. layers: one row a layer of the final
-    network. tensors: one row a tensor of the packed file (format, coder, bytes).
+    number of images a split. environment: versions and machine of the run; its stages have their own.
+    layers: one row a layer of the final network, in committed records only of those that multiply.
+    tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken.
     sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from math import inf
+from typing import Any
 
 from compressbench.core.faults import out_of_range, suggestion
 
@@ -12,6 +14,8 @@ OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 LOSSES = ("cross_entropy", "hinge", "squared_hinge")
+LOOP_VERSION = 1
+"""Raised when a change of the training loop changes results; part of the identity of every stage that trains."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class Training:
     schedule: `constant`; `steps` (lr times `gamma` at each of `milestones`, fractions of all epochs);
         `one_cycle` (Smith 2018: up for 30 % of the steps, down to lr / 10,000); `cosine` (down to 0).
     weight_decay: L2 penalty, added to the gradient. momentum, nesterov: for `sgd`; `adam` uses (0.9, 0.999).
-    precision: `fp32`, `bf16` (autocast), or `auto`: the fastest for this network on this machine, probed once; on a GPU
-        tf32 (products of 19-bit floats) or bf16.
+    precision: `fp32`, `bf16` (autocast), or `auto`: by a rule on network and device, always the same one for both
+        (`compressbench.training.setting`); on a GPU tf32 (products of 19-bit floats).
     select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
     loss: `cross_entropy`; `hinge`, the mean over images and classes of max(0, 1 - y t), t = 1 for the label's class and
         -1 for the others, or its square (`squared_hinge`, Courbariaux et al. 2015).
@@ -70,3 +74,12 @@ class Training:
             value = getattr(self, key)
             if value not in allowed:
                 raise ValueError(f"{key} is {value!r}; {suggestion(value, allowed)}")
+
+
+def trainings_in(value: Any) -> Iterator[Training]:
+    """Yield every training that a technique carries out: itself, and those in its fields."""
+    if isinstance(value, Training):
+        yield value
+    if is_dataclass(value):
+        for own in fields(value):
+            yield from trainings_in(getattr(value, own.name))

@@ -22,13 +22,14 @@ def gather(
 ) -> list[RunRecord]:
     """Return the table's records below `outputs/runs` and in `<recipes>/<table>/records`.
 
-    Of those with the same plan and seed the newest is kept. A file that holds no record is added to
+    Of those of the same run the newest is kept: the same plan, or plans that differ only in what another machine chose
+    for `precision: auto`. A file that holds no record is added to
     `unreadable` as a sentence; without that list it is a warning.
     """
     paths = sorted((outputs / "runs").joinpath(*_parts(table)).rglob("record.json"))
     for folder in recipe_folders:
         paths += sorted(folder.joinpath(*_parts(table), "records").glob("*.json"))
-    newest: dict[tuple[str, int], RunRecord] = {}
+    found: list[RunRecord] = []
     for path in paths:
         try:
             record = RunRecord.read(path)
@@ -39,17 +40,21 @@ def gather(
             else:
                 unreadable.append(sentence)
             continue
-        key = (record.plan_id, record.seed)
-        if record.table == table and (key not in newest or newest[key].started <= record.started):
-            newest[key] = record
-    return sorted(newest.values(), key=lambda record: (record.row, record.dataset["name"], record.seed))
+        if record.table == table:
+            found.append(record)
+    found.sort(key=lambda record: record.started)
+    newest: list[RunRecord] = []
+    for record in reversed(found):  # of equally old ones the committed one
+        if not any(_same_run(record, newer) for newer in newest):
+            newest.append(record)
+    return sorted(newest, key=lambda record: (record.row, record.dataset["name"], record.seed, record.plan_id))
 
 
 def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
     """Write records small enough to commit, as `<row>-<dataset>-<protocol>-seed<k>.json`; return the paths.
 
-    Left out: the table of layers, tensors stored as they are, most points of the curves, and whatever names the
-    machine's folders. PlanError if `folder` is a file.
+    Left out: layers that do not multiply, tensors stored as they are, most points of the curves, what stages were
+    computed in where it is the run's own, and whatever names the machine's folders. PlanError if `folder` is a file.
     """
     if folder.is_file():
         raise PlanError.of("commit", f"{folder} is a file; allowed: a folder, existing or new")
@@ -62,6 +67,20 @@ def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
     return written
 
 
+def _same_run(one: RunRecord, other: RunRecord) -> bool:
+    if one.seed != other.seed or one.row != other.row:
+        return False
+    return one.plan_id == other.plan_id or _settings(one) == _settings(other)
+
+
+def _settings(record: RunRecord) -> dict[str, Any]:
+    """Return what was asked for, without what only judges the result."""
+    plan = {
+        key: value for key, value in _portable(record.plan).items() if key not in ("budget", "measures", "protocol")
+    }
+    return {**plan, "fingerprint": record.dataset.get("fingerprint")}
+
+
 def _parts(table: str) -> tuple[str, ...]:
     return tuple(part for part in table.split("/") if part not in ("", "."))
 
@@ -69,9 +88,9 @@ def _parts(table: str) -> tuple[str, ...]:
 def _small(record: RunRecord) -> RunRecord:
     return replace(
         record,
-        layers=[],
+        layers=[_small_layer(row) for row in record.layers if row["macs"]],
         tensors=[row for row in record.tensors if row["coder"]],
-        stages=[_small_stage(stage) for stage in record.stages],
+        stages=[_small_stage(stage, record.environment) for stage in record.stages],
         environment=_without_paths(record.environment),
         plan=_portable(record.plan),
         dataset=_without_paths(record.dataset),
@@ -87,11 +106,19 @@ def _portable(plan: dict[str, Any]) -> dict[str, Any]:
     return _without_paths({**plan, "model": model} if model else plan)  # type: ignore[no-any-return]
 
 
-def _small_stage(stage: StageRecord) -> StageRecord:
+def _small_layer(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer's size: `outputs` are its channels or features, which tell what was removed from it."""
+    keys = ("name", "kind", "params", "params_nonzero", "macs")
+    kept: dict[str, Any] = {key: row[key] for key in keys if key in row}
+    return {**kept, "outputs": row["output_shape"][0]} if row.get("output_shape") else kept
+
+
+def _small_stage(stage: StageRecord, environment: dict[str, str]) -> StageRecord:
     step = max(1, -(-len(stage.curve) // CURVE_POINTS))  # rounded up
     kept = stage.curve[::-1][::step][::-1]  # counted from the end, so that the last epoch stays
     curve = [{name: float(f"{value:.5g}") for name, value in point.items()} for point in kept]
-    return replace(stage, curve=curve, seconds=round(stage.seconds, 1))
+    own = {} if stage.environment == environment else _without_paths(stage.environment)
+    return replace(stage, curve=curve, environment=own, seconds=round(stage.seconds, 1))
 
 
 def _without_paths(tree: Any) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import takewhile
 
-from compressbench.core.record import RunRecord
+from compressbench.core.record import RunRecord, StageRecord
 from compressbench.reporting import figures
 from compressbench.reporting.compare import ACCURACIES, FIGURES, Comparison
 from compressbench.reporting.latency import timings
@@ -109,8 +108,7 @@ def remarks(comparisons: list[Comparison]) -> list[str]:
     prints = sorted({(r.dataset["name"], str(r.dataset.get("fingerprint", ""))[:12]) for r in records})
     if prints:
         found.append("Fingerprints of the data: " + ", ".join(f"{name} {digits}" for name, digits in prints) + ".")
-    machines = sorted({", ".join(_machine(record)) for record in records} - {""})
-    return [*found, *(f"Run with {machine}." for machine in machines)]
+    return [*found, *(f"Run with {machine}." for machine in _machines(records))]
 
 
 def _overrides(comparison: Comparison) -> str:
@@ -178,9 +176,32 @@ def _rows(names: set[str]) -> str:
     return f"{len(names)} row{'' if len(names) == 1 else 's'}"
 
 
-def _machine(record: RunRecord) -> Iterable[str]:
-    environment = record.environment
+def _machines(records: list[RunRecord]) -> list[str]:
+    """Return what runs were computed with; of runs where that differs, all at once, with the stages."""
+    whole: set[str] = set()
+    shared: dict[str, dict[str, None]] = {}
+    for record in records:
+        stages: dict[str, dict[str, None]] = {}
+        for stage in record.stages:
+            stages.setdefault(_machine(record, stage), {})[stage.name] = None
+        if len(stages) == 1:
+            whole |= stages.keys()
+        else:
+            for machine, names in stages.items():
+                shared.setdefault(machine or "an unknown machine", {}).update(names)
+    parts = "; ".join(f"{machine} ({', '.join(names)})" for machine, names in shared.items())
+    return [*sorted(whole - {""}), *([parts] if parts else [])]
+
+
+def _machine(record: RunRecord, stage: StageRecord) -> str:
+    """Return versions and device of a stage. Older records kept them of the run's end only: then the stages from the
+    cache say no more than that they were trained on a GPU."""
+    environment = stage.environment or record.environment
+    if not stage.environment and stage.setting.get("device") == "cuda" and environment.get("device") == "cpu":
+        return "a GPU"
     named = {"compressbench": "compressbench {}", "torch": "torch {}", "python": "Python {}"}
-    yield from (text.format(environment[key]) for key, text in named.items() if environment.get(key))
+    found = [text.format(environment[key]) for key, text in named.items() if environment.get(key)]
     device = environment.get("device", "")
-    yield from [device if device != "cpu" else environment.get("processor", "cpu")] if device else []
+    return ", ".join(
+        [*found, *([device if device != "cpu" else environment.get("processor", "cpu")] if device else [])]
+    )

@@ -28,6 +28,7 @@ MODEL, PROMISES, STAGE, CHECKPOINT = "model.cbp", "constraints.safetensors", "st
 class StageResult:
     """What is known of a finished stage besides its weights. `measured`: by identity of the measure.
 
+    environment: versions and machine it was computed with; empty if it was stored before that was kept.
     digests: SHA-256 of the files it was stored with, so that a damaged one is found; the packed file has its own.
     """
 
@@ -35,6 +36,7 @@ class StageResult:
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     setting: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     digests: dict[str, str] = field(default_factory=dict)
 

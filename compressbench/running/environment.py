@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import torch
 
 import compressbench
+from compressbench.core.faults import Fault
+
+CPU = torch.device("cpu")
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Return versions and machine, as a record keeps them. No host or user name."""
+    """Return versions and machine, as a record keeps them. No host or user name.
+
+    commit: of the checkout the program runs from, `-dirty` if files were changed since; left out if it is installed.
+    """
+    commit = checked_out(Path(compressbench.__file__).parents[1])
     return {
         "compressbench": compressbench.__version__,
+        **({"commit": commit} if commit else {}),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
@@ -23,6 +33,32 @@ def environment(device: torch.device) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
+
+
+@cache
+def checked_out(folder: Path) -> str:
+    """Return the git commit that lies in a folder, empty if it is no checkout or git cannot say. Once a process."""
+    if not (folder / ".git").exists():
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, env=environment).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def usable_device(name: str, threads: int | None = None) -> tuple[torch.device, list[Fault]]:
+    """Return the device called `name` and no fault, or the processor and what is wrong with the name.
+
+    threads: how many compute on the processor from then on; None leaves it to torch.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        return choose_device(name), []
+    except ValueError as error:
+        return CPU, [Fault("device", str(error))]
 
 
 def choose_device(name: str) -> torch.device:

@@ -18,8 +18,11 @@ from compressbench.running.folders import RECORD, WEIGHTS
 
 
 def config_id(config: dict[str, Any]) -> str:
-    """Return the identity of a composed configuration under this version of the program."""
-    text = json.dumps([compressbench.__version__, config], sort_keys=True, default=str)
+    """Return the identity of a composed configuration under this version of the program, file by file: one that was
+    changed since takes the long way, which knows the versions of techniques, data and measures."""
+    package = Path(compressbench.__file__).parent
+    code = {str(file.relative_to(package)): _state(str(file)) for file in package.rglob("*.py")}
+    text = json.dumps([compressbench.__version__, code, config], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

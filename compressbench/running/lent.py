@@ -18,6 +18,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.running.start import seed_of
 from compressbench.training.loop import length, train
+from compressbench.training.setting import Setting
 
 
 @dataclass
@@ -25,6 +26,7 @@ class LentContext:
     """Lent to one stage. Trainings of the stage are numbered, so that each has its own checkpoint and seed.
 
     earlier_stages: by name, what loads the result of a stage before this one.
+    auto: what `precision: auto` stands for in this run.
     curve, setting: collected from the trainings.
     """
 
@@ -34,7 +36,7 @@ class LentContext:
     progress: Progress
     limits: Limits
     checkpoints: Path
-    settings: Path
+    auto: Setting
     device: torch.device
     earlier_stages: dict[str, Callable[[], Subject]]
     deadline: float | None = None
@@ -60,7 +62,7 @@ class LentContext:
             penalty=penalty,
             checkpoint=self.checkpoints / f"{number}",
             deadline=self.deadline,
-            settings=self.settings,
+            auto=self.auto,
         )
         done = len(self.curve)
         self.curve += [{**entry, "epoch": done + entry["epoch"]} for entry in trained.curve]

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from compressbench.core.data import Shape, Split
-from compressbench.core.identity import digest, essence
+from compressbench.core.identity import digest, essence, raised
 from compressbench.core.measurement import Measure, Measurement, Specimen
 from compressbench.core.subject import Subject
 from compressbench.running.cache import StageResult
@@ -21,7 +21,7 @@ BATCH_ELEMENTS = 500 * 3 * 32 * 32
 
 def measure_key(measure: Measure) -> str:
     """Return the identity under which a stage keeps a measure's result."""
-    return digest([type(measure).__name__, essence(measure)])
+    return digest([type(measure).__name__, essence(measure), *raised(measure)])
 
 
 def reads_file(measure: Measure) -> bool:

@@ -22,6 +22,8 @@ from compressbench.measuring.flops_survey import flops_survey
 from compressbench.measuring.macs import mac_counts
 from compressbench.measuring.parameters import parameter_counts
 from compressbench.running.cache import StageCache
+from compressbench.running.decided import decided
+from compressbench.running.environment import CPU
 from compressbench.running.progress import SilentProgress
 from compressbench.running.start import start_subject, weights_fault
 
@@ -56,12 +58,12 @@ class RehearsalContext:
         return self.earlier_stages[stage]()
 
 
-def rehearse(plan: Plan, outputs: Path) -> tuple[list[RehearsedStage], list[Fault]]:
-    """Return what every stage will do, and everything that would go wrong, including the budget.
+def rehearse(plan: Plan, outputs: Path, device: torch.device = CPU) -> tuple[list[RehearsedStage], list[Fault]]:
+    """Return what every stage will do on `device`, and everything that would go wrong, including the budget.
 
     A stage that fails is left out for the stages after it, so that their faults are found too.
     """
-    cached = _cached(plan, outputs)
+    cached = _cached(decided(plan, device), outputs)
     subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
     example = torch.zeros(1, *plan.dataset.input_shape)
     # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.

@@ -15,7 +15,6 @@ from compressbench.core.context import Progress
 from compressbench.core.data import Splits
 from compressbench.core.faults import PlanError, RunError
 from compressbench.core.identity import essence
-from compressbench.core.places import machine_cache
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
@@ -24,15 +23,15 @@ from compressbench.packing import packed_file
 from compressbench.packing.inspect import tensor_table
 from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
-from compressbench.running.environment import environment
+from compressbench.running.decided import decided
+from compressbench.running.environment import CPU, environment
 from compressbench.running.folders import RECORD, WEIGHTS, run_folder
 from compressbench.running.lent import LentContext
 from compressbench.running.note import sign
 from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
 from compressbench.running.start import seed_of, start_subject
-
-CPU = torch.device("cpu")
+from compressbench.training.setting import Setting
 
 
 def run(plan: Plan, outputs: Path, progress: Progress, device: torch.device = CPU) -> RunRecord:
@@ -48,7 +47,8 @@ class Run:
     """One plan being carried out. `results` holds what is known of the stages done so far."""
 
     def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device):
-        self.plan, self.outputs, self.progress, self.device = plan, outputs, progress, device
+        self.plan = plan = decided(plan, device)
+        self.outputs, self.progress, self.device = outputs, progress, device
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
         self.fingerprint = self._fingerprint()
@@ -131,7 +131,8 @@ class Run:
             raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
         subject.model.cpu()
         seconds = round(time.monotonic() - clock, 3)
-        result = StageResult({}, context.curve, subject.skipped, context.setting, seconds)
+        made_in = environment(self.device)
+        result = StageResult({}, context.curve, subject.skipped, context.setting, made_in, seconds)
         try:
             self.cache.store(stage_id, subject, result)
         except ValueError as error:
@@ -175,7 +176,7 @@ class Run:
             progress=NamedProgress(self.progress, self.plan.stages[index].name),
             limits=self.plan.limits,
             checkpoints=self.cache.checkpoint_path(stage_id),
-            settings=machine_cache() / "settings",
+            auto=Setting(*self.plan.auto.split()),
             device=self.device,
             earlier_stages=earlier,
             deadline=None if seconds is None else self.clock + seconds,
@@ -225,6 +226,7 @@ class Run:
             curve=result.curve,
             skipped=[[skipped.what, skipped.why] for skipped in result.skipped],
             setting=result.setting,
+            environment=result.environment,
             seconds=result.seconds,
             cached=self.was_cached[index],
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,7 +14,6 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from compressbench.core.atomic import write_atomically
-from compressbench.training.setting import Setting
 
 Curve = list[dict[str, float]]
 
@@ -28,7 +27,6 @@ class Checkpoint:
     """
 
     epoch: int
-    setting: Setting
     curve: Curve = field(default_factory=list)
     model: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[int, dict[str, Tensor]] = field(default_factory=dict)
@@ -41,7 +39,7 @@ def write(path: Path, identity: str, checkpoint: Checkpoint) -> None:
     tensors |= {f"best/{name}": tensor for name, tensor in checkpoint.best.items()}
     for index, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer/{index}/{key}": tensor for key, tensor in state.items()}
-    rest = {"epoch": checkpoint.epoch, "setting": asdict(checkpoint.setting), "curve": checkpoint.curve}
+    rest = {"epoch": checkpoint.epoch, "curve": checkpoint.curve}
     content = save(_apart(tensors), {"identity": identity, "checkpoint": json.dumps(rest)})
     write_atomically(path, content)
 
@@ -57,7 +55,7 @@ def read(path: Path, identity: str) -> Checkpoint | None:
         if metadata["identity"] != identity:
             raise ValueError("it belongs to another training")
         rest = json.loads(metadata["checkpoint"])
-        checkpoint = Checkpoint(rest["epoch"], Setting(**rest["setting"]), rest["curve"])
+        checkpoint = Checkpoint(rest["epoch"], rest["curve"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         warnings.warn(f"the checkpoint {path} is ignored, training starts anew: {error}", stacklevel=2)
         return None

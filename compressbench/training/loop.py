@@ -30,7 +30,7 @@ from compressbench.training.checkpoint import (
 from compressbench.training.epoch import Work, train_epoch, validate
 from compressbench.training.optimizer import make_optimizer
 from compressbench.training.promises import Promises
-from compressbench.training.setting import FEWEST_STEPS, PLAIN, Setting, choose
+from compressbench.training.setting import PLAIN, Setting
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
@@ -38,7 +38,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 5.0
 @dataclass
 class Trained:
     """curve: one entry an epoch (epoch, train_loss, validation_loss, validation_top1, lr, seconds).
-    setting: what was chosen on this machine (precision, layout, device, threads)."""
+    setting: how it was computed (precision, layout, device, threads)."""
 
     subject: Subject
     curve: Curve
@@ -57,15 +57,14 @@ def train(
     penalty: Penalty | None = None,
     checkpoint: Path | None = None,
     deadline: float | None = None,
-    settings: Path | None = None,
+    auto: Setting = PLAIN,
 ) -> Trained:
     """Return `subject`, trained in place where it lies, in evaluation mode, fp32 and contiguous.
 
     limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.images` is
     for whoever makes the splits.) penalty: adds to the gradients before every step. checkpoint: a file to
     go on from; on a CPU, with as many threads, the result is bit-identical to an undisturbed training.
-    deadline: `time.monotonic()` at which the budget is used up. settings: a folder that remembers what was
-    probed on this machine.
+    deadline: `time.monotonic()` at which the budget is used up. auto: what `precision: auto` stands for.
 
     Raises RunError for a loss that is no number, a full disk, or a deadline that has passed (after an epoch, so
     that every start gets further); ValueError without training images, if the best epoch is asked for and there
@@ -81,16 +80,15 @@ def train(
     if not len(train_split):
         raise ValueError("there are no training images")
     allocator.keep_memory()
-    keeper = _Keeper(checkpoint, _identity(subject, training, seed, epochs, steps)) if checkpoint else None
-    state = keeper.read() if keeper else None
-    if state is None:
-        state = Checkpoint(0, _setting(subject, training, train_split, epochs * steps, settings))
-    with _arranged(subject.model, state.setting), progress.task("training", epochs * steps) as advance:
-        work = _work(subject, training, state, penalty, seed, epochs, steps, limits.steps)
+    setting = auto if training.precision == "auto" else Setting(training.precision)
+    keeper = _Keeper(checkpoint, _identity(subject, training, setting, seed, epochs, steps)) if checkpoint else None
+    state = (keeper.read() if keeper else None) or Checkpoint(0)
+    with _arranged(subject.model, setting), progress.task("training", epochs * steps) as advance:
+        work = _work(subject, training, setting, state, penalty, seed, epochs, steps, limits.steps)
         _epochs(work, state, train_split, validation_split, advance, keeper, deadline)
         if state.best:
             subject.model.load_state_dict(state.best)
-    return Trained(subject, state.curve, state.setting.described(work.device))
+    return Trained(subject, state.curve, setting.described(work.device))
 
 
 def length(training: Training, split: Split, limits: Limits) -> tuple[int, int]:
@@ -119,6 +117,7 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 def _work(
     subject: Subject,
     training: Training,
+    setting: Setting,
     state: Checkpoint,
     penalty: Penalty | None,
     seed: int,
@@ -133,7 +132,7 @@ def _work(
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
     device = parameters[0].device
-    return Work(training, model, optimizer, state.setting, device, promises, penalty, seed, epochs, steps, limit)
+    return Work(training, model, optimizer, setting, device, promises, penalty, seed, epochs, steps, limit)
 
 
 @dataclass
@@ -211,16 +210,6 @@ def _kept(keeper: _Keeper | None) -> str:
     return f"; the last good checkpoint is kept: {keeper.path}" if keeper and kept else ""
 
 
-def _setting(subject: Subject, training: Training, split: Split, steps: int, settings: Path | None) -> Setting:
-    """Return what `precision` asks for; `auto` is the plain setting where a probe would not pay."""
-    if training.precision != "auto":
-        return Setting(precision=training.precision)
-    if steps < FEWEST_STEPS:
-        return PLAIN
-    images, labels = next(iter(split.batches(training.batch_size)))
-    return choose(subject.model, images, labels, settings)
-
-
-def _identity(subject: Subject, training: Training, seed: int, epochs: int, steps: int) -> str:
+def _identity(subject: Subject, training: Training, setting: Setting, seed: int, epochs: int, steps: int) -> str:
     """Return digits that change with anything that changes the training, the weights it starts from included."""
-    return digest([essence(training), seed, epochs, steps, fingerprint(subject.model)])
+    return digest([essence(training), str(setting), seed, epochs, steps, fingerprint(subject.model)])

@@ -1,35 +1,29 @@
-"""Setting: number format and memory layout of a training, probed on the machine it runs on.
+"""Setting: number format and memory layout of a training, and the rule that chooses them.
 
-No choice is right for every network: on a CPU with bf16 instructions, bf16 and channels-last take half
-the time of fp32 for a ResNet-20 and all of it for the survey's AlexNet.
+No choice is right for every network: on a processor with bf16 instructions, bf16 and channels-last take half the time
+of fp32 for a ResNet-20 and gain little for the survey's AlexNet. What is chosen changes the figures, so it must never
+hang on how busy the machine is: `decide` looks at the network's layers, the device and the number of threads only.
 """
 
 from __future__ import annotations
 
-import copy
-import json
-import platform
-import time
-import warnings
-from contextlib import AbstractContextManager, nullcontext, suppress
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import RunError
-from compressbench.core.identity import digest
-from compressbench.core.lock import alone
-
-WORTH_IT = 0.92
-"""A setting is passed over for a later candidate only if that one takes less than this fraction of its time."""
-FEWEST_STEPS = 50
-"""Shorter trainings are not probed: they would not win back the second it takes."""
-PROBE_SECONDS = 1.0
-_ROUNDS = (3, 25)
+POSITIONS = 64
+"""From so many output positions on (8 x 8) a convolution does enough with each weight that bf16 pays, although the
+weights, which stay in fp32, are converted in every step."""
+SHARE = 0.5
+"""Such convolutions must have this share of a network's multiply-adds: ResNet-20 has all there (time against fp32 0.54
+at batch 128), LeNet-5 82 % (0.46), VGG-16 61 % (0.68), the survey's AlexNet 10 % (0.69 to 1.06, and less with small
+batches): it works on images of 2 x 2."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,9 @@ class Setting:
 
     precision: str = "fp32"
     layout: str = "contiguous"
+
+    def __str__(self) -> str:
+        return f"{self.precision} {self.layout}"
 
     def arrange(self, model: nn.Module) -> None:
         """Lay a network's weights out in memory, in place, and let a GPU's products be as exact as the precision."""
@@ -61,106 +58,38 @@ class Setting:
 
 
 PLAIN = Setting()
-CANDIDATES = {
-    "cpu": [PLAIN, Setting("fp32", "channels_last"), Setting("bf16"), Setting("bf16", "channels_last")],
-    "cuda": [Setting("tf32", "channels_last"), Setting("tf32"), Setting("bf16", "channels_last"), Setting("bf16")],
-}
-"""By type of device, plain ones first. A GPU waits for Python between the kernels of a small network, so that all of
-them take the same time there; the first one then leaves most of the GPU to what runs beside it."""
+FAST = Setting("bf16", "channels_last")
+GPU = Setting("tf32", "channels_last")
+"""A GPU waits for Python between the kernels of a small network, so that all settings take the same time there; this
+one leaves most of the GPU to what runs beside it."""
 
 
-def choose(model: nn.Module, images: Tensor, labels: Tensor, folder: Path | None = None) -> Setting:
-    """Return the fastest setting for trainings of `model` on batches like (images, labels).
+def decide(layers: Sequence[dict[str, Any]], device: torch.device, threads: int, bf16: bool) -> Setting:
+    """Return the setting that `precision: auto` stands for.
 
-    Real steps of the candidates are timed, interleaved, for about a second; the network, its running
-    statistics and torch's random state are left as they are. The choice is kept in `folder`, under the
-    network's shapes, the batch, torch's version, the threads and the processor, so that the same machine
-    takes the same one again and its numbers stay reproducible. Processes probe one after the other, which times
-    better, and those that want the same choice take the first one's.
+    layers: `kind`, `output_shape` (of one image) and `macs` of each layer of the network, untrained and not compressed
+    yet. threads: that compute. bf16: whether the processor has instructions for it.
+
+    bf16 is for one thread only. Its conversions are many short loops, and several threads wait for each other at the
+    end of each, oneDNN's in loops of their own that never sleep; beside busy processes every such wait takes a time
+    slice (AlexNet, two threads, eight busy processes: 7.1 s a step in bf16, 1.6 s in fp32; one thread: 0.2 s in both).
     """
-    device = next(model.parameters()).device
-    if folder is None:
-        return _fastest(_probe(model, images, labels, device))
-    file = folder / f"{_key(model, images, device)}.json"
-    if known := _read(file):  # without waiting for another's probe
-        return known
-    try:
-        with alone(folder / "lock"):
-            if known := _read(file):
-                return known
-            seconds = _probe(model, images, labels, device)
-            times = {f"{setting.precision} {setting.layout}": least for setting, least in seconds.items()}
-            write_atomically(file, json.dumps({**asdict(_fastest(seconds)), "seconds_per_step": times}, indent=1))
-            return _fastest(seconds)
-    except (OSError, RunError) as error:
-        warnings.warn(f"the precision cannot be remembered, another run may choose another: {error}", stacklevel=2)
-        return _fastest(_probe(model, images, labels, device))
-
-
-def _fastest(seconds: dict[Setting, float]) -> Setting:
-    """Return the first candidate that none of the others beats by enough: near ties must not be a matter of luck."""
-    least = min(seconds.values())
-    return next(setting for setting, time in seconds.items() if WORTH_IT * time <= least)
-
-
-def _probe(model: nn.Module, images: Tensor, labels: Tensor, device: torch.device) -> dict[Setting, float]:
-    """Return the least seconds of one forward and backward pass by setting."""
-    has_layout = any(parameter.dim() == 4 for parameter in model.parameters())
-    candidates = CANDIDATES.get(device.type, [PLAIN])
-    settings = [setting for setting in candidates if has_layout or setting.layout == "contiguous"]
-    least = dict.fromkeys(settings, float("inf"))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        network = copy.deepcopy(model).train()
-        for setting in settings:  # the first passes build kernels
-            _seconds(network, setting, images, labels, device)
-        start, rounds = time.perf_counter(), 0
-        while rounds < _ROUNDS[0] or (time.perf_counter() - start < PROBE_SECONDS and rounds < _ROUNDS[1]):
-            for setting in settings:
-                least[setting] = min(least[setting], _seconds(network, setting, images, labels, device))
-            rounds += 1
-    return least
-
-
-def _seconds(network: nn.Module, setting: Setting, images: Tensor, labels: Tensor, device: torch.device) -> float:
-    setting.arrange(network)
-    placed, labels = setting.place(images, device), labels.to(device)
-    _synchronize(device)
-    start = time.perf_counter()
-    with setting.autocast(device):
-        logits = network(placed)
-    torch.autograd.backward(functional.cross_entropy(logits.float(), labels))
-    _synchronize(device)
-    seconds = time.perf_counter() - start
-    network.zero_grad()
-    return seconds
-
-
-def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        return GPU
+    if device.type != "cpu" or not bf16 or threads > 1:
+        return PLAIN
+    large = sum(layer["macs"] for layer in layers if layer["kind"] == "Conv2d" and _positions(layer) >= POSITIONS)
+    return FAST if large > SHARE * sum(layer["macs"] for layer in layers) else PLAIN
 
 
-def _key(model: nn.Module, images: Tensor, device: torch.device) -> str:
-    shapes = [[name, type(module).__name__] for name, module in model.named_modules()]
-    shapes += [[name, *parameter.shape] for name, parameter in model.named_parameters()]
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return digest([shapes, list(images.shape), torch.__version__, torch.get_num_threads(), processor])
-
-
-def _processor() -> str:
-    """Return the processor's name and the widest instructions torch uses; virtual machines hide the name."""
-    name = platform.processor()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line for line in lines if line.startswith("model name")), name)
-    return f"{platform.machine()} {name} {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _read(file: Path) -> Setting | None:
-    """Return a stored choice, or None if there is none or it cannot be read: it is then probed again."""
+def has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the processor multiplies bf16 itself; False where the system does not say."""
     try:
-        stored = json.loads(file.read_bytes())
-        known = Setting(precision=stored["precision"], layout=stored["layout"])
-        return known if any(known in candidates for candidates in CANDIDATES.values()) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
+
+
+def _positions(layer: dict[str, Any]) -> int:
+    return math.prod(layer["output_shape"][1:])

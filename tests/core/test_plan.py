@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.plan import Budget, Limits, Reference, Stage, flatten
+from compressbench.data.synthetic import Synthetic
+from compressbench.measuring.accuracy import Accuracy
+from compressbench.running.observe import measure_key
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.tuning.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
@@ -70,6 +73,29 @@ def test_a_technique_of_a_new_version_is_another_result() -> None:
     newer = replace(old, technique=NewerPruning(**vars(old.technique)))
     changed = replace(plan(), stages=(plan().stages[0], newer))
     assert changed.stage_ids("data")[1] != plan().stage_ids("data")[1]
+
+
+def test_data_and_measures_of_a_new_version_are_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages, run = plan().stage_ids("data"), plan().plan_id()
+    monkeypatch.setattr(Accuracy, "version", 1, raising=False)
+    assert (plan().stage_ids("data"), plan().plan_id()) == (stages, run)
+    key = measure_key(Accuracy())
+    monkeypatch.setattr(Accuracy, "version", 2)
+    assert measure_key(Accuracy()) != key
+    assert plan().stage_ids("data") == stages
+    assert plan().plan_id() != run
+    monkeypatch.setattr(Synthetic, "version", 2, raising=False)
+    assert not set(plan().stage_ids("data")) & set(stages)
+
+
+def test_a_new_version_of_the_loop_makes_other_results_of_what_trains_and_of_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pruned = replace(plan(), stages=plan().stages[1:2])
+    before, untrained = plan().stage_ids("data"), pruned.stage_ids("data")
+    monkeypatch.setattr("compressbench.core.plan.LOOP_VERSION", 2)
+    assert not set(plan().stage_ids("data")) & set(before)
+    assert pruned.stage_ids("data") == untrained
 
 
 def test_given_weights_are_identified_by_their_content_wherever_they_lie(tmp_path: Path) -> None:

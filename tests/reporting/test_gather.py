@@ -67,7 +67,12 @@ def long_record() -> RunRecord:
         {"epoch": epoch, "train_loss": 1.23456789 / epoch, "validation_top1": 0.987654321, "lr": 0.03}
         for epoch in range(1, 161)
     ]
-    record.layers = [{"name": f"conv{index}", "macs": index} for index in range(50)]
+    for index in range(8):
+        row = {"params": 9_248, "params_nonzero": 9_248, "macs": 9_216 * 64, "macs_nonzero": 9_216 * 64}
+        record.layers += [
+            {"name": f"conv{index}", "kind": "Conv2d", "output_shape": [32 + index, 8, 8], **row},
+            {"name": f"bn{index}", "kind": "BatchNorm2d", "output_shape": [32 + index, 8, 8], **row, "macs": 0},
+        ]
     record.environment |= {"cache": "/somewhere/of/mine"}
     record.plan["model"]["weights"] = "/somewhere/of/mine/weights.safetensors"
     return record
@@ -86,6 +91,40 @@ def test_a_committed_curve_is_thinned_and_rounded_and_keeps_its_last_epoch(tmp_p
     curve = RunRecord.read(path).stages[0].curve
     assert [point["epoch"] for point in curve] == list(range(8, 161, 8))
     assert curve[-1]["validation_top1"] == 0.98765
+
+
+def test_a_committed_record_keeps_which_layers_lost_channels(tmp_path: Path) -> None:
+    [path] = commit_records([long_record()], tmp_path)
+    layers = RunRecord.read(path).layers
+    assert [(row["name"], row["outputs"]) for row in layers] == [(f"conv{index}", 32 + index) for index in range(8)]
+    assert layers[0] == {
+        "name": "conv0",
+        "kind": "Conv2d",
+        "params": 9_248,
+        "params_nonzero": 9_248,
+        "macs": 589_824,
+        "outputs": 32,
+    }
+
+
+def test_a_committed_stage_says_what_it_was_computed_in_where_that_is_not_the_runs_own(tmp_path: Path) -> None:
+    record = made_record()
+    for stage, device in zip(record.stages, ("a GPU", "cpu", "cpu"), strict=True):
+        stage.environment = {**record.environment, "device": device}
+    [path] = commit_records([record], tmp_path)
+    stages = RunRecord.read(path).stages
+    assert [stage.environment for stage in stages] == [record.stages[0].environment, {}, {}]
+
+
+def test_a_run_that_another_machine_computed_in_another_precision_is_the_same_run(tmp_path: Path) -> None:
+    store(made_record(0, after=0.5), tmp_path)
+    other = made_record(0, after=0.9, started="2026-01-02T00:00:00")
+    other.plan_id = "in-bf16"
+    store(other, tmp_path)
+    another_ratio = made_record(0, ratio=0.3)
+    store(another_ratio, tmp_path)
+    found = gather("table5", tmp_path, [])
+    assert {record.plan_id for record in found} == {"in-bf16", another_ratio.plan_id}
 
 
 def test_the_report_of_committed_records_is_that_of_the_whole_ones(tmp_path: Path) -> None:

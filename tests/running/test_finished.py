@@ -52,3 +52,17 @@ def test_a_record_that_another_budget_judged_since_is_not_taken(folder: Path, tm
     assert run(whole, tmp_path, SilentProgress()).missed
     assert recall(CONFIG, tmp_path) is None
     assert run(replace(whole, budget=Budget()), tmp_path, SilentProgress()).missed == []
+
+
+def test_after_a_change_of_the_code_the_long_way_is_taken(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recall(CONFIG, tmp_path) is not None
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr("compressbench.__file__", str(package / "__init__.py"))
+    remember(CONFIG, tmp_path, folder, [])
+    assert recall(CONFIG, tmp_path) is not None
+    (package / "technique.py").write_text("version = 2")
+    assert recall(CONFIG, tmp_path) is None

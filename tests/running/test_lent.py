@@ -12,6 +12,7 @@ from compressbench.data._selection import EmptySplit
 from compressbench.data.in_memory import InMemorySplit
 from compressbench.running.lent import LentContext
 from compressbench.running.progress import SilentProgress
+from compressbench.training.setting import PLAIN
 
 CLASSES, EACH = 4, 64
 
@@ -28,7 +29,7 @@ def lent(tmp_path: Path, seed: int = 1) -> LentContext:
         progress=SilentProgress(),
         limits=Limits(),
         checkpoints=tmp_path,
-        settings=tmp_path,
+        auto=PLAIN,
         device=torch.device("cpu"),
         earlier_stages={},
     )

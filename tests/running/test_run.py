@@ -64,6 +64,17 @@ def test_rows_share_their_trained_baseline(tmp_path: Path) -> None:
     assert second.stages[0].measurements == first.stages[0].measurements
 
 
+def test_every_stage_keeps_the_environment_it_was_computed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(plan(), tmp_path, SilentProgress())
+    assert all(stage.environment == first.environment for stage in first.stages)
+    monkeypatch.setattr("compressbench.running.run.environment", lambda device: {"device": "another"})
+    other = plan(recipe="tests/other")
+    pruned = Stage("prune", "pruning/l1_norm", L1NormPruning(["conv"], 0.3, {}, [], 1))
+    second = run(replace(other, stages=(other.stages[0], pruned)), tmp_path, SilentProgress())
+    assert second.environment == {"device": "another"}
+    assert [stage.environment for stage in second.stages] == [first.environment, {"device": "another"}]
+
+
 def test_the_same_seed_gives_the_same_figures_and_another_seed_does_not(tmp_path: Path) -> None:
     first = run(plan(), tmp_path / "a", SilentProgress())
     assert figures(run(plan(), tmp_path / "b", SilentProgress())) == figures(first)

@@ -19,7 +19,6 @@ from compressbench.training.checkpoint import (
     restore_optimizer,
     write,
 )
-from compressbench.training.setting import Setting
 
 
 def network() -> nn.Module:
@@ -31,8 +30,7 @@ def trained(model: nn.Module, optimizer: torch.optim.Optimizer) -> Checkpoint:
     model(torch.randn(4, 3, 3, 3)).sum().backward()
     optimizer.step()
     curve = [{"epoch": 1.0, "train_loss": 1 / 3, "lr": 0.1}]
-    setting = Setting("bf16", "channels_last")
-    return Checkpoint(1, setting, curve, model.state_dict(), optimizer_state(optimizer), {"x": torch.ones(2)})
+    return Checkpoint(1, curve, model.state_dict(), optimizer_state(optimizer), {"x": torch.ones(2)})
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ def test_everything_is_read_back_to_the_last_bit(tmp_path: Path, checkpoint: Che
     write(tmp_path / "deep" / "0", "me", checkpoint)
     found = read(tmp_path / "deep" / "0", "me")
     assert found is not None
-    assert (found.epoch, found.setting, found.curve) == (1, checkpoint.setting, checkpoint.curve)
+    assert (found.epoch, found.curve) == (1, checkpoint.curve)
     assert found.model.keys() == checkpoint.model.keys()
     assert all(torch.equal(tensor, found.model[name]) for name, tensor in checkpoint.model.items())
     assert all(

@@ -13,8 +13,8 @@ from compressbench.core.data import Splits
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
-from compressbench.training import loop
 from compressbench.training.loop import train
+from compressbench.training.setting import Setting
 from tests.training.trained import Run, same
 
 
@@ -49,6 +49,16 @@ def test_the_global_random_state_is_left_alone(run: Run, short: Training, precis
     before = torch.random.get_rng_state()
     run(replace(short, epochs=6, precision=precision), limits=Limits(steps=9))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_auto_trains_as_it_is_told_and_an_explicit_precision_as_it_says(run: Run, short: Training) -> None:
+    fast, once = Setting("bf16", "channels_last"), replace(short, epochs=1)
+    auto = run(replace(once, precision="auto"), auto=fast)
+    assert (auto.setting["precision"], auto.setting["layout"]) == ("bf16", "channels_last")
+    plain = run(once, auto=fast)
+    assert (plain.setting["precision"], plain.setting["layout"]) == ("fp32", "contiguous")
+    assert same(plain, run(replace(once, precision="auto")))
+    assert not same(plain, auto)
 
 
 def test_limits_cut_epochs_and_steps_and_shrink_the_schedule(run: Run, short: Training) -> None:
@@ -97,15 +107,14 @@ def test_a_training_that_fails_leaves_the_network_plain(
     digits: Splits,
     steps: Any,
     killed: type[Exception],
-    monkeypatch: pytest.MonkeyPatch,
     setting: tuple[str, str],
 ) -> None:
-    monkeypatch.setattr(loop, "_setting", lambda *_: loop.Setting(*setting))
-    subject = fresh()
+    subject, training = fresh(), replace(short, precision="auto")
     subject.model.get_parameter("0.bias").requires_grad_(False)
     state = torch.random.get_rng_state()
+    data = (digits.train, digits.validation)
     with pytest.raises(killed):
-        train(subject, short, digits.train, digits.validation, seed=3, limits=Limits(), progress=steps(12))
+        train(subject, training, *data, seed=3, limits=Limits(), progress=steps(12), auto=Setting(*setting))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(module.training for module in subject.model.modules())
     assert all(p.is_contiguous() and p.dtype == torch.float32 and p.grad is None for p in subject.model.parameters())

@@ -15,6 +15,7 @@ import torch
 from compressbench.core.faults import RunError
 from compressbench.core.training import Training
 from compressbench.training import loop
+from compressbench.training.setting import Setting
 from tests.training.trained import Run, same
 
 
@@ -32,13 +33,13 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     select: str,
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(loop, "_setting", lambda *_: loop.Setting(*setting))
-    training = replace(short, optimizer=optimizer, select=select, lr=0.1 if optimizer == "sgd" else 0.003)
-    undisturbed = run(training)
+    lr, auto = 0.1 if optimizer == "sgd" else 0.003, Setting(*setting)
+    training = replace(short, optimizer=optimizer, select=select, lr=lr, precision="auto")
+    undisturbed = run(training, auto=auto)
     with pytest.raises(killed):
-        run(training, checkpoint=tmp_path / "0", last=20)
+        run(training, checkpoint=tmp_path / "0", last=20, auto=auto)
     torch.rand(7)
-    progress_made = run(training, checkpoint=tmp_path / "0")
+    progress_made = run(training, checkpoint=tmp_path / "0", auto=auto)
     assert same(undisturbed, progress_made)
     assert undisturbed.setting == progress_made.setting
     assert all(p.is_contiguous() for p in progress_made.subject.model.parameters())
@@ -59,6 +60,14 @@ def test_a_checkpoint_of_another_training_is_ignored_with_a_warning(run: Run, sh
     with pytest.warns(UserWarning, match="belongs to another training"):
         trained = run(longer, checkpoint=tmp_path / "0")
     assert same(trained, run(longer))
+
+
+def test_a_checkpoint_in_another_precision_is_ignored_with_a_warning(run: Run, short: Training, tmp_path: Path) -> None:
+    training = replace(short, precision="auto")
+    run(training, checkpoint=tmp_path / "0", auto=Setting("bf16", "channels_last"))
+    with pytest.warns(UserWarning, match="belongs to another training"):
+        trained = run(training, checkpoint=tmp_path / "0")
+    assert trained.setting["precision"] == "fp32"
 
 
 def test_checkpoints_are_not_written_more_often_than_every_few_seconds(
@@ -113,6 +122,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.data.digits import Digits
 from compressbench.training import loop
+from compressbench.training.setting import Setting
 
 class Quiet:
     @contextmanager

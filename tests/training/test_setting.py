@@ -1,19 +1,18 @@
-"""The probe: what it chooses, what it remembers, what it leaves alone."""
+"""The rule behind `precision: auto`, and what a setting does to a network."""
 
 from __future__ import annotations
 
-import json
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from compressbench.training import setting
-from compressbench.training.setting import PLAIN, Setting, choose
+from compressbench.training.setting import PLAIN, Setting, decide, has_bf16
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+FAST = Setting("bf16", "channels_last")
 
 
 @pytest.fixture
@@ -22,142 +21,67 @@ def model() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(), nn.Flatten(), nn.Linear(288, 10))
 
 
-@pytest.fixture
-def batch() -> tuple[Tensor, Tensor]:
-    return torch.randn(16, 3, 8, 8), torch.zeros(16, dtype=torch.int64)
+def layer(macs: int, side: int = 0) -> dict[str, Any]:
+    """Return a convolution with output images of side x side, or without a side a fully connected layer."""
+    return {"kind": "Conv2d" if side else "Linear", "output_shape": [16, side, side] if side else [16], "macs": macs}
 
 
-def timed(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
-    """Pretend these times, by precision and layout; return the list of what is timed."""
-    asked: list[str] = []
-
-    def pretend(network: nn.Module, candidate: Setting, *_: object) -> float:
-        asked.append(f"{candidate.precision}_{candidate.layout}")
-        return seconds.get(asked[-1], 1.0)
-
-    monkeypatch.setattr(setting, "_seconds", pretend)
-    return asked
+def test_convolutions_over_many_positions_are_trained_in_bf16() -> None:
+    assert decide([layer(60, side=8), layer(40)], CPU, threads=1, bf16=True) == FAST
 
 
-def test_the_fastest_is_chosen(monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
-    timed(monkeypatch, bf16_contiguous=0.9, bf16_channels_last=0.6, fp32_channels_last=0.7)
-    assert choose(model, *batch) == Setting("bf16", "channels_last")
+def test_a_network_whose_work_lies_in_small_images_or_no_convolutions_stays_in_fp32() -> None:
+    assert decide([layer(40, side=8), layer(60)], CPU, threads=1, bf16=True) == PLAIN
+    assert decide([layer(40, side=8), layer(60, side=7)], CPU, threads=1, bf16=True) == PLAIN
+    assert decide([layer(100)], CPU, threads=1, bf16=True) == PLAIN
+    assert decide([], CPU, threads=1, bf16=True) == PLAIN
 
 
-def test_less_than_eight_percent_is_not_worth_it(
-    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]
-) -> None:
-    timed(monkeypatch, bf16_contiguous=0.93)
-    assert choose(model, *batch) == PLAIN
+def test_without_instructions_for_bf16_or_with_several_threads_it_is_fp32() -> None:
+    assert decide([layer(1, side=32)], CPU, threads=1, bf16=False) == PLAIN
+    assert decide([layer(1, side=32)], CPU, threads=2, bf16=True) == PLAIN
 
 
-def test_a_folder_that_cannot_be_written_costs_only_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]
-) -> None:
-    (tmp_path / "file").write_text("")
-    timed(monkeypatch, bf16_contiguous=0.6)
-    with pytest.warns(UserWarning, match="cannot be remembered"):
-        assert choose(model, *batch, tmp_path / "file") == Setting("bf16")
+def test_a_gpu_computes_in_tf32_whatever_the_network() -> None:
+    assert decide([layer(1)], GPU, threads=8, bf16=False) == Setting("tf32", "channels_last")
 
 
-def test_near_ties_go_to_the_simpler_setting(
-    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor]
-) -> None:
-    timed(monkeypatch, bf16_contiguous=0.6, bf16_channels_last=0.58)
-    assert choose(model, *batch) == Setting("bf16", "contiguous")
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512_fp16", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni", False),
+        ("model name\t: avx512_bf16", False),
+        ("", False),
+    ],
+)
+def test_the_instructions_are_read_from_the_system(line: str, has: bool, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n")
+    assert has_bf16(tmp_path / "cpuinfo") is has
 
 
-def test_networks_without_convolutions_have_no_layout_to_try(
-    monkeypatch: pytest.MonkeyPatch, batch: tuple[Tensor, Tensor]
-) -> None:
-    asked = timed(monkeypatch)
-    choose(nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), *batch)
-    assert set(asked) == {"fp32_contiguous", "bf16_contiguous"}
-
-
-def test_the_choice_is_remembered_for_the_same_network_and_batch_only(
-    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
-) -> None:
-    timed(monkeypatch, bf16_contiguous=0.5)
-    first = choose(model, *batch, tmp_path)
-    asked = timed(monkeypatch)  # now everything takes as long
-    assert choose(model, *batch, tmp_path) == first == Setting("bf16", "contiguous")
-    assert not asked
-    images, labels = batch
-    assert choose(model, images[:8], labels[:8], tmp_path) == PLAIN
-    assert asked
-    stored = [json.loads(file.read_text()) for file in tmp_path.glob("*.json")]
-    assert sorted(entry["precision"] for entry in stored) == ["bf16", "fp32"]
-
-
-def test_two_that_probe_at_once_take_the_same_choice(
-    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
-) -> None:
-    both, probes = Barrier(2, timeout=30), []
-
-    def read(file: Path) -> Setting | None:
-        found = real(file)
-        if found is None and not both.broken:
-            with suppress(BrokenBarrierError):
-                both.wait(0.5)  # neither has found anything when the other looks, if nothing holds it back
-        return found
-
-    def probe(*_: object) -> dict[Setting, float]:
-        probes.append(1)
-        fast = Setting("bf16") if len(probes) == 1 else Setting("bf16", "channels_last")
-        return {PLAIN: 1.0, fast: 0.5}
-
-    real = setting._read
-    monkeypatch.setattr(setting, "_read", read)
-    monkeypatch.setattr(setting, "_probe", probe)
-    with ThreadPoolExecutor(2) as pool:
-        chosen = list(pool.map(lambda _: choose(model, *batch, tmp_path), range(2)))
-    assert chosen == [Setting("bf16")] * 2
-    assert len(probes) == 1
-
-
-def test_a_spoiled_memory_is_probed_again(
-    monkeypatch: pytest.MonkeyPatch, model: nn.Module, batch: tuple[Tensor, Tensor], tmp_path: Path
-) -> None:
-    timed(monkeypatch, bf16_contiguous=0.5)
-    choose(model, *batch, tmp_path)
-    (file,) = tmp_path.glob("*.json")
-    for content in ("", "{", "{}", '{"precision": "fp8", "layout": "contiguous"}', "[]"):
-        file.write_text(content)
-        assert choose(model, *batch, tmp_path) == Setting("bf16", "contiguous")
-    assert json.loads(file.read_text())["precision"] == "bf16"
-
-
-def test_the_network_and_the_random_state_are_left_alone(
-    model: nn.Module, batch: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(setting, "PROBE_SECONDS", 0.0)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    state = torch.random.get_rng_state()
-    model.eval()
-    choose(model, *batch)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert not model.training
-    assert all(parameter.grad is None and parameter.is_contiguous() for parameter in model.parameters())
+def test_a_system_that_does_not_say_has_none(tmp_path: Path) -> None:
+    assert not has_bf16(tmp_path / "nothing")
 
 
 def test_a_setting_places_images_and_weights_and_describes_itself(model: nn.Module) -> None:
-    chosen, cpu = Setting("bf16", "channels_last"), torch.device("cpu")
+    chosen = FAST
     chosen.arrange(model)
     assert model.get_parameter("0.weight").is_contiguous(memory_format=torch.channels_last)
-    assert chosen.place(torch.zeros(2, 3, 8, 8), cpu).is_contiguous(memory_format=torch.channels_last)
+    assert chosen.place(torch.zeros(2, 3, 8, 8), CPU).is_contiguous(memory_format=torch.channels_last)
     PLAIN.arrange(model)
     assert model.get_parameter("0.weight").is_contiguous()
     threads = str(torch.get_num_threads())
     found = {"precision": "bf16", "layout": "channels_last", "device": "cpu", "threads": threads}
-    assert chosen.described(cpu) == found
+    assert chosen.described(CPU) == found
+    assert Setting(*str(chosen).split()) == chosen
 
 
 def test_autocast_runs_convolutions_in_bf16_and_keeps_the_weights(model: nn.Module) -> None:
-    with Setting("bf16").autocast(torch.device("cpu")):
+    with Setting("bf16").autocast(CPU):
         assert model(torch.zeros(2, 3, 8, 8)).dtype == torch.bfloat16
-    with PLAIN.autocast(torch.device("cpu")):
+    with PLAIN.autocast(CPU):
         assert model(torch.zeros(2, 3, 8, 8)).dtype == torch.float32
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 

@@ -1,0 +1,21 @@
+"""What `precision: auto` means in a run: decided once, from the plan and the device, before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from compressbench.core.plan import Plan
+from compressbench.measuring.macs import layer_table
+from compressbench.training.setting import decide, has_bf16
+
+
+def decided(plan: Plan, device: torch.device) -> Plan:
+    """Return the plan with `auto`; for the same plan, device, processor and number of threads it is always the same.
+
+    The network is only laid out, on the meta device: no weight is drawn, and the global random state is left alone.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        layers = layer_table(plan.model.architecture.build().eval(), torch.zeros(1, *plan.dataset.input_shape))
+    return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))
