@@ -72,6 +72,7 @@ def _small(record: RunRecord) -> RunRecord:
         layers=[],
         tensors=[row for row in record.tensors if row["coder"]],
         stages=[_small_stage(stage) for stage in record.stages],
+        given=record.given and _small_stage(record.given),
         environment=_without_paths(record.environment),
         plan=_portable(record.plan),
         dataset=_without_paths(record.dataset),

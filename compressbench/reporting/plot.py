@@ -8,7 +8,6 @@ from typing import Any
 
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.record import RunRecord
-from compressbench.reporting.compare import baseline
 from compressbench.reporting.figures import Estimate, estimate
 
 AXES = {"macs": ("MACs of one image, millions", 1e-6), "size_bytes": ("file, kB", 1e-3)}
@@ -60,7 +59,7 @@ def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
 
 def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:
     """Return, by dataset and protocol, what is drawn as one line: a row, or the points of a sweep over a number."""
-    usable = [r for r in records if r.status == "finished" and r.stages and "top1" in r.final.measurements]
+    usable = [r for r in records if r.status == "finished" and r.networks and "top1" in r.final.measurements]
     axis = _axis(usable)
     panels: dict[str, dict[str, Line]] = {}
     for record in sorted(usable, key=lambda record: float(record.swept.get(axis, 0))):
@@ -123,6 +122,6 @@ def _draw(axes: Any, label: str, line: Line, measure: str, factor: float, color:
 
 def _before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
     """Return cost and accuracy of the trained network that these runs compressed."""
-    found = [first.measurements for run in records if (first := baseline(run)) and first is not run.final]
+    found = [first.measurements for run in records if (first := run.before) and first is not run.final]
     cost, top1 = ([figures[name] for figures in found if name in figures] for name in (measure, "top1"))
     return estimate(cost), estimate(top1)
