@@ -108,7 +108,7 @@ def _draw(axes: Any, label: str, line: Line, measure: str, factor: float, color:
     axes.errorbar(x, y, yerr=bars, fmt="o-", markersize=5, capsize=3, color=color, label=label)
     for (text, *_), place in zip(points, zip(x, y, strict=True), strict=True):
         axes.annotate(text, place, textcoords="offset points", xytext=(5, -11), fontsize=8, color=color)
-    for cost, top1 in dict.fromkeys(_before(runs, measure) for runs in line.values()):
+    for cost, top1 in dict.fromkeys(before(runs, measure) for runs in line.values()):
         if cost and top1:  # of points that share their trained network it is drawn once
             style = {"markersize": 8, "markerfacecolor": "none", "capsize": 3, "label": "before compression"}
             bar = top1.spread * 100 if top1.spread else None
@@ -120,7 +120,7 @@ def _draw(axes: Any, label: str, line: Line, measure: str, factor: float, color:
         axes.plot([at], [published["top1"] * 100], "x", color=color, label="published accuracy")
 
 
-def _before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
+def before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
     """Return cost and accuracy of the trained network that these runs compressed."""
     found = [first.measurements for run in records if (first := run.before) and first is not run.final]
     cost, top1 = ([figures[name] for figures in found if name in figures] for name in (measure, "top1"))
