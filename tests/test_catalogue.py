@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from compressbench.core.plan import Plan, Stage
+from compressbench.core.training import Training
 from compressbench.planning import catalogue
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
@@ -72,6 +73,13 @@ def test_every_technique_can_be_built_and_its_yaml_holds_every_field(name, stage
     keys = set(load_yaml(REPOSITORY / "conf" / "technique" / f"{name}.yaml")) - {"_target_"}
     assert keys == {field.name for field in fields(stage.technique)}
     assert stage.technique.needs | stage.technique.adds | stage.technique.refuses <= stage.technique.TRAITS
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_training_refuses_weights_that_cannot_be_trained(name, stages):
+    technique = stages[name].technique
+    if isinstance(technique, Training):
+        assert technique.refuses & {"int8", "quantized", "trained"}, "int8 weights would not move"
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue.models()])

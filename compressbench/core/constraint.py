@@ -12,7 +12,8 @@ from torch import nn
 class Constraint(Protocol):
     """Something that stays true of a model; `enforce` is called after every optimizer step.
 
-    A constraint is a dataclass of strings and tensors only, so that it can be stored without pickle.
+    A constraint is a dataclass of strings and tensors only, so that it can be stored without pickle. Its `str` names
+    its kind, the parameter and what is promised.
     """
 
     def enforce(self, model: nn.Module) -> None:
@@ -20,7 +21,7 @@ class Constraint(Protocol):
         ...
 
     def holds(self, model: nn.Module) -> bool:
-        """Return whether the promise is true now."""
+        """Return whether the promise is true now; it is not of a parameter that is gone or has another shape."""
         ...
 
 
@@ -40,8 +41,11 @@ class Mask:
         weight.mul_(self.keep)
 
     def holds(self, model: nn.Module) -> bool:
-        weight = model.get_parameter(self.parameter)
-        return not bool(weight[~self.keep.to(weight.device)].any())
+        weight = _parameter(model, self.parameter, self.keep)
+        return weight is not None and not bool(weight[~self.keep.to(weight.device)].any())
+
+    def __str__(self) -> str:
+        return f"Mask of {self.parameter} ({int((~self.keep).sum()):,} of {self.keep.numel():,} elements are zero)"
 
 
 @dataclass(eq=False)
@@ -61,9 +65,14 @@ class Frozen:
         weight.copy_(torch.where(self.where, self.value, weight))
 
     def holds(self, model: nn.Module) -> bool:
-        weight = model.get_parameter(self.parameter)
+        weight = _parameter(model, self.parameter, self.where)
+        if weight is None:
+            return False
         where = self.where.to(weight.device)
         return torch.equal(weight[where], self.value.to(weight.device)[where])
+
+    def __str__(self) -> str:
+        return f"Frozen of {self.parameter} ({int(self.where.sum()):,} of {self.where.numel():,} elements never move)"
 
 
 @dataclass(eq=False)
@@ -83,16 +92,28 @@ class Shared:
         weight[shared] = _common_values(weight[shared], groups)[groups]
 
     def holds(self, model: nn.Module) -> bool:
-        weight = model.get_parameter(self.parameter).detach()
+        weight = _parameter(model, self.parameter, self.assignment)
+        if weight is None:
+            return False
         shared, groups = self._groups()
         values = weight.cpu()[shared.cpu()]
         groups = groups.cpu()
         return torch.equal(values, _common_values(values, groups)[groups])
 
+    def __str__(self) -> str:
+        shared, groups = self._groups()
+        return f"Shared of {self.parameter} ({int(shared.sum()):,} elements have {len(groups.unique()):,} values)"
+
     def _groups(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return where the shared weights are, and the group of each."""
         shared = self.assignment >= 0
         return shared, self.assignment[shared].long()
+
+
+def _parameter(model: nn.Module, name: str, like: torch.Tensor) -> torch.Tensor | None:
+    """Return the parameter, None if there is none of that name and shape."""
+    found = dict(model.named_parameters(remove_duplicate=False)).get(name)
+    return found.detach() if found is not None and found.shape == like.shape else None
 
 
 def _common_values(values: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ class Specimen:
     """What a measure looks at: a subject after a stage.
 
     example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the packed file. baseline: returns
-    the network before compression: after the first stage if that trained it, else the start.
+    the network before compression (`core.before`); where there was none, what the stages started from.
     """
 
     subject: Subject

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from compressbench.core.architecture import Architecture
+from compressbench.core.before import index_before
 from compressbench.core.data import Dataset
 from compressbench.core.faults import out_of_range
 from compressbench.core.identity import digest, essence, raised
 from compressbench.core.measurement import Measure
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
+
+LARGEST_DROP = 0.5
+"""A budget allows no more: whoever writes 1 means one point, not all of the accuracy."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Limits:
 class Budget:
     """Limits on the result and on the work. None: no limit. A broken one is an error.
 
-    params, macs, size_bytes: of the final stage. accuracy_drop: top1 of the first stage minus top1 of the
-    final one, as a fraction. epochs: of all stages together. seconds: of the whole run.
+    params, macs, size_bytes: of the final stage. accuracy_drop: top1 before compression (`core.before`) minus top1
+    of the final stage, as a fraction. epochs: of all stages together. seconds: of the whole run.
     """
 
     params: int | None = None
@@ -78,8 +82,9 @@ class Budget:
             value = getattr(self, key)
             if value is not None and value < 0:
                 raise out_of_range(key, value, "0 or more")
-        if self.accuracy_drop is not None and not -1 <= self.accuracy_drop <= 1:
-            raise out_of_range("accuracy_drop", self.accuracy_drop, "a fraction from -1 to 1")
+        if self.accuracy_drop is not None and not -1 <= self.accuracy_drop <= LARGEST_DROP:
+            allowed = f"-1 to {LARGEST_DROP} (fractions: 0.01 is one point)"
+            raise out_of_range("accuracy_drop", self.accuracy_drop, allowed)
 
 
 @dataclass(frozen=True)
@@ -140,26 +145,29 @@ class Plan:
     def row(self) -> str:
         return self.recipe.rpartition("/")[2]
 
+    @property
+    def before(self) -> int | None:
+        """Which network is the one before compression, as `core.before.index_before` says."""
+        return index_before([stage.kind for stage in self.stages], self.model.weights is not None)
+
+    def start_id(self, fingerprint: str = "") -> str:
+        """Return the identity of the network before the first stage: of how it is built, the weights that are given,
+        the data (its `fingerprint`), the seed and the limits."""
+        data = [type(self.dataset).__name__, essence(self.dataset), fingerprint, *raised(self.dataset)]
+        network = [essence(self.model.architecture), self.model.weights_id()]
+        return digest([*network, data, self.seed, essence(self.limits)])
+
     def stage_ids(self, fingerprint: str = "") -> tuple[str, ...]:
         """Return the identity of each stage's result, in order.
 
-        It covers the network, the data (its `fingerprint`), the seed, the limits, and every stage up to and
-        including its own; the versions of their code; and for a stage that trains anywhere with `precision: auto`
-        what that was decided to be.
+        It covers the start and every stage up to and including its own; the versions of their code; and for a stage
+        that trains anywhere with `precision: auto` what that was decided to be.
         """
-        chain: Any = [
-            essence(self.model.architecture),
-            self.model.weights_id(),
-            [type(self.dataset).__name__, essence(self.dataset), fingerprint, *raised(self.dataset)],
-            self.seed,
-            essence(self.limits),
-        ]
-        ids = []
+        ids = [self.start_id(fingerprint)]
         for stage in self.stages:
-            chain = [digest(chain), stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
-            chain += self._how_it_trains(stage.technique)
-            ids.append(digest(chain))
-        return tuple(ids)
+            link = [ids[-1], stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
+            ids.append(digest(link + self._how_it_trains(stage.technique)))
+        return tuple(ids[1:])
 
     def _how_it_trains(self, technique: Technique) -> list[Any]:
         """Return what decides the trainings of a technique beside its fields; nothing for one that does not train."""
@@ -170,7 +178,7 @@ class Plan:
     def plan_id(self) -> str:
         """Return the identity of the whole run: the recipe, its last stage's identity and what is measured."""
         measured = [[name, essence(measure), *raised(measure)] for name, measure in self.measures]
-        return digest([self.recipe, self.stage_ids()[-1] if self.stages else "", measured])
+        return digest([self.recipe, [self.start_id(), *self.stage_ids()][-1], measured])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data, complete, enough to see what was run."""

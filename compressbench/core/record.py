@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compressbench.core.before import index_before
+
 VERSION = 1
 
 
@@ -43,7 +45,8 @@ class RunRecord:
     number of images a split. environment: versions and machine of the run; its stages have their own.
     layers: one row a layer of the final network, in committed records only of those that multiply.
     tensors: one row a tensor of the packed file (format, coder, bytes).
-    missed: sentences about limits of the budget that were broken.
+    missed: sentences about limits of the budget that were broken. given: the network before the first stage, if its
+    weights were given.
     sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
     """
 
@@ -67,11 +70,25 @@ class RunRecord:
     seconds: float = 0.0
     sweep: str = ""
     swept: dict[str, str] = field(default_factory=dict)
+    given: StageRecord | None = None
     version: int = VERSION
 
     @property
+    def networks(self) -> list[StageRecord]:
+        """Every network that was measured, in order: the given one, if there is one, and what each stage made."""
+        return [*([self.given] if self.given else []), *self.stages]
+
+    @property
     def final(self) -> StageRecord:
-        return self.stages[-1]
+        return self.networks[-1]
+
+    @property
+    def before(self) -> StageRecord | None:
+        """The network before compression, None if there was none."""
+        index = index_before([stage.kind for stage in self.stages], self.given is not None)
+        if index is None:
+            return None
+        return self.stages[index] if index >= 0 else self.given
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=False)
@@ -84,7 +101,8 @@ class RunRecord:
             if data["version"] != VERSION:
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
-            return cls(stages=stages, **data)
+            given = data.pop("given", None)  # older records have none
+            return cls(stages=stages, given=given and StageRecord(**given), **data)
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a run record: {error}") from error
 

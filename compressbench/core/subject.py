@@ -46,6 +46,10 @@ class Subject:
         for constraint in self.constraints:
             constraint.enforce(self.model)
 
+    def broken(self) -> list[Constraint]:
+        """Return the promises that are not true now."""
+        return [constraint for constraint in self.constraints if not constraint.holds(self.model)]
+
     def to(self, device: torch.device) -> None:
         """Move the network and the tensors of its promises."""
         self.model.to(device)

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.measurement import Measure
@@ -59,14 +60,15 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
     if None not in stages and model is not None:
         faults += order_faults(stages, trained=model.weights is not None)
-        if not stages and model.weights is None:
-            faults.append(Fault("stages", "there are none, and model.weights is null, so there is nothing to measure"))
+        if not stages and (model.weights is None or is_smoke(config)):
+            without = "debug=smoke takes no weights" if model.weights else "model.weights is null"
+            faults.append(Fault("stages", f"there are none, and {without}, so there is nothing to measure"))
     parts = (config.recipe, plain, model, dataset, schedules, limits, budget, reference, measures, *stages)
     if any(part is None for part in parts):
         return None, faults
     if is_smoke(config):
         label = SMOKE
-        model = replace(model, weights=None)
+        model, budget = replace(model, weights=None), replace(budget, accuracy_drop=None)
     else:
         by_hand = changes_training(overrides) or limits != Limits()
         label = protocol(stages, schedules, reference, by_hand)
@@ -103,8 +105,9 @@ def _stage(config: DictConfig, name: str) -> Stage:
     where, node = f"stages.{name}", config.stages[name]
     if not isinstance(node, DictConfig):
         raise PlanError.of(where, f"is {node!r}; allowed: a mapping with `technique`")
-    if name == "start" or not re.fullmatch("[A-Za-z0-9_-]+", name):
-        raise PlanError.of(where, "cannot be the name of a stage; allowed: A-Z, a-z, digits, _ and -, but not `start`")
+    if name in ("start", GIVEN) or not re.fullmatch("[A-Za-z0-9_-]+", name):
+        what = "cannot be the name of a stage; allowed: A-Z, a-z, digits, _ and -, but not `start` or `given`"
+        raise PlanError.of(where, what)
     values = resolved(node, where)
     kind = values.pop("technique", None)
     near = suggestion(name, [other for other in config.stages if other != name])

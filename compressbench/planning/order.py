@@ -14,6 +14,7 @@ NEEDED = {
     "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
     "retrained": "needs a network trained again, but no stage before it does that",
     "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
+    "int8": "needs a network with int8 weights, but no stage before it makes them",
     "folded": "needs a network with its batch norm folded, but no stage before it does that",
     "coded": "needs a network with its coders chosen, but no stage before it does that",
 }
@@ -23,6 +24,8 @@ REFUSED = {
     "sparse": "cannot take a network with zeroed weights",
     "retrained": "cannot take a network that was trained again",
     "quantized": "cannot take a network with quantized weights",
+    "int8": "cannot train int8 weights, which are integers and stay as they are; quantization/qat_int8 trains, then "
+    "makes them int8",
     "folded": "cannot take a network with its batch norm folded",
     "coded": "cannot take a network with its coders chosen",
 }

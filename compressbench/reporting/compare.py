@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from compressbench.core.plan import Reference, flatten
-from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.record import RunRecord
 from compressbench.core.training import Training
 from compressbench.reporting import verdict as rules
 from compressbench.reporting.figures import Estimate, estimate
@@ -34,7 +34,7 @@ SPARSE = 0.99
 class Comparison:
     """One row of a table on one dataset under one protocol; without records it was not run.
 
-    before, after: means over seeds by measure, of the trained network and of the final stage. change: after minus
+    before, after: means over seeds by measure, before compression and of the final stage. change: after minus
     before, of each seed, then averaged. verdicts: by measure; `top1_change` where levels cannot be compared.
     by_hand: the training is no protocol's, nor the recipe's own: the command line changed it.
     """
@@ -137,7 +137,7 @@ def _comparison(
     row: str, summary: str, reference: Reference, key: tuple[str, str], by_seed: dict[int, RunRecord]
 ) -> Comparison:
     records = tuple(by_seed[seed] for seed in sorted(by_seed))
-    pairs = [(baseline(record), record.final) for record in records]
+    pairs = [(record.before, record.final) for record in records]
     before = _estimates([stage.measurements for stage, _ in pairs if stage])
     after = _estimates([stage.measurements for _, stage in pairs])
     change = _estimates(
@@ -173,12 +173,6 @@ def _verdicts(ours: Comparison) -> dict[str, str]:
     return found
 
 
-def baseline(record: RunRecord) -> StageRecord | None:
-    """Return the first stage if it trained the network, so that it is the state before compression."""
-    first = record.stages[0]
-    return first if first.kind.startswith("tuning/") else None
-
-
 def counted(measured: dict[str, Estimate], name: str) -> Estimate | None:
     """Return the count that a paper prints as `name`: parameters without batch norm's, of a sparse network the
     non-zero ones; MACs and survey FLOPs as they are."""
@@ -197,7 +191,7 @@ def _estimates(measured: list[dict[str, float]]) -> dict[str, Estimate]:
 
 
 def _reason_to_leave_out(record: RunRecord, plan: dict[str, Any] | None) -> str:
-    if record.status != "finished" or not record.stages:
+    if record.status != "finished" or not record.networks:
         return f"{record.status}: {record.error}" if record.error else f"it is {record.status}"
     if record.protocol == "smoke":
         return "a smoke run"

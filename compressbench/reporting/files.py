@@ -35,7 +35,7 @@ def _flat(tensor: dict[str, Any]) -> dict[str, Any]:
 def sweep_files(records: list[RunRecord]) -> dict[str, str]:
     """Return, by name, the final figures of every run of a sweep: as Markdown, and as CSV of plain numbers."""
     points = [{"recipe": r.recipe, **r.swept, "seed": str(r.seed), "status": r.status} for r in records]
-    found = [record.final.measurements if record.stages else {} for record in records]
+    found = [record.final.measurements if record.networks else {} for record in records]
     keys = list(dict.fromkeys(key for point in points for key in point))
     grid = Grid("", [*keys, *FIGURES], left=len(keys))
     for point, measured in zip(points, found, strict=True):

@@ -91,6 +91,7 @@ def _small(record: RunRecord) -> RunRecord:
         layers=[_small_layer(row) for row in record.layers if row["macs"]],
         tensors=[row for row in record.tensors if row["coder"]],
         stages=[_small_stage(stage, record.environment) for stage in record.stages],
+        given=record.given and _small_stage(record.given, record.environment),
         environment=_without_paths(record.environment),
         plan=_portable(record.plan),
         dataset=_without_paths(record.dataset),

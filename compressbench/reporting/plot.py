@@ -8,7 +8,6 @@ from typing import Any
 
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.record import RunRecord
-from compressbench.reporting.compare import baseline
 from compressbench.reporting.figures import Estimate, estimate, listed
 
 AXES = {"macs": ("MACs of one image, millions", 1e-6), "size_bytes": ("file, kB", 1e-3)}
@@ -60,7 +59,7 @@ def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
 
 def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:
     """Return, by dataset and protocol, what is drawn as one line: a row, or the points of a sweep over a number."""
-    usable = [r for r in records if r.status == "finished" and r.stages and "top1" in r.final.measurements]
+    usable = [r for r in records if r.status == "finished" and r.networks and "top1" in r.final.measurements]
     axis = _axis(usable)
     panels: dict[str, dict[str, Line]] = {}
     for record in sorted(usable, key=lambda record: float(record.swept.get(axis, 0))):
@@ -109,7 +108,7 @@ def _draw(axes: Any, label: str, line: Line, measure: str, factor: float, color:
     axes.errorbar(x, y, yerr=bars, fmt="o-", markersize=5, capsize=3, color=color, label=label)
     for (text, *_), place in zip(points, zip(x, y, strict=True), strict=True):
         axes.annotate(text, place, textcoords="offset points", xytext=(5, -11), fontsize=8, color=color)
-    for cost, top1 in dict.fromkeys(_before(runs, measure) for runs in line.values()):
+    for cost, top1 in dict.fromkeys(before(runs, measure) for runs in line.values()):
         if cost and top1:  # of points that share their trained network it is drawn once
             style = {"markersize": 8, "markerfacecolor": "none", "capsize": 3, "label": "before compression"}
             bar = top1.spread * 100 if top1.spread else None
@@ -121,8 +120,8 @@ def _draw(axes: Any, label: str, line: Line, measure: str, factor: float, color:
         axes.plot([at], [published["top1"] * 100], "x", color=color, label="published accuracy")
 
 
-def _before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
+def before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
     """Return cost and accuracy of the trained network that these runs compressed."""
-    found = [first.measurements for run in records if (first := baseline(run)) and first is not run.final]
+    found = [first.measurements for run in records if (first := run.before) and first is not run.final]
     cost, top1 = ([figures[name] for figures in found if name in figures] for name in (measure, "top1"))
     return estimate(cost), estimate(top1)

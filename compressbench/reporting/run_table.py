@@ -30,7 +30,7 @@ OPTIONAL = ("time", "technique", "top5 %", "non-zero", "survey FLOPs", "file")
 def run_table(record: RunRecord) -> Group:
     """Return a run's result for a console: its stages, the published figures beneath, what was missed or left out.
 
-    change: top1 minus that of the first stage.
+    change: top1 minus that before compression; empty where there was nothing before.
     """
     from rich.console import Group
     from rich.text import Text
@@ -40,7 +40,7 @@ def run_table(record: RunRecord) -> Group:
     said = figures.listed(record.dataset["name"], record.protocol, f"seed {record.seed}")
     heading = Text.assemble((record.recipe, "bold"), f"  {said}, {figures.duration(record.seconds)}")
     lines: list[Any] = [heading, rich_grid(stage_grid(record))]
-    final = record.stages[-1].measurements if record.stages else {}
+    final = record.final.measurements if record.networks else {}
     if timed := timings({name: figures.Estimate(value) for name, value in final.items()}):
         lines.append(rich_grid(Grid("Latency", HEADINGS, timed)))
     styles = {"limit missed": "bold red", record.status: "bold red", "note": "dim"}
@@ -63,10 +63,12 @@ def stage_grid(record: RunRecord) -> Grid:
     top1, *others = FIGURES
     grid = Grid("", ["stage", "technique", top1, "change, points", *others, "time"], left=2, optional=OPTIONAL)
     published, before = record.reference, record.reference.get("before") or {}
-    first = record.stages[0].measurements.get("top1") if record.stages else None
-    for stage in record.stages:
+    top1_before = None
+    for stage in record.networks:
+        if stage is record.before:
+            top1_before = stage.measurements.get("top1")
         time = "cached" if stage.cached else figures.duration(stage.seconds)
-        grid.rows.append([stage.name, stage.kind, *_figures(stage.measurements, first), time])
+        grid.rows.append([stage.name, stage.kind, *_figures(stage.measurements, top1_before), time])
     for name, found, start in (("published before", before, None), ("published", published, before.get("top1"))):
         shown = _figures(found, start)
         if any(shown):
@@ -74,8 +76,8 @@ def stage_grid(record: RunRecord) -> Grid:
     return grid.without_empty_columns()
 
 
-def _figures(found: Mapping[str, Any], first: float | None) -> list[str]:
+def _figures(found: Mapping[str, Any], top1_before: float | None) -> list[str]:
     top1 = found.get("top1")
-    change = "" if top1 is None or first is None else figures.points(top1 - first)
+    change = "" if top1 is None or top1_before is None else figures.points(top1 - top1_before)
     shown = [shape(found.get(name)) for name, shape in FIGURES.values()]
     return [shown[0], change, *shown[1:]]

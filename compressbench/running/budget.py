@@ -19,10 +19,11 @@ def missed_limits(budget: Budget, record: RunRecord) -> list[str]:
         elif final[name] > limit:
             missed.append(f"budget.{name} is {limit:,}, but the result has {final[name]:,.0f}")
     if budget.accuracy_drop is not None:
-        first = record.stages[0].measurements
-        if "top1" not in final or "top1" not in first:
+        before = record.before
+        if before is None:
+            missed.append(f"budget.accuracy_drop is {budget.accuracy_drop}, but there is no network before compression")
+        elif "top1" not in final or "top1" not in before.measurements:
             missed.append(f"budget.accuracy_drop is {budget.accuracy_drop}, but top1 was not measured")
-        elif first["top1"] - final["top1"] > budget.accuracy_drop:
-            drop = first["top1"] - final["top1"]
+        elif (drop := before.measurements["top1"] - final["top1"]) > budget.accuracy_drop:
             missed.append(f"budget.accuracy_drop is {budget.accuracy_drop:.4f}, but top1 dropped by {drop:.4f}")
     return missed

@@ -48,7 +48,8 @@ def recall(config: dict[str, Any], outputs: Path) -> tuple[RunRecord, Path] | No
             return None  # another configuration has put its own names and limits to the same result since
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    whole = record.status == "finished" and (folder / WEIGHTS).exists()
+    measured = record.given is not None or not record.plan["model"]["weights"]  # older records lack what was given
+    whole = record.status == "finished" and measured and (folder / WEIGHTS).exists()
     return (record, folder) if whole else None
 
 

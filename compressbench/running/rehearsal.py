@@ -108,8 +108,13 @@ def _counts(subject: Subject, example: Tensor) -> dict[str, int]:
 
 
 def _budget_faults(plan: Plan, stages: list[RehearsedStage]) -> list[Fault]:
-    """Return a fault for every limit that the predicted counts or the planned epochs break."""
+    """Return a fault for every limit that the predicted counts or the planned epochs break, or that means nothing."""
     faults = []
+    if plan.budget.accuracy_drop is not None and plan.before is None and plan.stages:
+        first = plan.stages[0]
+        why = f"no weights are given, and the first stage ({first.name}: {first.kind}) does not only train"
+        hint = "begin with a stage of tuning/from_scratch, or give model.weights"
+        faults.append(Fault("budget.accuracy_drop", f"there is no network before compression: {why}; {hint}"))
     epochs = sum(stage.epochs for stage in stages)
     if plan.budget.epochs is not None and epochs > plan.budget.epochs:
         faults.append(

@@ -30,7 +30,7 @@ from compressbench.running.lent import LentContext
 from compressbench.running.note import sign
 from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
-from compressbench.running.start import seed_of, start_subject
+from compressbench.running.start import AS_GIVEN, seed_of, start_subject
 from compressbench.training.setting import Setting
 
 
@@ -44,7 +44,10 @@ def run(plan: Plan, outputs: Path, progress: Progress, device: torch.device = CP
 
 
 class Run:
-    """One plan being carried out. `results` holds what is known of the stages done so far."""
+    """One plan being carried out. `results` holds what is known of the stages done so far, by their number.
+
+    If weights are given, stage -1 stores and measures the network as it is.
+    """
 
     def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device):
         self.plan = plan = decided(plan, device)
@@ -52,9 +55,11 @@ class Run:
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
         self.fingerprint = self._fingerprint()
-        self.stage_ids = plan.stage_ids(self.fingerprint)
-        self.results: list[StageResult] = []
-        self.was_cached: list[bool] = []
+        given = {} if plan.model.weights is None else {-1: AS_GIVEN}
+        self.stages = {**given, **dict(enumerate(plan.stages))}
+        self.ids = {-1: plan.start_id(self.fingerprint), **dict(enumerate(plan.stage_ids(self.fingerprint)))}
+        self.results: dict[int, StageResult] = {}
+        self.was_cached: dict[int, bool] = {}
         self.started, self.clock = datetime.now(UTC), time.monotonic()
 
     @cached_property
@@ -77,13 +82,13 @@ class Run:
         if found is not None:
             return found
         try:
-            for index in range(len(self.plan.stages)):
+            for index in self.stages:
                 self._stage(index)
         except RunError as error:
             self._write(self._record("failed", str(error)))
             raise
         record = self._record("finished")
-        final = self.cache.model_path(self.stage_ids[-1])
+        final = self.cache.model_path(record.final.stage_id)
         write_atomically(self.folder / WEIGHTS, final.read_bytes())
         record.layers = layer_table(packed_file.read(final).model, self._example())
         record.tensors = tensor_table(final)
@@ -97,7 +102,7 @@ class Run:
             record = RunRecord.read(self.folder / RECORD)
         except (OSError, ValueError):
             return None
-        same = [stage.stage_id for stage in record.stages] == list(self.stage_ids)
+        same = [network.stage_id for network in record.networks] == [self.ids[index] for index in self.stages]
         if record.status != "finished" or not same or not (self.folder / WEIGHTS).exists():
             return None
         before = record.to_json()
@@ -108,33 +113,32 @@ class Run:
         return record
 
     def _stage(self, index: int) -> None:
-        stage, stage_id = self.plan.stages[index], self.stage_ids[index]
+        stage, stage_id = self.stages[index], self.ids[index]
         with self.cache.lock(stage_id, f"waiting for another process that computes the stage {stage.name!r}"):
             result = self.cache.find(stage_id)
-            self.was_cached.append(result is not None)
+            self.was_cached[index] = result is not None
             if result is None:
                 result = self._compute(index)
             if missing_measures(self.plan.measures, result):
                 self._measure(index, result)
-            self.results.append(result)
+            self.results[index] = result
 
     def _compute(self, index: int) -> StageResult:
-        stage, stage_id = self.plan.stages[index], self.stage_ids[index]
+        stage = self.stages[index]
         subject = self._result_of(index - 1)
         subject.skipped = []
         context, clock = self._lend(index), time.monotonic()
         try:
             subject = stage.technique.apply(subject, context)
+            subject.model.cpu()
+            seconds = round(time.monotonic() - clock, 3)
+            if broken := subject.broken():
+                raise ValueError(f"its result breaks what was promised: {'; '.join(map(str, broken))}")
+            made_in = environment(self.device)
+            result = StageResult({}, context.curve, subject.skipped, context.setting, made_in, seconds)
+            self.cache.store(self.ids[index], subject, result)
         except PlanError:
             raise
-        except ValueError as error:
-            raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
-        subject.model.cpu()
-        seconds = round(time.monotonic() - clock, 3)
-        made_in = environment(self.device)
-        result = StageResult({}, context.curve, subject.skipped, context.setting, made_in, seconds)
-        try:
-            self.cache.store(stage_id, subject, result)
         except ValueError as error:
             raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
         return result
@@ -144,36 +148,36 @@ class Run:
 
         The first figures are noted in the file; then come the measures that look at the file itself.
         """
-        stage_id = self.stage_ids[index]
-        file = self.cache.model_path(stage_id)
+        file = self.cache.model_path(self.ids[index])
         decoded = packed_file.read(file)
         missing = sorted(missing_measures(self.plan.measures, result), key=lambda named: reads_file(named[1]))
-        with self.progress.task(f"{self.plan.stages[index].name}: measure", len(missing)) as advance:
+        with self.progress.task(f"{self.stages[index].name}: measure", len(missing)) as advance:
             for name, measure in missing:
                 if reads_file(measure):
                     sign(file, self.plan, index, result)
                 shape, test = self.plan.dataset.input_shape, self.splits.test
-                result.measured |= observe([(name, measure)], decoded, file, test, shape, self.device, self._baseline)
+                baseline = partial(self._baseline, index)
+                result.measured |= observe([(name, measure)], decoded, file, test, shape, self.device, baseline)
                 advance(1, name)
         sign(file, self.plan, index, result)
-        self.cache.update(stage_id, result)
+        self.cache.update(self.ids[index], result)
 
-    def _baseline(self) -> Subject:
-        """Return the network before compression: after the first stage if that trained it, else the start."""
-        if self.plan.stages and "trained" in self.plan.stages[0].technique.adds:
-            return packed_file.read(self.cache.model_path(self.stage_ids[0]))
+    def _baseline(self, index: int) -> Subject:
+        """Return the network before compression; where there was none, or for the start itself, the start."""
+        if self.plan.before == 0 and index >= 0:
+            return packed_file.read(self.cache.model_path(self.ids[0]))
         return start_subject(self.plan)
 
     def _lend(self, index: int) -> LentContext:
         earlier: dict[str, Callable[[], Subject]] = {"start": partial(self._result_of, -1)}
-        for number, stage in enumerate(self.plan.stages[:index]):
-            earlier[stage.name] = partial(self._result_of, number)
-        stage_id, seconds = self.stage_ids[index], self.plan.budget.seconds
+        for number in range(index):
+            earlier[self.stages[number].name] = partial(self._result_of, number)
+        stage_id, seconds = self.ids[index], self.plan.budget.seconds
         return LentContext(
             seed=seed_of(self.plan.seed, stage_id),
             splits=self.splits,
             example=self._example(),
-            progress=NamedProgress(self.progress, self.plan.stages[index].name),
+            progress=NamedProgress(self.progress, self.stages[index].name),
             limits=self.plan.limits,
             checkpoints=self.cache.checkpoint_path(stage_id),
             auto=Setting(*self.plan.auto.split()),
@@ -186,7 +190,7 @@ class Run:
         """Return a copy of what came out of a stage; -1 is the start."""
         if index < 0:
             return start_subject(self.plan)
-        return self.cache.load(self.stage_ids[index], self.results[index])
+        return self.cache.load(self.ids[index], self.results[index])
 
     def _example(self) -> torch.Tensor:
         return torch.zeros(1, *self.plan.dataset.input_shape)
@@ -204,7 +208,8 @@ class Run:
             reference=essence(plan.reference),
             dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._image_counts()},
             environment=environment(self.device),
-            stages=[self._stage_record(index) for index in range(len(self.results))],
+            stages=[self._stage_record(index) for index in self.results if index >= 0],
+            given=self._stage_record(-1) if -1 in self.results else None,
             status=status,
             error=error,
             started=self.started.isoformat(timespec="seconds"),
@@ -215,12 +220,12 @@ class Run:
         return {f"{name}_images": len(split) for name, split in vars(self.splits).items()}
 
     def _stage_record(self, index: int) -> StageRecord:
-        stage, result = self.plan.stages[index], self.results[index]
+        stage, result = self.stages[index], self.results[index]
         wanted = [measurement for _, m in self.plan.measures for measurement in result.measured[measure_key(m)]]
         return StageRecord(
             name=stage.name,
             kind=stage.kind,
-            stage_id=self.stage_ids[index],
+            stage_id=self.ids[index],
             measurements={measurement.name: measurement.value for measurement in wanted},
             units={measurement.name: measurement.unit for measurement in wanted},
             curve=result.curve,

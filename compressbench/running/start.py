@@ -9,11 +9,25 @@ from typing import Any
 
 import torch
 
+from compressbench.core.before import GIVEN
+from compressbench.core.context import Context
 from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
-from compressbench.core.plan import Plan
+from compressbench.core.plan import Plan, Stage
 from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
 from compressbench.zoo.torchvision_models import current_names, published_set, torchvision_weights
+
+
+class AsItIs(Technique):
+    """Change nothing."""
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        return subject
+
+
+AS_GIVEN = Stage(GIVEN, GIVEN, AsItIs())
+"""Comes before the first stage if weights are given, so that the network is stored and measured as it was."""
 
 UNUSABLE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
 """What torch raises for a file that holds no state dict, or that of another network."""

@@ -119,9 +119,9 @@ def _text(value: Any) -> str:
 
 
 def _stages(record: RunRecord, started: int) -> list[Point]:
-    """Every measure of every stage, and the learning curves with the epoch as their step."""
+    """Every measure of the given network and of every stage, and the learning curves with the epoch as their step."""
     points, now = [], float(started)
-    for stage in record.stages:
+    for stage in record.networks:
         took = 0.0 if stage.cached else stage.seconds * 1000
         for number, entry in enumerate(stage.curve, start=1):
             when = round(now + took * number / len(stage.curve))
@@ -135,16 +135,17 @@ def _stages(record: RunRecord, started: int) -> list[Point]:
 
 
 def _final(record: RunRecord, ended: int) -> list[Point]:
-    """The headline figures of the final stage, and what became of the first stage's. A failed run has none."""
-    if not record.stages or record.status != "finished":
+    """The headline figures of the final stage, and beside those before compression. A failed run has none."""
+    if not record.networks or record.status != "finished":
         return []
-    first, final = record.stages[0].measurements, record.final.measurements
+    final = record.final.measurements
     found = {key: final[key] for key in HEADLINES if key in final}
-    if len(record.stages) > 1:
-        if "top1" in first and "top1" in final:
-            found["top1_change"] = round(final["top1"] - first["top1"], 6)
+    if record.before is not None and record.before is not record.final:
+        before = record.before.measurements
+        if "top1" in before and "top1" in final:
+            found["top1_change"] = round(final["top1"] - before["top1"], 6)
         found |= {
-            name: round(final[key] / first[key], 6) for key, name in RATIOS.items() if first.get(key) and key in final
+            name: round(final[key] / before[key], 6) for key, name in RATIOS.items() if before.get(key) and key in final
         }
     return [Point(key, value, ended) for key, value in found.items() if not math.isnan(value)]
 

@@ -125,7 +125,7 @@ def points_of(records: list[RunRecord], axis: Axis) -> list[tuple[int, dict[str,
         others = json.dumps({key: value for key, value in record.swept.items() if key != "seed"})
         place = seen.setdefault(others, len(seen) + 1)
         step = place if axis.key == "point" else int(Decimal(record.swept[axis.key]) * axis.scale)
-        if record.status == "finished" and record.stages:
+        if record.status == "finished" and record.networks:
             steps.setdefault(step, []).append(record.final.measurements)
     return [
         (step, {key: statistics.fmean(one[key] for one in many if key in one) for key in HEADLINES if key in many[0]})

@@ -1,9 +1,10 @@
 """Constraints keep what they say and can tell whether it holds."""
 
+import pytest
 import torch
 from torch import nn
 
-from compressbench.core.constraint import CONSTRAINTS, Frozen, Mask, Shared
+from compressbench.core.constraint import CONSTRAINTS, Constraint, Frozen, Mask, Shared
 
 
 def layer(*values: float) -> nn.Linear:
@@ -72,6 +73,25 @@ def test_groups_may_be_empty_and_numbers_may_be_narrow() -> None:
     nobody = Shared("weight", torch.full((1, 2), -1))
     nobody.enforce(trained)
     assert nobody.holds(trained)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "said"),
+    [
+        (Mask("weight", torch.tensor([[True, False, True]])), "Mask of weight (1 of 3 elements are zero)"),
+        (
+            Frozen("weight", torch.tensor([[True, False, True]]), torch.zeros(1, 3)),
+            "Frozen of weight (2 of 3 elements never move)",
+        ),
+        (Shared("weight", torch.tensor([[0, -1, 0]])), "Shared of weight (2 elements have 1 values)"),
+    ],
+)
+def test_a_promise_says_what_it_is_and_is_broken_where_its_parameter_is_gone(constraint: Constraint, said: str) -> None:
+    assert str(constraint) == said
+    zeros = layer(0.0, 0.0, 0.0)
+    assert constraint.holds(zeros)
+    assert not constraint.holds(layer(0.0, 0.0))
+    assert not constraint.holds(nn.Sequential(zeros))
 
 
 def test_every_kind_can_be_stored_by_its_name() -> None:

@@ -61,8 +61,13 @@ def test_limits_and_budgets_out_of_range_are_refused() -> None:
         Limits(steps=0)
     with pytest.raises(ValueError, match="macs is -1"):
         Budget(macs=-1)
-    with pytest.raises(ValueError, match=r"accuracy_drop is 1\.5"):
-        Budget(accuracy_drop=1.5)
+
+
+@pytest.mark.parametrize("drop", [1.5, 1, 0.51, -1.1])
+def test_a_drop_written_in_points_is_refused_with_a_hint(drop: float) -> None:
+    with pytest.raises(ValueError, match=rf"accuracy_drop is {drop}; .*fractions: 0\.01 is one point"):
+        Budget(accuracy_drop=drop)
+    assert Budget(accuracy_drop=0.5).accuracy_drop == 0.5
 
 
 def test_a_technique_of_a_new_version_is_another_result() -> None:
@@ -107,4 +112,9 @@ def test_given_weights_are_identified_by_their_content_wherever_they_lie(tmp_pat
     )
     assert one == same
     assert one != other
+    runs = {
+        replace(plan(), stages=(), model=replace(plan().model, weights=str(tmp_path / name))).plan_id()
+        for name in ("one.pth", "same.pth", "other.pth")
+    }
+    assert len(runs) == 2  # also of runs that only measure them
     assert replace(plan().model, weights="IMAGENET1K_V1").weights_id() == "IMAGENET1K_V1"

@@ -1,5 +1,7 @@
 """A record is written as JSON and read back whole, or refused by name."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,14 @@ RECORD = RunRecord(
 def test_a_record_comes_back_as_it_was() -> None:
     assert RunRecord.from_json(RECORD.to_json()) == RECORD
     assert RECORD.final.measurements["top1"] == 0.98
+
+
+def test_a_given_network_comes_back_too_and_records_from_before_there_was_one_are_read() -> None:
+    with_given = replace(RECORD, given=StageRecord("given", "given", "start", {"top1": 0.99}))
+    assert RunRecord.from_json(with_given.to_json()) == with_given
+    older = json.loads(RECORD.to_json())
+    del older["given"]
+    assert RunRecord.from_json(json.dumps(older)) == RECORD
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"version": 1}', '{"version": 99}', "null"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
 from tests.planning.plans import built, faults
@@ -139,6 +141,20 @@ def test_pruning_the_same_mask_away_twice_is_impossible(row):
     assert found[0].startswith("stages.again: pruning/magnitude prunes the same weights again")
 
 
+@pytest.mark.parametrize("quantizer", ["ptq_int8", "qat_int8"])
+@pytest.mark.parametrize("training", ["tuning/finetune", "tuning/rewind", "sharing/retrain_centroids"])
+def test_no_training_comes_after_int8(row, quantizer, training):
+    to = ", to: random" if training == "tuning/rewind" else ""
+    [fault] = faults(
+        "recipe=row",
+        f"+stages.quantize={{technique: quantization/{quantizer}}}",
+        f"+stages.more={{technique: {training}{to}}}",
+    )
+    assert fault.startswith(f"stages.more: {training} cannot train int8 weights")
+    assert "quantization/qat_int8" in fault
+    assert fault.endswith("(by stages.quantize)")
+
+
 def test_given_weights_count_as_trained(row):
     assert faults("recipe=row", "~stages.train", "model.weights=some.pt") == []
 
@@ -147,6 +163,8 @@ def test_no_stages_measure_given_weights_and_nothing_else(write):
     write("row", "model: lenet5\ndataset: digits\n")
     assert built("recipe=row", "model.weights=some.pt").stages == ()
     assert faults("recipe=row") == ["stages: there are none, and model.weights is null, so there is nothing to measure"]
+    [fault] = faults("recipe=row", "model.weights=some.pt", "debug=smoke")
+    assert "debug=smoke takes no weights" in fault
 
 
 def test_an_interpolation_that_points_nowhere_is_named(row):
@@ -203,6 +221,11 @@ def test_budget_and_reference_are_typed(row):
         "reference.top3: there is no such key; did you mean 'top5'?",
     ]
     assert built("recipe=row", "budget.params=1000").budget.params == 1000
+
+
+def test_a_stage_cannot_be_called_given(row):
+    [fault] = faults("recipe=row", "+stages.given={technique: tuning/finetune}")
+    assert fault.startswith("stages.given: cannot be the name of a stage")
 
 
 def test_a_stage_cannot_be_called_start(row):

@@ -85,5 +85,10 @@ def test_smoke_needs_neither_data_nor_weights(write, folder):
     assert (plan.limits.epochs, plan.limits.steps) == (1, 2)
 
 
+def test_smoke_holds_no_accuracy_against_a_budget(row):
+    budget = built("recipe=row", "debug=smoke", "budget.accuracy_drop=0.01", "budget.params=5").budget
+    assert (budget.accuracy_drop, budget.params) == (None, 5)
+
+
 def test_smoke_leaves_limits_that_are_given(row):
     assert built("recipe=row", "debug=smoke", "limits.steps=1").limits == Limits(epochs=1, steps=1)

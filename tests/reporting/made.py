@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -76,6 +77,16 @@ def made_record(
         started=started,
         seconds=61.0,
     )
+
+
+def given_record(before: float = 0.9889, after: float = 0.225) -> RunRecord:
+    """Return a run that prunes a network whose weights were given, before anything else."""
+    record = made_record()
+    prune = StageRecord("prune", "pruning/magnitude", "p", {"top1": after, **COUNTS_AFTER})
+    record.plan["model"]["weights"] = "own.pt"
+    record.plan["stages"] = {"prune": {"technique": "pruning/magnitude", "ratio": 0.9}}
+    given = StageRecord("given", "given", "g", {"top1": before, **COUNTS_BEFORE}, seconds=0.26)
+    return replace(record, stages=[prune], given=given, reference={})
 
 
 def plain(renderable: Any, width: int = 200) -> str:

@@ -7,7 +7,7 @@ import pytest
 from compressbench.reporting.compare import compare
 from compressbench.reporting.remarks import remarks
 from compressbench.reporting.verdict import BETTER, DIFFERS, NO_FIGURES, NOT_RUN, REPRODUCED, WITHIN
-from tests.reporting.made import MNIST_50, made_record
+from tests.reporting.made import MNIST_50, given_record, made_record
 
 CIFAR_30 = MNIST_50 | {
     "dataset": "cifar10",
@@ -85,11 +85,18 @@ def test_a_row_that_only_trains_has_no_change_and_on_another_dataset_no_accuracy
     assert row.judgement == "reproduced (counts only)"
 
 
-def test_a_run_that_starts_from_given_weights_has_no_state_before() -> None:
+def test_a_run_that_neither_trains_first_nor_has_a_given_network_has_no_state_before() -> None:
     record = made_record()
     record = replace(record, stages=record.stages[1:])
     [row], _ = compare([record], {"mnist_l1norm_50": MNIST_50})
     assert row.before == row.change == {}
+
+
+def test_a_run_that_starts_from_given_weights_is_held_against_the_network_as_given() -> None:
+    [row], _ = compare([given_record(0.9889, 0.225)], {})
+    assert row.before["top1"].mean == 0.9889
+    assert row.change["top1"].mean == pytest.approx(-0.7639)
+    assert row.times_smaller == pytest.approx(4 * 2_853_578 / 4_122_500)
 
 
 def test_a_row_without_records_is_not_run_and_keeps_its_place() -> None:

@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 
 from compressbench.reporting.files import run_files, sweep_files
-from tests.reporting.made import made_record
+from tests.reporting.made import given_record, made_record
 
 
 def test_a_run_leaves_its_stages_the_published_figures_and_what_has_to_be_said() -> None:
@@ -21,6 +21,12 @@ def test_a_run_leaves_its_stages_the_published_figures_and_what_has_to_be_said()
     assert "- published: Choudhary et al. 2020, Table 5, on mnist" in lines
     assert files["layers.csv"] == "name,params\nconv1,\n,10\n"
     assert files["tensors.csv"] == "name,shape,bytes\nconv1.weight,20 x 1 x 5 x 5,300\n"
+
+
+def test_the_given_network_stands_in_the_readme_and_alone_in_the_points_of_runs_without_stages() -> None:
+    lines = run_files(given_record())["README.md"].splitlines()
+    assert any(line.startswith("| given | given | 98.89 | +0.00 |") for line in lines)
+    assert "98.89" in sweep_files([replace(given_record(), stages=[])])["README.md"]
 
 
 def test_a_sweep_leaves_a_row_a_run_and_its_failures() -> None:

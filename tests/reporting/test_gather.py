@@ -9,7 +9,7 @@ import pytest
 from compressbench.core.record import RunRecord
 from compressbench.reporting.compare import compare
 from compressbench.reporting.gather import commit_records, gather
-from tests.reporting.made import MNIST_50, made_record
+from tests.reporting.made import MNIST_50, given_record, made_record
 
 
 def store(record: RunRecord, outputs: Path) -> Path:
@@ -53,6 +53,14 @@ def test_an_unreadable_record_is_reported_with_its_file_and_the_others_are_kept(
     assert str(broken) in unreadable[0]
     with pytest.warns(UserWarning, match="not readable"):
         gather("table5", tmp_path, [])
+
+
+def test_a_given_network_is_committed_with_the_record(tmp_path: Path) -> None:
+    commit_records([given_record()], tmp_path / "table5" / "records")
+    [record] = gather("table5", tmp_path, [tmp_path])
+    assert record.given is not None
+    assert record.given.measurements == given_record().given.measurements
+    assert record.given.seconds == 0.3
 
 
 def test_a_table_nobody_has_run_has_no_records(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.faults import PlanError
-from compressbench.reporting.plot import lines, measured, plot
-from tests.reporting.made import made_record
+from compressbench.reporting.plot import before, lines, measured, plot
+from tests.reporting.made import given_record, made_record
 
 
 def sweep(**more: str) -> list:
@@ -48,6 +48,13 @@ def test_rows_are_a_point_each() -> None:
 def test_datasets_and_protocols_are_never_one_point() -> None:
     records = [made_record(), made_record(dataset="kmnist"), made_record(protocol="reduced")]
     assert list(lines(records)) == ["mnist, paper", "kmnist, paper", "mnist, reduced"]
+
+
+def test_a_given_network_is_the_one_before_compression() -> None:
+    cost, top1 = before([given_record()], "macs")
+    assert cost is not None
+    assert top1 is not None
+    assert (cost.mean, top1.mean) == (14_361_600, 0.9889)
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:

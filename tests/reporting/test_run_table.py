@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from compressbench.reporting.run_table import run_table, stage_grid
-from tests.reporting.made import made_record, plain
+from tests.reporting.made import given_record, made_record, plain
 
 
 def test_every_stage_has_a_row_and_the_published_figures_stand_beneath() -> None:
@@ -17,6 +17,29 @@ def test_every_stage_has_a_row_and_the_published_figures_stand_beneath() -> None
     assert published["top1 %"] == "98.53"
     assert published["change, points"] == "-0.15"
     assert published["survey FLOPs"] == "32.61 M"
+
+
+def test_the_given_network_has_a_row_and_changes_are_against_it() -> None:
+    grid = stage_grid(given_record())
+    change = grid.headings.index("change, points")
+    assert [(row[0], row[change]) for row in grid.rows] == [("given", "+0.00"), ("prune", "-76.39")]
+    text = plain(run_table(given_record()))
+    assert "98.89" in text
+    assert "-76.39" in text
+
+
+def test_a_change_is_empty_where_there_was_nothing_before_compression() -> None:
+    record = made_record(reference={})
+    record.stages[0].kind = "pruning/gradual"
+    assert "change, points" not in stage_grid(record).headings
+
+
+def test_a_network_that_is_trained_on_first_has_no_change_against_what_comes_after_it() -> None:
+    record = replace(made_record(reference={}), given=given_record().given)
+    record.stages[0].kind = "tuning/finetune"
+    grid = stage_grid(record)
+    change = grid.headings.index("change, points")
+    assert [row[change] for row in grid.rows] == ["", "+0.00", "-87.35", "-0.10"]
 
 
 def test_a_run_without_published_figures_shows_only_its_stages() -> None:

@@ -1,5 +1,7 @@
 """A missed limit is one sentence; so is a limit on something that nobody measured."""
 
+from dataclasses import replace
+
 from compressbench.core.plan import Budget
 from compressbench.core.record import StageRecord
 from compressbench.running.budget import missed_limits
@@ -7,7 +9,7 @@ from tests.core.test_record import RECORD
 
 
 def record(**final: float):  # type: ignore[no-untyped-def]
-    stages = [StageRecord("train", "", "", {"top1": 0.9}), StageRecord("prune", "", "", final)]
+    stages = [StageRecord("train", "tuning/from_scratch", "", {"top1": 0.9}), StageRecord("prune", "", "", final)]
     return RECORD.__class__(**{**vars(RECORD), "stages": stages})
 
 
@@ -21,6 +23,20 @@ def test_each_missed_limit_is_a_sentence() -> None:
         "budget.size_bytes is 10, but the result has 11",
         "budget.accuracy_drop is 0.0500, but top1 dropped by 0.1000",
     ]
+
+
+def test_a_drop_is_measured_from_the_given_network() -> None:
+    given = StageRecord("given", "given", "", {"top1": 0.9889})
+    broken = replace(RECORD, given=given, stages=[StageRecord("prune", "pruning/magnitude", "", {"top1": 0.225})])
+    assert missed_limits(Budget(accuracy_drop=0.001), broken) == [
+        "budget.accuracy_drop is 0.0010, but top1 dropped by 0.7639"
+    ]
+
+
+def test_a_drop_from_nothing_is_missed_and_not_zero() -> None:
+    gradual = replace(RECORD, stages=[StageRecord("prune", "pruning/gradual", "", {"top1": 0.9})])
+    [said] = missed_limits(Budget(accuracy_drop=0.1), gradual)
+    assert "there is no network before compression" in said
 
 
 def test_a_limit_on_what_was_not_measured_is_missed() -> None:

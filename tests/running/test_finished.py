@@ -47,6 +47,17 @@ def test_a_result_that_was_deleted_is_not_finished(folder: Path, tmp_path: Path,
     assert recall(CONFIG, tmp_path) is None
 
 
+def test_a_record_that_lacks_the_given_network_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    record = RunRecord.read(folder / RECORD)
+    record.plan["model"]["weights"] = "own.pt"
+    (folder / RECORD).write_text(record.to_json())
+    remember(CONFIG, tmp_path, folder, [])
+    assert recall(CONFIG, tmp_path) is None
+    (folder / RECORD).write_text(replace(record, given=record.stages[0]).to_json())
+    remember(CONFIG, tmp_path, folder, [])
+    assert recall(CONFIG, tmp_path) is not None
+
+
 def test_a_record_that_another_budget_judged_since_is_not_taken(folder: Path, tmp_path: Path) -> None:
     whole = plan(stages=plan().stages[:1], budget=Budget(params=10))
     assert run(whole, tmp_path, SilentProgress()).missed

@@ -42,6 +42,19 @@ def test_a_budget_that_cannot_be_kept_is_a_fault_before_training(tmp_path: Path)
     assert rehearse(plan(budget=Budget(params=209_039, epochs=4)), tmp_path)[1] == []
 
 
+def test_a_drop_from_no_network_is_a_fault_before_training(tmp_path: Path) -> None:
+    whole = plan(budget=Budget(accuracy_drop=0.01))
+    assert rehearse(whole, tmp_path)[1] == []
+    without = replace(whole, stages=(replace(whole.stages[0], kind="quantization/bnn"), *whole.stages[1:]))
+    [fault] = rehearse(without, tmp_path)[1]
+    assert fault.where == "budget.accuracy_drop"
+    for words in ("no network before compression", "no weights are given", "train: quantization/bnn"):
+        assert words in fault.what
+    torch.save(whole.model.architecture.build().state_dict(), tmp_path / "weights.pth")
+    given = replace(without, model=replace(whole.model, weights=str(tmp_path / "weights.pth")))
+    assert rehearse(given, tmp_path)[1] == []
+
+
 def test_nothing_is_written_and_the_random_state_is_left_alone(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     rehearse(plan(), tmp_path)

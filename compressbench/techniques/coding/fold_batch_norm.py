@@ -9,7 +9,9 @@ from typing import ClassVar
 import torch
 from torch import fx, nn
 
+from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
+from compressbench.core.format import Sparse
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.techniques._layers import layers_of
@@ -22,9 +24,11 @@ class FoldBatchNorm(Technique):
     With running mean m, variance v, scale g and shift b: weights times s = g / sqrt(v + eps), bias b + (bias - m) s.
     The batch norm becomes an Identity. What stands before it is found by tracing. One is left alone, and reported, if
     no such layer stands before it, if something else uses that layer's output too, or if it has no running statistics.
-    Zeros stay zeros.
+    Masks of weights and `Sparse` stay, for zeros stay zeros. Everything else that was promised of a folded layer, or
+    said of how it is stored, is done with: its bias holds the shift now, and its weights have other values.
     """
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"folded"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized", "folded"})
@@ -41,7 +45,7 @@ class FoldBatchNorm(Technique):
             assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
             _fold(subject.model.get_submodule(layer), norm)
             subject.model.set_submodule(name, nn.Identity())
-            _forget(subject, f"{name}.")
+            _forget(subject, name, layer)
         return subject
 
 
@@ -107,7 +111,17 @@ def _fold(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     layer.bias = nn.Parameter(bias.to(layer.weight.dtype))
 
 
-def _forget(subject: Subject, prefix: str) -> None:
-    """Drop the formats of tensors that are gone, and the promises about them."""
-    subject.formats = {name: form for name, form in subject.formats.items() if not name.startswith(prefix)}
-    subject.constraints = [c for c in subject.constraints if not getattr(c, "parameter", "").startswith(prefix)]
+def _forget(subject: Subject, norm: str, layer: str) -> None:
+    """Drop promises and formats of what is gone, of the bias, which takes up a shift that was free, and of the weight,
+    which takes up a scale that was free, but for its zeros."""
+
+    def stays(tensor: str, only_zeros: bool) -> bool:
+        gone = tensor.startswith(f"{norm}.") or tensor == f"{layer}.bias"
+        return not gone and (tensor != f"{layer}.weight" or only_zeros)
+
+    subject.formats = {name: form for name, form in subject.formats.items() if stays(name, isinstance(form, Sparse))}
+    subject.constraints = [
+        constraint
+        for constraint in subject.constraints
+        if stays(getattr(constraint, "parameter", ""), isinstance(constraint, Mask))
+    ]

@@ -36,7 +36,7 @@ class PostTrainingInt8(Technique):
 
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
-    adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
+    adds: ClassVar[frozenset[str]] = frozenset({"int8", "quantized"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:

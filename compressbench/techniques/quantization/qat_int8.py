@@ -50,7 +50,7 @@ class QuantizationAwareInt8(Training, Technique):
 
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
-    adds: ClassVar[frozenset[str]] = frozenset({"quantized", "retrained"})
+    adds: ClassVar[frozenset[str]] = frozenset({"int8", "quantized", "retrained"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:

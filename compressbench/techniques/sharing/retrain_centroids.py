@@ -35,6 +35,7 @@ class RetrainCentroids(Training, Technique):
 
     needs = frozenset({"quantized"})
     adds = frozenset({"retrained"})
+    refuses = frozenset({"int8"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +85,8 @@ def _shared(subject: Subject) -> list[Shared]:
 @contextmanager
 def _only(names: set[str], model: nn.Module, others: bool) -> Iterator[None]:
     """Leave the parameters that are not named out of the training, unless others are trained too."""
-    left_out = [parameter for name, parameter in model.named_parameters() if not (others or name in names)]
+    named = [] if others else [parameter for name, parameter in model.named_parameters() if name not in names]
+    left_out = [parameter for parameter in named if parameter.requires_grad]
     for parameter in left_out:
         parameter.requires_grad_(False)
     try:

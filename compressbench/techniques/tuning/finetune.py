@@ -19,6 +19,7 @@ class Finetune(Training, Technique):
 
     needs = frozenset({"trained"})
     adds = frozenset({"retrained"})
+    refuses = frozenset({"int8"})
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         return context.train(subject, self)

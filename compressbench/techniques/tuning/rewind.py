@@ -45,6 +45,7 @@ class Rewind(Training, Technique):
 
     needs = frozenset({"trained"})
     adds = frozenset({"retrained"})
+    refuses = frozenset({"int8"})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,6 +30,7 @@ class SparsityTraining(Training, Technique):
     scale_init: float | None
 
     adds = frozenset({"trained"})
+    refuses = frozenset({"int8"})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.format import Sparse
+from compressbench.core.constraint import Frozen, Shared
+from compressbench.core.format import Codebook, Sparse
 from compressbench.packing.packed_file import read, write
 from compressbench.techniques.coding.fold_batch_norm import FoldBatchNorm
+from compressbench.techniques.pruning._weights import keep_masked
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from tests.techniques.lending import ALEXNET, BND, SLIMMING, LentContext, bare, seeded, subject_of
 
@@ -118,6 +120,33 @@ def test_masks_and_formats_of_the_layer_stay_and_those_of_the_norm_go():
     assert torch.equal(subject.model.conv2.weight == 0, zeros)
     assert set(subject.formats) == {f"conv{number}.weight" for number in range(1, 6)}
     assert all(constraint.holds(subject.model) for constraint in subject.constraints)
+
+
+def test_promises_and_formats_that_folding_makes_untrue_are_done_with_and_later_training_keeps_the_shift():
+    images = LentContext().images
+    subject = settled(subject_of(ALEXNET, **BND), images)
+    for name in ("conv1.bias", "conv2.bias", "conv2.weight", "fc2.bias"):
+        keep_masked(subject, name, torch.zeros_like(subject.model.get_parameter(name), dtype=torch.bool))
+    weight = subject.model.conv1.weight
+    everywhere = torch.ones_like(weight, dtype=torch.bool)
+    subject.constraints += [
+        Frozen("conv1.weight", everywhere, weight.detach().clone()),
+        Shared("conv1.weight", torch.arange(weight.numel(), dtype=torch.int16).view(weight.shape)),
+        Frozen("bn1.weight", torch.ones(len(subject.model.bn1.weight), dtype=torch.bool), subject.model.bn1.weight),
+    ]
+    subject.formats["conv1.weight"] = Codebook(4)
+    subject.enforce()
+    subject, difference = folded_and_difference(subject, images)
+    assert difference < 1e-5
+    assert sorted(map(str, subject.constraints)) == [
+        f"Mask of {name} ({count:,} of {count:,} elements are zero)"
+        for name in ("conv2.weight", "fc2.bias")
+        for count in [subject.model.get_parameter(name).numel()]
+    ]
+    assert subject.formats == {"conv2.weight": Sparse(), "fc2.bias": Sparse()}
+    before = {name: tensor.clone() for name, tensor in subject.model.state_dict().items()}
+    subject.enforce()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in subject.model.state_dict().items())
 
 
 class Undecided(nn.Module):

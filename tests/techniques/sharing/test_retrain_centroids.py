@@ -90,6 +90,16 @@ def test_what_is_not_shared_is_trained_only_if_asked_for(others):
     assert all(parameter.requires_grad for parameter in subject.model.parameters())
 
 
+@pytest.mark.parametrize("others", [True, False])
+def test_what_was_frozen_before_is_frozen_afterwards(others):
+    lent = LentContext(side=8)
+    subject = SharedWeights(["conv"], [], 4, {}, "optimal", 5, None, "fp32").apply(bare(seeded(small)), lent)
+    subject.model[1].requires_grad_(False)
+    subject = replace(RETRAIN, others=others).apply(subject, lent)
+    frozen = {name for name, parameter in subject.model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"1.weight", "1.bias"}
+
+
 def test_half_precision_values_are_so_again_after_the_training():
     subject = replace(RETRAIN, centroid_precision="fp16").apply(shared_lenet(bias_bits=3), context())
     for tensor in (subject.model.fc1.weight, subject.model.fc2.bias):
