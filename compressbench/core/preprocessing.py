@@ -9,6 +9,7 @@ Sides = tuple[int, int]
 
 MODES = {1: "L", 3: "RGB"}
 """What PIL calls pictures of so many channels."""
+COLOURS = {1: "grey", 3: "red, green, blue"}
 INTERPOLATIONS = ("bilinear", "box")
 LAYOUT = "NCHW"
 PIXEL_RANGE = (0.0, 1.0)
@@ -41,3 +42,17 @@ class Preprocessing:
         top, left = ((size - self.repeat * crop) // 2 for size, crop in zip(self.size, self.crop, strict=True))
         height, width = (size - self.repeat * crop for size, crop in zip(self.size, self.crop, strict=True))
         return (top, height - top), (left, width - left)
+
+    def __str__(self) -> str:
+        """Return it as people read it: the steps that change something, in order."""
+        sizes = [" x ".join(map(str, sides)) for sides in (self.size, self.crop, self.resize)]
+        size, crop, resize = sizes
+        steps = [f"resized until it covers {resize} ({self.interpolation})", f"the centre {crop} cut out"]
+        if self.repeat > 1:
+            steps.append(f"every pixel repeated {self.repeat} times down and across")
+        if any(map(any, self.padding)):
+            steps.append(f"padded with black to {size}")
+        mean, std = ("[" + ", ".join(f"{value:g}" for value in values) + "]" for values in (self.mean, self.std))
+        low, high = (f"{end:g}" for end in PIXEL_RANGE)
+        steps.append(f"of pixels from {low} to {high} less mean {mean}, by std {std}")
+        return f"float32 {LAYOUT}, {COLOURS[self.channels]}, {size}; a picture is {', '.join(steps)}"
