@@ -52,7 +52,7 @@ class Preprocessing:
             steps.append(f"every pixel repeated {self.repeat} times down and across")
         if any(map(any, self.padding)):
             steps.append(f"padded with black to {size}")
-        mean, std = ("[" + ", ".join(f"{value:g}" for value in values) + "]" for values in (self.mean, self.std))
+        mean, std = ("(" + ", ".join(f"{value:g}" for value in values) + ")" for values in (self.mean, self.std))
         low, high = (f"{end:g}" for end in PIXEL_RANGE)
         steps.append(f"of pixels from {low} to {high} less mean {mean}, by std {std}")
         return f"float32 {LAYOUT}, {COLOURS[self.channels]}, {size}; a picture is {', '.join(steps)}"

@@ -127,7 +127,7 @@ def test_people_read_the_steps_that_change_something() -> None:
     mnist = str(KINDS[1].preprocessing)
     assert mnist == (
         "float32 NCHW, grey, 33 x 33; a picture is resized until it covers 28 x 28 (bilinear), the centre 28 x 28 cut "
-        "out, padded with black to 33 x 33, of pixels from 0 to 1 less mean [0.1307], by std [0.3081]"
+        "out, padded with black to 33 x 33, of pixels from 0 to 1 less mean (0.1307), by std (0.3081)"
     )
     assert "repeated 4 times" in str(Digits().preprocessing)
     assert "padded" not in str(Digits().preprocessing)
