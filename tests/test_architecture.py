@@ -30,7 +30,7 @@ ARROWS = {
     "cli": {"core", "planning", "running", "tracking", "reporting", "packing", "export"},
     "__main__": {"cli"},
     "__init__": {"_load"},
-    "_load": {"packing"},
+    "_load": {"core", "data", "packing"},  # data: from pictures to inputs
 }
 """What each folder (or file beside them) may import from us."""
 

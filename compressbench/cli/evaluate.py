@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from compressbench.cli.inspect import for_people
-from compressbench.core.data import Dataset
+from compressbench.core.data import Shape
 from compressbench.core.faults import Fault, PlanError, RunError
 from compressbench.core.measurement import Measurement
 from compressbench.core.subject import Subject
@@ -38,33 +38,32 @@ def print_evaluation(file: str, overrides: Sequence[str], console: Console) -> i
         subject, note = packed_file.read(path), packed_file.note(path)
     wanted = evaluation(overrides, note.get("dataset"))
     device = _ready(wanted)
-    check_images(subject, wanted.dataset)
+    check_images(subject, wanted.dataset.input_shape, wanted.dataset.classes)
     found = _measured(subject, path, wanted, device)
-    noted = note.get("measured")
-    grid, disagree = _compared(found, noted if isinstance(noted, dict) else {}, wanted.as_noted)
+    noted, as_noted = note.get("measured"), wanted.as_noted(note)
+    grid, disagree = _compared(found, noted if isinstance(noted, dict) else {}, as_noted)
     console.print(f"{path.name} on {wanted.dataset.name}, {device}", style="bold", highlight=False)
     console.print(rich_grid(grid))
     if not noted:
         console.print("the file notes no figures")
-    elif not wanted.as_noted:
+    elif not as_noted:
         console.print("its accuracies were measured on other data, or data that was prepared in another way")
     else:
         console.print(f"not as the file notes: {', '.join(disagree)}" if disagree else "all is as the file notes")
     return 1 if disagree else 0
 
 
-def check_images(subject: Subject, dataset: Dataset) -> None:
-    """Raise PlanError unless the network takes the dataset's images and tells as many classes apart."""
-    shape = " x ".join(map(str, dataset.input_shape))
+def check_images(subject: Subject, input_shape: Shape, classes: int | None) -> None:
+    """Raise PlanError unless the network takes images of this shape and tells as many classes apart (None: any)."""
+    shape = " x ".join(map(str, input_shape))
     try:
         with torch.inference_mode():
-            logits = subject.model(torch.zeros(1, *dataset.input_shape))
+            logits = subject.model(torch.zeros(1, *input_shape))
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PlanError.of("dataset", f"the network does not take images of {shape}: {reason}") from error
-    if logits.shape != (1, dataset.classes):
-        what = f"has {dataset.classes} classes, but the network gives {list(logits.shape[1:])}"
-        raise PlanError.of("dataset", what)
+    if classes is not None and logits.shape != (1, classes):
+        raise PlanError.of("dataset", f"has {classes} classes, but the network gives {list(logits.shape[1:])}")
 
 
 def _ready(wanted: Evaluation) -> torch.device:

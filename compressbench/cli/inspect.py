@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from compressbench.core.faults import PlanError
+from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.packing.inspect import Summary, summary, tensor_table
 from compressbench.packing.packed_file import PackedFileError, printable
 from compressbench.reporting.page import Grid, Page
@@ -61,11 +62,27 @@ def head(whole: Summary) -> list[str]:
     for key in ("dataset", "seed", "weights", "limits"):
         if key in note:
             said.append(f"{key}: {_words(note[key])}")
+    said += _feeding(note, whole.architecture)
     stages = note.get("stages")
     for name, fields in stages.items() if isinstance(stages, dict) else ():
         said.append(f"stage {_words(name)}: {_words(fields)}")
     if "measured" in note:
         said.append(f"measured: {_words(note['measured'])}")
+    return said
+
+
+def _feeding(note: dict[str, Any], architecture: dict[str, Any]) -> list[str]:
+    """Return what goes in and what comes out, as far as the note says."""
+    said = []
+    if "preprocessing" in note:
+        try:
+            said.append(f"takes: {preprocessing_of(note)}")
+        except ValueError as error:
+            said.append(printable(str(error), LONGEST))
+    if "classes" in note:
+        names = classes_of(note, architecture)
+        called = ", ".join(names) if names else "what the packed file says of them cannot be used"
+        said.append(f"classes: {printable(called, LONGEST)}")
     return said
 
 

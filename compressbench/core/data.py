@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from compressbench.core.identity import digest
+from compressbench.core.preprocessing import Preprocessing
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -64,6 +67,17 @@ class Dataset(Protocol):
     @property
     def classes(self) -> int: ...
 
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """How a picture becomes what its test split gives. None if no picture can: neither grey nor in three colours.
+        Known without reading any image."""
+        ...
+
+    def class_names(self) -> list[str]:
+        """Return what each class is called, in the order of the labels. Decodes no image. PlanError if that cannot be
+        read."""
+        ...
+
     def missing(self) -> str | None:
         """Return None if the data can be loaded, else a message that says where it looked and how to get it.
         May be called without torch's data being read; must be fast."""
@@ -77,6 +91,17 @@ class Dataset(Protocol):
         """Return hexadecimal digits that change whenever the data changes. Fast (no decoding)."""
         ...
 
+    def test_fingerprint(self) -> str:
+        """Return hexadecimal digits that change whenever the pictures, labels or class names of the test split do,
+        whatever it is called, wherever it lies and however the training images are made."""
+        ...
+
     def load(self) -> Splits:
         """Return the splits. Raises PlanError with `missing()` if the files are not there or not readable."""
         ...
+
+
+def measured_on(dataset: Dataset, images: int | None) -> str:
+    """Return 16 hexadecimal digits that say what accuracies are measured on: the test split's pictures, how they become
+    inputs, and how many of them are used (None: all). PlanError if the data is not there."""
+    return digest([dataset.test_fingerprint(), dataset.preprocessing, images])

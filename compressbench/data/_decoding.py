@@ -6,7 +6,7 @@ import hashlib
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from PIL import Image
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import Fault, PlanError, RunError
 from compressbench.core.places import machine_cache
+from compressbench.core.preprocessing import Sides
 from compressbench.data._listing import refuse, state_of
 
 if TYPE_CHECKING:
@@ -25,26 +26,32 @@ if TYPE_CHECKING:
     Pixels = NDArray[numpy.uint8]
 
 
-def open_image(file: str) -> Image.Image:
-    """Return the picture in three colours. PlanError, naming the file, if it is none or damaged."""
+def three_colours(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
+
+
+def open_image(file: str, convert: Callable[[Image.Image], Image.Image] = three_colours) -> Image.Image:
+    """Return the picture, converted. PlanError, naming the file, if it is none or damaged."""
     try:
         with Image.open(file) as image:
-            return image.convert("RGB")
+            return convert(image)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         what = f"cannot be read as an image ({error}); expected a complete JPEG, PNG or the like"
         raise PlanError.of(file, what) from error
 
 
-def central(image: Image.Image, resize: int, image_size: int) -> Image.Image:
-    """Return the centre of the picture after its shorter side was resized to `resize` (bilinear, antialiased)."""
-    shorter = min(image.size)
-    if shorter != resize:
-        width, height = (max(resize, int(side * resize / shorter)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    if image.size == (image_size, image_size):
+def central(image: Image.Image, resize: Sides, crop: Sides, interpolation: str = "bilinear") -> Image.Image:
+    """Return the centre of the picture, resized in proportion, antialiased, until it just covers `resize`."""
+    sides = (image.height, image.width)
+    least, side = max(zip(resize, sides, strict=True), key=lambda pair: pair[0] / pair[1])
+    if side != least:
+        height, width = (max(wanted, int(each * least / side)) for wanted, each in zip(resize, sides, strict=True))
+        image = image.resize((width, height), Image.Resampling[interpolation.upper()])
+    height, width = crop
+    if image.size == (width, height):
         return image
-    left, top = (round((side - image_size) / 2) for side in image.size)
-    return image.crop((left, top, left + image_size, top + image_size))
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))
 
 
 def decode(files: Sequence[str], resize: int, image_size: int, threads: int) -> Pixels:
@@ -56,9 +63,11 @@ def decode(files: Sequence[str], resize: int, image_size: int, threads: int) -> 
         what = f"is true, but the images take {math.prod(shape):,} bytes, more than there is memory; allowed: false"
         raise PlanError.of("dataset.in_memory", what) from error
 
+    covered, crop = (resize, resize), (image_size, image_size)
+
     def read(number: int) -> Fault | None:
         try:
-            pixels[number] = numpy.asarray(central(open_image(files[number]), resize, image_size)).transpose(2, 0, 1)
+            pixels[number] = numpy.asarray(central(open_image(files[number]), covered, crop)).transpose(2, 0, 1)
         except PlanError as error:
             return error.faults[0]
         return None

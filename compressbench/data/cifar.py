@@ -10,7 +10,19 @@ from typing import Any, ClassVar
 from compressbench.core.data import Shape, Splits
 from compressbench.core.faults import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
+from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _location
+
+NAMES_OF_10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NAMES_OF_100 = (  # of the fine labels
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+    "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+    "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster "
+    "man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck "
+    "pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk "
+    "skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger "
+    "tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class CIFAR10:
     reader: ClassVar[str] = "CIFAR10"  # the class in torchvision.datasets
     folder: ClassVar[str] = "cifar-10-batches-py"
     files: ClassVar[tuple[str, ...]] = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
+    names: ClassVar[tuple[str, ...]] = NAMES_OF_10  # as `batches.meta` has them
     # Of the training images, channel by channel.
     mean: ClassVar[tuple[float, ...]] = (0.4914, 0.4822, 0.4465)
     std: ClassVar[tuple[float, ...]] = (0.2470, 0.2435, 0.2616)
@@ -49,7 +62,15 @@ class CIFAR10:
 
     @property
     def classes(self) -> int:
-        return 10
+        return len(self.names)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        size = (32, 32)
+        return Preprocessing(3, size, crop=size, resize=size, mean=self.mean, std=self.std)
+
+    def class_names(self) -> list[str]:
+        return list(self.names)
 
     def missing(self) -> str | None:
         if self.download or self._found():
@@ -62,7 +83,10 @@ class CIFAR10:
         return [str(found / file) for file in self.files] if found else []
 
     def fingerprint(self) -> str:
-        return _location.fingerprint(self)
+        return _location.fingerprint(self, self.sources())
+
+    def test_fingerprint(self) -> str:
+        return _location.fingerprint(self, [file for file in self.sources() if Path(file).name.startswith("test")])
 
     def load(self) -> Splits:
         import numpy
@@ -114,9 +138,6 @@ class CIFAR100(CIFAR10):
     reader: ClassVar[str] = "CIFAR100"
     folder: ClassVar[str] = "cifar-100-python"
     files: ClassVar[tuple[str, ...]] = ("train", "test", "meta")
+    names: ClassVar[tuple[str, ...]] = tuple(NAMES_OF_100.split())
     mean: ClassVar[tuple[float, ...]] = (0.5071, 0.4865, 0.4409)
     std: ClassVar[tuple[float, ...]] = (0.2673, 0.2564, 0.2762)
-
-    @property
-    def classes(self) -> int:
-        return 100

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compressbench.core.data import Shape, Splits
+from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _location
 
 IMAGE_SIZE = 32
 TEST_IMAGES, VALIDATION_IMAGES = 360, 180
-MEAN, STD = [0.305], [0.376]
+MEAN, STD = (0.305,), (0.376,)
+PREPROCESSING = Preprocessing(
+    channels=1,
+    size=(IMAGE_SIZE, IMAGE_SIZE),
+    crop=(8, 8),
+    resize=(8, 8),
+    mean=MEAN,
+    std=STD,
+    repeat=4,
+    interpolation="box",  # how the 8x8 images came from bitmaps; one that was magnified becomes what it was
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,13 @@ class Digits:
     def classes(self) -> int:
         return 10
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return PREPROCESSING
+
+    def class_names(self) -> list[str]:
+        return [str(digit) for digit in range(10)]
+
     def missing(self) -> str | None:
         if self._file().is_file():
             return None
@@ -39,7 +57,10 @@ class Digits:
         return [str(self._file())] if self._file().is_file() else []
 
     def fingerprint(self) -> str:
-        return _location.fingerprint(self)
+        return _location.fingerprint(self, self.sources())
+
+    def test_fingerprint(self) -> str:
+        return self.fingerprint()
 
     def load(self) -> Splits:
         import numpy
@@ -47,17 +68,17 @@ class Digits:
 
         from compressbench.data._selection import held_out
         from compressbench.data.in_memory import InMemorySplit
+        from compressbench.data.preparing import framed
 
         _location.require(self)
         table = _location.content_of(self._file()).decode()
         rows = numpy.loadtxt(table.splitlines(), delimiter=",", dtype=numpy.int64)
         pixels, labels = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]
-        images = numpy.kron((pixels * 255 // 16).astype(numpy.uint8), numpy.ones((4, 4), dtype=numpy.uint8))
+        images = framed(torch.from_numpy((pixels * 255 // 16).astype(numpy.uint8)), PREPROCESSING)
 
         def split(chosen: numpy.typing.NDArray[numpy.int64]) -> InMemorySplit:
-            return InMemorySplit(
-                torch.from_numpy(images[chosen]), torch.from_numpy(labels[chosen]), MEAN, STD, pad=0, flip=False
-            )
+            part = torch.from_numpy(chosen)
+            return InMemorySplit(images[part], torch.from_numpy(labels)[part], MEAN, STD, pad=0, flip=False)
 
         rest, test = held_out(labels, TEST_IMAGES)
         train, validation = held_out(labels[rest], VALIDATION_IMAGES)

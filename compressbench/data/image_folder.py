@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compressbench.core.data import Shape, Split, Splits
 from compressbench.core.faults import PlanError, out_of_range, suggestion
 from compressbench.core.identity import NOT_IDENTITY
+from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _listing, _location
 
 if TYPE_CHECKING:
@@ -77,6 +78,17 @@ class ImageFolder:
     def input_shape(self) -> Shape:
         return (3, self.image_size, self.image_size)
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        size, resize = self.image_size, self.resize or self.image_size
+        mean, std = tuple(self.mean), tuple(self.std)
+        return Preprocessing(3, (size, size), crop=(size, size), resize=(resize, resize), mean=mean, std=std)
+
+    def class_names(self) -> list[str]:
+        """Return the names of the class folders."""
+        _location.require(self)
+        return [folder.name for folder in _listing.class_folders(self._folders()["test"])]
+
     def missing(self) -> str | None:
         try:
             folders = self._folders()
@@ -95,12 +107,11 @@ class ImageFolder:
 
     def fingerprint(self) -> str:
         """Return the start of the SHA-256 over every file's split, class, name and size; not over its content."""
-        found = hashlib.sha256()
-        for split, listing in self._listings().items():
-            for file in listing.files:
-                name = file.removeprefix(str(listing.folder))
-                found.update(f"{split}{name} {_listing.state_of(file).st_size}\n".encode())
-        return found.hexdigest()[:16]
+        return _digest(self._listings())
+
+    def test_fingerprint(self) -> str:
+        _location.require(self)
+        return _digest(_listing.list_splits({"test": self._folders()["test"]}))
 
     def load(self) -> Splits:
         from compressbench.data._selection import EmptySplit
@@ -171,3 +182,12 @@ class ImageFolder:
             view = augmented if split == "train" else plain
             made[split] = StreamedSplit(files, labels, view, self.mean, self.std, self.workers)
         return made
+
+
+def _digest(listings: dict[str, Listing]) -> str:
+    found = hashlib.sha256()
+    for split, listing in listings.items():
+        for file in listing.files:
+            name = file.removeprefix(str(listing.folder))
+            found.update(f"{split}{name} {_listing.state_of(file).st_size}\n".encode())
+    return found.hexdigest()[:16]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from compressbench.core.data import Shape, Splits
 from compressbench.core.faults import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
+from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _location
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FILES = (
 )
 SUBFOLDERS = ("MNIST/raw", "raw")
 PIXELS = 28
-MEAN, STD = [0.1307], [0.3081]  # of the training images before padding, as everybody uses them
+MEAN, STD = (0.1307,), (0.3081,)  # of the training images before padding, as everybody uses them
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ class MNIST:
     def classes(self) -> int:
         return 10
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        digit = (PIXELS, PIXELS)
+        return Preprocessing(1, (self.image_size, self.image_size), crop=digit, resize=digit, mean=MEAN, std=STD)
+
+    def class_names(self) -> list[str]:
+        return [str(digit) for digit in range(10)]
+
     def missing(self) -> str | None:
         if self.download or self._files():
             return None
@@ -74,7 +83,10 @@ class MNIST:
         return [str(file) for file in self._files()]
 
     def fingerprint(self) -> str:
-        return _location.fingerprint(self)
+        return _location.fingerprint(self, self.sources())
+
+    def test_fingerprint(self) -> str:
+        return _location.fingerprint(self, self.sources()[2:])
 
     def load(self) -> Splits:
         from compressbench.data.in_memory import carved
@@ -111,6 +123,8 @@ class MNIST:
         """
         import torch
 
+        from compressbench.data.preparing import framed
+
         files = self._files()[first : first + 2]
         images, labels = (read_idx(file) for file in files)
         if images.ndim != 3 or images.shape[1:] != (PIXELS, PIXELS) or len(images) == 0:
@@ -121,9 +135,7 @@ class MNIST:
             raise PlanError.of(str(files[1]), what)
         if labels.max() >= self.classes:
             raise PlanError.of(str(files[1]), f"holds the label {labels.max()}, expected 0 to {self.classes - 1}")
-        before = (self.image_size - PIXELS) // 2
-        padded = torch.zeros((len(images), 1, self.image_size, self.image_size), dtype=torch.uint8)
-        padded[:, 0, before : before + PIXELS, before : before + PIXELS] = torch.from_numpy(images)
+        padded = framed(torch.from_numpy(images)[:, None], self.preprocessing)
         return padded, torch.from_numpy(labels).long()
 
 

@@ -117,7 +117,7 @@ class _Pictures(TorchDataset[Any]):
             return error.faults[0]
         seed = self.seeds[number]
         if seed is None or not self.view.random_resized_crop:
-            image = central(image, self.view.resize, self.view.image_size)
+            image = central(image, (self.view.resize,) * 2, (self.view.image_size,) * 2)
         if seed is not None:
             image = _seeded(seed, self.augment, image)
         return torch.from_numpy(numpy.array(image)).permute(2, 0, 1)

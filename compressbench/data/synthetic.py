@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compressbench.core.data import Shape, Splits
 from compressbench.core.faults import out_of_range
 from compressbench.core.identity import digest
+from compressbench.core.preprocessing import MODES, Preprocessing
 
 SEED = 2020
 NOISE = 40.0
 """Standard deviation of the noise, in shades of grey; a pattern spans 256."""
+MEAN, STD = 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class Synthetic:
         channels, height, width = self.shape
         return (channels, height, width)
 
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        channels, height, width = self.input_shape
+        if channels not in MODES:
+            return None
+        size = (height, width)
+        return Preprocessing(channels, size, size, size, mean=(MEAN,) * channels, std=(STD,) * channels)
+
+    def class_names(self) -> list[str]:
+        return [str(label) for label in range(self.classes)]
+
     def missing(self) -> str | None:
         return None
 
@@ -50,6 +63,9 @@ class Synthetic:
     def fingerprint(self) -> str:
         """Return the digest of the fields: nothing else decides the images."""
         return digest(["synthetic", SEED, NOISE, self])
+
+    def test_fingerprint(self) -> str:
+        return replace(self, name="synthetic").fingerprint()  # the test images are drawn after the training images
 
     def load(self) -> Splits:
         import torch
@@ -66,5 +82,4 @@ class Synthetic:
             labels = torch.randperm(images, generator=generator) % self.classes
             noise = torch.randn((images, channels, height, width), generator=generator) * NOISE
             parts.append(((patterns[labels] + noise).clamp(0, 255).to(torch.uint8), labels))
-        mean, std = [0.5] * channels, [0.25] * channels
-        return carved(parts[0], parts[1], mean, std, self.train_images // 10)
+        return carved(parts[0], parts[1], [MEAN] * channels, [STD] * channels, self.train_images // 10)

@@ -37,10 +37,13 @@ def missing_packages() -> str | None:
     )
 
 
-def to_onnx(subject: Subject, example: Tensor, path: Path | None = None) -> bytes:
+def to_onnx(
+    subject: Subject, example: Tensor, path: Path | None = None, metadata: dict[str, str] | None = None
+) -> bytes:
     """Return the subject's network as an ONNX model, and write it to `path`, atomically, if there is one.
 
-    example: (1, C, H, W). The model takes `images` (batch, C, H, W), any batch, and gives `logits`; weights are inside.
+    example: (1, C, H, W). metadata: what the model says of itself, see `export.metadata`. The model takes `images`
+    (batch, C, H, W), any batch, and gives `logits`; weights are inside.
     The network is exported in evaluation mode, from a copy. Int8 layers keep their int8 weights, and runtimes fuse
     the nodes around them into integer kernels; everything else is fp32, whatever its format in the packed file. Int8
     convolutions with few output positions are three-dimensional, a depth of one, and strided ones of few channels take
@@ -51,7 +54,9 @@ def to_onnx(subject: Subject, example: Tensor, path: Path | None = None) -> byte
         raise RunError(problem)
     model = copy.deepcopy(subject.model).cpu().eval()
     try:
-        content = _exported(model, torch.zeros(2, *example.shape[1:]))  # a batch of one would be taken for a constant
+        content = _exported(
+            model, torch.zeros(2, *example.shape[1:]), metadata or {}
+        )  # a batch of one would be taken for a constant
     except Exception as error:  # the exporter raises whatever its many parts raise
         raise RunError(f"{_called(model)} cannot be exported to ONNX: {_reason(error)}") from error
     if path is not None:
@@ -59,7 +64,7 @@ def to_onnx(subject: Subject, example: Tensor, path: Path | None = None) -> byte
     return content
 
 
-def _exported(model: nn.Module, images: Tensor) -> bytes:
+def _exported(model: nn.Module, images: Tensor, metadata: dict[str, str]) -> bytes:
     import onnx  # an extra, and half a second
 
     with _quietly(), torch.no_grad():
@@ -75,6 +80,8 @@ def _exported(model: nn.Module, images: Tensor) -> bytes:
         )
     assert program is not None
     made = with_batch_as_depth(with_pixels_as_channels(program.model_proto))
+    for key, value in metadata.items():
+        made.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(made, full_check=True)
     content: bytes = made.SerializeToString()
     return content

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig
 
-from compressbench.core.data import Dataset
+from compressbench.core.data import Dataset, measured_on
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.measurement import Measure
@@ -17,7 +17,8 @@ from compressbench.planning.catalogue import datasets
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import settings
-from compressbench.planning.stages import group_file
+from compressbench.planning.stages import TARGET, group_file
+from compressbench.planning.typed import located
 
 KEYS = ("dataset", "device", "measures", "threads")
 """What may be overridden; all other keys are about running a recipe."""
@@ -25,55 +26,69 @@ KEYS = ("dataset", "device", "measures", "threads")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """as_noted: whether the data is what the file was measured on, as far as the names and numbers of both say."""
+    """What is measured, on what."""
 
     dataset: Dataset
     measures: tuple[tuple[str, Measure], ...]
     device: str
     threads: int | None
-    as_noted: bool
+
+    def as_noted(self, note: dict[str, Any]) -> bool:
+        """Return whether the data is what the file with this note was measured on: the same test pictures, prepared in
+        the same way. Files of older versions do not note that; then, whether all that is said of both is the same.
+
+        PlanError if the data is not there.
+        """
+        if "measured_on" in note:
+            return bool(measured_on(self.dataset, None) == note["measured_on"])
+        return bool({"name": self.dataset.name, **essence(self.dataset)} == note.get("dataset"))
 
 
 def evaluation(overrides: Sequence[str], noted: object) -> Evaluation:
     """Return what is to be measured on what. PlanError, in words for people, for anything unusable.
 
     noted: what a file says of its dataset, which may be anything. It says which one unless `dataset=` does, and how it
-    is read if it is that one, but for what is overridden.
+    is read if it is that one, or one of its kind in a folder of any name, but for what is overridden.
     """
     for override in overrides:
         key = override.partition("=")[0].partition(".")[0].lstrip("+~")
         if key not in KEYS:
             raise PlanError.of(key, f"is not what an evaluation needs; {suggestion(key, KEYS)}")
     noted = noted if isinstance(noted, dict) else {}
-    entry, chosen = _entry(noted.get("name")), any(override.startswith("dataset=") for override in overrides)
-    if not entry and not chosen:
+    entries, chosen = _entries(noted), any(override.startswith("dataset=") for override in overrides)
+    if not entries and not chosen:
         what = (
             f"{repr(noted.get('name'))[:100]}, which the file was measured on, is none of them"
             if noted
             else "the file names none"
         )
         raise PlanError.of("dataset", f"{what}; add dataset=NAME (`compressbench list datasets` shows all)")
-    config = compose([*([] if chosen else [f"dataset={entry}"]), *overrides])
-    if config.chosen.dataset == entry:
+    config = compose([*([] if chosen else [f"dataset={entries[0]}"]), *overrides])
+    if config.chosen.dataset in entries:
         _take_over(config, noted, overrides)
     plain, dataset = settings(config), build_dataset(config)
-    as_noted = {"name": dataset.name, **essence(dataset)} == noted
-    return Evaluation(dataset, build_measures(config), plain.device, plain.threads, as_noted)
+    return Evaluation(dataset, build_measures(config), plain.device, plain.threads)
 
 
-def _entry(name: object) -> str | None:
-    """Return the entry of the catalogue for the dataset of this name, None if there is none."""
-    for entry in datasets() if isinstance(name, str) else []:
+def _entries(noted: dict[Any, Any]) -> list[str]:
+    """Return the entries of the catalogue that are what is noted: the one of this name, then those for any folder of
+    pictures, which leave open what is noted here."""
+    named, templates = [], []
+    for entry in datasets():
         file = group_file("dataset", entry.name)
-        if file and name in (entry.name, load_yaml(file).get("name")):
-            return entry.name
-    return None
+        content = load_yaml(file) if file else {}
+        if isinstance(noted.get("name"), str) and noted["name"] in (entry.name, content.get("name")):
+            named.append(entry.name)
+        left_open = {key for key, value in content.items() if value == "???"}
+        if left_open and left_open <= noted.keys() <= content.keys():
+            templates.append(entry.name)
+    return [*named, *templates]
 
 
 def _take_over(config: DictConfig, noted: dict[Any, Any], overrides: Sequence[str]) -> None:
     """Set what the file notes of its dataset: only what is part of its identity, so no path and no download."""
-    kind = type(build_dataset(config))
-    own = {field.name for field in fields(kind) if field.metadata.get("identity", True)}  # type: ignore[arg-type]
+    kind = located(str(config.dataset.get(TARGET)), "compressbench.data.", "dataset")
+    own = {field.name for field in fields(cast("Any", kind)) if field.metadata.get("identity", True)}
     given = {override.partition("=")[0].lstrip("+") for override in overrides}
     for key, value in noted.items():
         if key in own and f"dataset.{key}" not in given:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from compressbench.core.data import measured_on
 from compressbench.core.identity import essence
 from compressbench.core.plan import Plan
-from compressbench.packing import packed_file
+from compressbench.packing import feeding, packed_file
 from compressbench.running.cache import StageResult
 
 REPRODUCIBLE = ("fraction", "count", "nats")
@@ -27,10 +28,18 @@ def origin(plan: Plan, index: int) -> dict[str, Any]:
     return found | {key: value for key, value in decisive.items() if value}
 
 
+def fed(plan: Plan) -> dict[str, Any]:
+    """Return how the network is fed, what its classes are called, and what its accuracies are measured on."""
+    dataset = plan.dataset
+    found = feeding.noted(dataset.preprocessing, dataset.class_names())
+    return {**found, "measured_on": measured_on(dataset, plan.limits.images)}
+
+
 def sign(file: Path, plan: Plan, index: int, result: StageResult) -> None:
-    """Write a stage's origin and the figures measured so far into its file, once: its length stays afterwards."""
+    """Write a stage's origin, how its network is fed and the figures measured so far into its file, once: its length
+    stays afterwards."""
     if packed_file.note(file):
         return
     figures = [measurement for found in result.measured.values() for measurement in found]
     measured = {figure.name: figure.value for figure in figures if figure.unit in REPRODUCIBLE}
-    packed_file.rewrite_note(file, {**origin(plan, index), "measured": measured})
+    packed_file.rewrite_note(file, {**origin(plan, index), **fed(plan), "measured": measured})

@@ -15,7 +15,7 @@ from tests.data.folders import colours, image_folder, write_folder, write_image
 
 def test_an_image_of_the_right_size_is_not_touched():
     image = Image.fromarray(numpy.random.RandomState(0).randint(0, 256, (8, 8, 3)).astype(numpy.uint8))
-    assert central(image, 8, 8) is image
+    assert central(image, (8, 8), (8, 8)) is image
 
 
 def test_grey_images_and_transparent_ones_become_three_colours(tmp_path):

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from compressbench.core.data import measured_on
 from compressbench.core.plan import Limits
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
 from compressbench.running import run as running
-from compressbench.running.note import origin
+from compressbench.running.note import fed, origin
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from tests.running.plans import plan
@@ -47,6 +48,16 @@ def test_the_same_plan_in_another_folder_gives_the_same_bytes(tmp_path: Path) ->
     records = {name: run(plan(), tmp_path / name, SilentProgress()) for name in ("first", "second")}
     first, second = (files(tmp_path / name, record) for name, record in records.items())
     assert [path.read_bytes() for path in first.values()] == [path.read_bytes() for path in second.values()]
+
+
+def test_the_note_says_how_the_network_is_fed_what_it_answers_and_what_it_was_measured_on(tmp_path: Path) -> None:
+    whole = plan()
+    record = run(whole, tmp_path, SilentProgress())
+    note = packed_file.note(files(tmp_path, record)["finetune"])
+    assert note["preprocessing"] == {"channels": 1, "size": [28, 28], "mean": [0.5], "std": [0.25]}
+    assert note["classes"] == 4
+    assert note["measured_on"] == measured_on(whole.dataset, None)
+    assert fed(plan(limits=Limits(images=40)))["measured_on"] != note["measured_on"]  # other test pictures
 
 
 def test_what_is_decisive_is_noted_and_where_data_lies_is_not() -> None:

@@ -1,0 +1,55 @@
+"""The README's way from a PNG to a class name gives the right name, from the packed file and from ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from compressbench.cli.main import main
+from compressbench.core.architecture import Architecture
+from compressbench.core.plan import Model, Stage
+from compressbench.data.digits import Digits
+from compressbench.running.progress import SilentProgress
+from compressbench.running.run import run
+from compressbench.techniques.tuning.from_scratch import FromScratch
+from tests.running.plans import TRAINING, plan
+
+LENET = Architecture("compressbench.zoo.lenet.LeNet300100", {"in_channels": 1, "classes": 10, "image_size": 32})
+README = Path(__file__).parents[1] / "README.md"
+
+
+def printed(block: str) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        exec(compile(block, str(README), "exec"), {})
+    return shown.getvalue().strip()
+
+
+def trained_on_digits(outputs: Path) -> Path:
+    """Return the packed file of a LeNet-300-100 that knows most of the digits."""
+    stage = Stage("train", "tuning/from_scratch", FromScratch(**TRAINING | {"epochs": 8, "lr": 0.01}))
+    record = run(plan(model=Model("lenet", LENET), dataset=Digits(), stages=(stage,)), outputs, SilentProgress())
+    assert record.final.measurements["top1"] > 0.9
+    return next((outputs / "runs").rglob("model.cbp"))
+
+
+@pytest.mark.slow
+def test_both_examples_name_digits_of_any_size(tmp_path: Path) -> None:
+    Path("model.cbp").write_bytes(trained_on_digits(tmp_path / "outputs").read_bytes())
+    assert main(["export", "model.cbp", "--output", "model.onnx"]) == 0
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    examples = [block for block in blocks if "digit.png" in block]
+    assert len(examples) == 2
+    test, right = Digits().load().test, 0
+    for number in range(30):
+        side = (8, 32, 200)[number % 3]
+        pixels = test.images[number, 0].numpy()  # type: ignore[attr-defined]
+        Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST).save("digit.png")
+        first, second = map(printed, examples)
+        assert first == second
+        right += first == str(test.labels[number].item())  # type: ignore[attr-defined]
+    assert right >= 26
