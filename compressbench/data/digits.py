@@ -48,7 +48,7 @@ class Digits:
         from compressbench.data._selection import held_out
         from compressbench.data.in_memory import InMemorySplit
 
-        _location.require(self)
+        _location.require(self.missing())
         table = _location.content_of(self._file()).decode()
         rows = numpy.loadtxt(table.splitlines(), delimiter=",", dtype=numpy.int64)
         pixels, labels = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]

@@ -12,7 +12,7 @@ from compressbench.core.data import Dataset
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.measurement import Measure
-from compressbench.planning.build import build_dataset, build_measures
+from compressbench.planning.build import build_dataset, build_measures, dataset_class
 from compressbench.planning.catalogue import datasets
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import load_yaml
@@ -72,8 +72,8 @@ def _entry(name: object) -> str | None:
 
 def _take_over(config: DictConfig, noted: dict[Any, Any], overrides: Sequence[str]) -> None:
     """Set what the file notes of its dataset: only what is part of its identity, so no path and no download."""
-    kind = type(build_dataset(config))
-    own = {field.name for field in fields(kind) if field.metadata.get("identity", True)}  # type: ignore[arg-type]
+    kind = dataset_class(config)
+    own = {field.name for field in fields(kind) if field.metadata.get("identity", True)}
     given = {override.partition("=")[0].lstrip("+") for override in overrides}
     for key, value in noted.items():
         if key in own and f"dataset.{key}" not in given:
