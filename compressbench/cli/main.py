@@ -109,25 +109,19 @@ def _run(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    parser = verb_parser("check", "Compose, type and check a recipe, and print what it will do, without training.")
-    parser.epilog = "example: compressbench check recipe=table5/cifar10_l1norm_30 stages.prune.ratio=0.4"
-    parser.add_argument("overrides", nargs="+", help="recipe=NAME and Hydra overrides")
-    overrides = parser.parse_args(words).overrides
-    from compressbench.planning.build import build
-    from compressbench.planning.compose import compose
-    from compressbench.planning.settings import settings
-    from compressbench.reporting.plan_table import plan_table
-    from compressbench.running.rehearsal import rehearse
+    what = "Compose, type and check a recipe, or every point of a sweep, and print what it will do, without training."
+    parser = verb_parser("check", what)
+    parser.epilog = (
+        "examples: compressbench check recipe=table5/cifar10_l1norm_30 stages.prune.ratio=0.4; "
+        "compressbench check -m recipe=quickstart stages.prune.ratio=0.1,0.3,0.5"
+    )
+    parser.add_argument("overrides", nargs="*", help="recipe=NAME or recipe=FILE.yaml, and Hydra overrides")
+    parser.add_argument("-m", "--multirun", action="store_true", help="a sweep: a line a point, and all faults")
+    parser.add_argument("-cd", "--config-dir", metavar="FOLDER", help="further config groups, recipes below recipes/")
+    given = parser.parse_intermixed_args(words)
+    from compressbench.cli.check import print_check, print_sweep_check
 
-    config = compose(overrides)
-    plan, faults = build(config, overrides)
-    if plan is not None:
-        stages, more = rehearse(plan, settings(config).folder)
-        _console().print(plan_table(plan, stages))
-        faults = faults + more
-    if faults:
-        raise PlanError(faults)
-    return 0
+    return (print_sweep_check if given.multirun else print_check)(given.overrides, given.config_dir, _console())
 
 
 def _list(words: list[str]) -> int:

@@ -72,9 +72,11 @@ def _composition(error: Exception) -> Fault:
     if key := _quoted(text, "An item is already at '"):
         return Fault(key, "is there already; leave out the plus sign")
     if found := _quoted(text, "Ambiguous value for argument '"):
-        return Fault(_plain(found), "has several values; use `run -m` to run each of them, or [a,b] for a list")
+        return Fault(
+            _plain(found), "has several values; use -m for each of them (`run -m`, `check -m`), or [a,b] for a list"
+        )
     if found := _quoted(text, "Sweep parameters '"):
-        return Fault(_plain(found), "has several values; use `run -m` to run each of them")
+        return Fault(_plain(found), "has several values; use -m for each of them (`run -m`, `check -m`)")
     if isinstance(cause, OmegaConfBaseException):
         return _value(cause, _quoted(text, "Error merging override ", end="\n"))
     if isinstance(error, OmegaConfBaseException):
