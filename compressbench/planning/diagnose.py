@@ -30,51 +30,61 @@ def composed(overrides: Sequence[str], further: str | None = None) -> DictConfig
 def all_faults(overrides: Sequence[str], first: Sequence[Fault], further: str | None = None) -> list[Fault]:
     """Return the faults that Hydra stopped at, and what else is wrong. first: the fault it stopped at first.
 
-    What is said of a part that had to be replaced is left out, for it is not what was written.
+    What is said of a part that had to be put aside is left out, for it is not what was written.
     """
-    faults, rest, found = list(first), list(overrides), list(first)
-    replaced: set[str] = set()
+    faults, found, repair = list(first), list(first), Repair(list(overrides))
     config: DictConfig | None = None
     while config is None:
-        repaired = _without(rest, found[0], replaced)
-        if repaired is None:
+        if not repair.without(found[0]):
             return faults
-        rest = repaired
         try:
-            config = compose(rest, further)
+            config = compose(repair.overrides, further)
         except PlanError as error:
             found = list(error.faults)
             faults += [fault for fault in found if fault not in faults]
     from compressbench.planning.build import build  # imports torch
 
-    more = [fault for fault in build(config, rest)[1] if not _concerns(fault, replaced)]
+    more = [fault for fault in build(config, repair.overrides)[1] if not repair.made(fault)]
     return faults + [fault for fault in more if fault not in faults]
 
 
-def _without(overrides: list[str], fault: Fault, replaced: set[str]) -> list[str] | None:
-    """Return the overrides without what a fault is about; None if that cannot be told, or was tried already."""
-    guilty = [text for text in overrides if fault.where in (text, _key(text), f"~{_key(text)}")]
-    if fault.where in replaced:
-        return None
-    rest = [text for text in overrides if text not in guilty]
-    if fault.where in GROUPS:
-        replaced.add(fault.where)
-        near = re.search("did you mean '(.+?)'", fault.what)
+class Repair:
+    """Overrides that are made to compose. aside: the parts of the configuration that are no longer as written."""
+
+    def __init__(self, overrides: list[str]):
+        self.overrides = overrides
+        self.aside: set[str] = set()
+        self.tried: set[str] = set()
+
+    def without(self, fault: Fault) -> bool:
+        """Put aside what the fault is about; return whether that could be told, and was not tried before."""
+        guilty = [text for text in self.overrides if fault.where in (text, _key(text), f"~{_key(text)}")]
+        known = fault.where in GROUPS or bool(guilty)
+        if fault.where in self.tried or not known:
+            return False
+        self.tried.add(fault.where)
+        self.overrides = [text for text in self.overrides if text not in guilty]
+        if fault.where in ("recipe", *GROUPS):
+            self._replace(fault)
+        return True
+
+    def _replace(self, fault: Fault) -> None:
+        """Choose what was probably meant, or else anything, whose keys then say nothing."""
+        part, near = fault.where, re.search("did you mean '(.+?)'", fault.what)
         if near:
-            return [*rest, f"{fault.where}={near.group(1)}"]
-        # Its own keys are those of something else.
-        rest = [text for text in rest if not _key(text).startswith(f"{fault.where}.")]
-        return [*rest, f"{fault.where}={PLACEHOLDERS[fault.where]}"]
-    if not guilty:
-        return None
-    if fault.where == "recipe":  # whatever it would have named is missing now
-        replaced.update(("recipe", "stages", *GROUPS))
-    return rest
+            self.aside.add(part)
+            self.overrides.append(f"{part}={near.group(1)}")
+        elif part == "recipe":
+            self.aside |= {f"{each}." for each in (*GROUPS, "stages")} | {part, "stages", *GROUPS}
+        else:
+            self.aside |= {part, f"{part}."}
+            self.overrides = [text for text in self.overrides if not _key(text).startswith(f"{part}.")]
+            self.overrides.append(f"{part}={PLACEHOLDERS[part]}")
+
+    def made(self, fault: Fault) -> bool:
+        """Return whether a fault comes from what was put aside."""
+        return fault.where in self.aside or any(fault.where.startswith(part) for part in self.aside if part[-1] == ".")
 
 
 def _key(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
-
-
-def _concerns(fault: Fault, replaced: set[str]) -> bool:
-    return fault.where in replaced or ("recipe" in replaced and fault.where.partition(".")[0] in replaced)

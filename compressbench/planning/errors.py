@@ -12,8 +12,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.installation import missing
 from compressbench.planning import catalogue
 from compressbench.planning.overrides import as_written
+
+LAUNCHERS = {
+    "joblib": "hydra-joblib-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
+"""The launchers of the extra `launchers`, and the package that brings each."""
 
 
 @contextmanager
@@ -54,6 +62,10 @@ def _missing_file(error: MissingConfigException) -> Fault:
     if not group:
         return Fault("", _first_line(str(error)))
     there = [entry.name for entry in catalogue.group(group)] if not error.options else list(error.options)
+    if group == "hydra/launcher":
+        if name in LAUNCHERS:
+            return Fault(group, f"is {name!r}, but {missing([LAUNCHERS[name]], 'launchers')}")
+        there += LAUNCHERS
     listed = f" (`compressbench list {group}s` shows all)" if group in ("model", "dataset") else ""
     return Fault(group, f"there is no {name!r}; {suggestion(name, there)}{listed}")
 

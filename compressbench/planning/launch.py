@@ -6,6 +6,7 @@ import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from typing import Any, NoReturn
 
 from hydra._internal.hydra import Hydra
@@ -105,7 +106,12 @@ def _job_config(hydra: Hydra, overrides: list[str], given: Namespace) -> str:
 
 
 def _multirun(hydra: Hydra, overrides: list[str], job: Job) -> int:
-    batches = hydra.multirun(CONFIG, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
+    try:
+        batches = hydra.multirun(CONFIG, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
+    except BrokenExecutor:  # a worker that was killed
+        raise
+    except RuntimeError as error:  # jobs keep their exceptions, so it is the launcher's
+        raise PlanError.of("hydra/launcher", f"cannot start jobs here: {error}") from error
     codes: list[int] = [each.return_value for batch in batches for each in batch]
     failed = [code for code in codes if code != DONE]
     if failed:
