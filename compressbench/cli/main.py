@@ -21,8 +21,8 @@ compressbench: a declarative experiment runner for model compression
 
   compressbench run recipe=quickstart                  run a recipe (no download, under 90 seconds)
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
-  compressbench check recipe=R                         compose, check and predict, without training
-  compressbench list [recipes|techniques|models|datasets|measures]
+  compressbench check [-m] recipe=R                    compose, check and predict, without training
+  compressbench list [recipes|techniques|models|datasets|measures|NAME]     a name: its parameters, or its rows
   compressbench report table5 [--format rich|markdown|csv|html]   ours beside the published figures
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
@@ -125,12 +125,14 @@ def _check(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from compressbench.cli.listing import KINDS, print_list
+    parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
+    parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
+    what = "recipes, techniques, models, datasets, measures; a table; a family of techniques; any name of them"
+    parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
+    given = parser.parse_args(words)
+    from compressbench.cli.listing import print_list
 
-    parser = verb_parser("list", "List what there is: recipes, techniques, models, datasets, measures.")
-    parser.epilog = "example: compressbench list techniques"
-    parser.add_argument("kind", nargs="?", choices=list(KINDS), help="one kind only; all if left out")
-    return print_list(parser.parse_args(words).kind)
+    return print_list(given.what)
 
 
 def _report(words: list[str]) -> int:
