@@ -23,7 +23,7 @@ compressbench: a declarative experiment runner for model compression
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
   compressbench check [-m] recipe=R                    compose, check and predict, without training
   compressbench list [recipes|techniques|models|datasets|measures|NAME]     a name: its parameters, or its rows
-  compressbench report table5 [--format rich|markdown|csv|html]   ours beside the published figures
+  compressbench report table5 [--format rich|markdown|csv|html]   a table, or a recipe: ours beside the published
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
   compressbench export FILE --output model.onnx        a packed file as an ONNX model
@@ -35,11 +35,12 @@ compressbench VERB --help says more, with an example.
 """
 
 RUN_HELP = """\
-compressbench run [-m] recipe=NAME [overrides]
+compressbench run [-m] recipe=NAME|FILE.yaml [overrides]
 
-Carry out a recipe: train, compress and measure, stage by stage. Overrides are Hydra's: every parameter of a
-technique can be set, a stage's technique swapped, a stage added (+stages.more={technique: ...}) or deleted
-(~stages.finetune). What was finished before is not computed again; a killed run goes on from its last epoch.
+Carry out a recipe, given by its name or the path to its file: train, compress and measure, stage by stage. Overrides are
+Hydra's: every parameter of a technique can be set (`compressbench list pruning/l1_norm` shows them), a stage's
+technique swapped, a stage added (+stages.more={technique: ...}) or deleted (~stages.finetune). What was finished
+before is not computed again; a killed run goes on from its last epoch.
 
   compressbench run recipe=quickstart
   compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1

@@ -83,9 +83,9 @@ def test_a_launcher_that_is_not_installed_names_its_package_and_our_extra(row, m
 
 
 def test_a_launcher_that_cannot_start_jobs_here_is_one_sentence(row, monkeypatch):
-    def away(*_):
+    def away(*_):  # as submitit does
         raise RuntimeError('Could not detect "srun", are you indeed on a slurm cluster?')
 
-    monkeypatch.setattr("hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch", away)
+    monkeypatch.setattr("compressbench.planning.launch.Hydra.multirun", away)
     with pytest.raises(PlanError, match='hydra/launcher: cannot start jobs here: Could not detect "srun"'):
         launch(["-m", "recipe=row", "seed=1,2"], job)
