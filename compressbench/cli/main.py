@@ -37,10 +37,10 @@ compressbench VERB --help says more, with an example.
 RUN_HELP = """\
 compressbench run [-m] recipe=NAME|FILE.yaml [overrides]
 
-Carry out a recipe, given by its name or the path to its file: train, compress and measure, stage by stage. Overrides are
-Hydra's: every parameter of a technique can be set (`compressbench list pruning/l1_norm` shows them), a stage's
-technique swapped, a stage added (+stages.more={technique: ...}) or deleted (~stages.finetune). What was finished
-before is not computed again; a killed run goes on from its last epoch.
+Carry out a recipe, given by its name or the path to its file: train, compress and measure, stage by stage.
+Overrides are Hydra's: every parameter of a technique can be set (`compressbench list pruning/l1_norm` shows them),
+a stage's technique swapped, a stage added (+stages.more={technique: ...}) or deleted (~stages.finetune). What was
+finished before is not computed again; a killed run goes on from its last epoch.
 
   compressbench run recipe=quickstart
   compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1
