@@ -21,9 +21,9 @@ compressbench: a declarative experiment runner for model compression
 
   compressbench run recipe=quickstart                  run a recipe (no download, under 90 seconds)
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
-  compressbench check recipe=R                         compose, check and predict, without training
-  compressbench list [recipes|techniques|models|datasets|measures]
-  compressbench report table5 [--format rich|markdown|csv|html]   ours beside the published figures
+  compressbench check [-m] recipe=R                    compose, check and predict, without training
+  compressbench list [recipes|techniques|models|datasets|measures|NAME]     a name: its parameters, or its rows
+  compressbench report table5 [--format rich|markdown|csv|html]   a table, or a recipe: ours beside the published
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
   compressbench export FILE --output model.onnx        a packed file as an ONNX model
@@ -35,11 +35,12 @@ compressbench VERB --help says more, with an example.
 """
 
 RUN_HELP = """\
-compressbench run [-m] recipe=NAME [overrides]
+compressbench run [-m] recipe=NAME|FILE.yaml [overrides]
 
-Carry out a recipe: train, compress and measure, stage by stage. Overrides are Hydra's: every parameter of a
-technique can be set, a stage's technique swapped, a stage added (+stages.more={technique: ...}) or deleted
-(~stages.finetune). What was finished before is not computed again; a killed run goes on from its last epoch.
+Carry out a recipe, given by its name or the path to its file: train, compress and measure, stage by stage.
+Overrides are Hydra's: every parameter of a technique can be set (`compressbench list pruning/l1_norm` shows them),
+a stage's technique swapped, a stage added (+stages.more={technique: ...}) or deleted (~stages.finetune). What was
+finished before is not computed again; a killed run goes on from its last epoch.
 
   compressbench run recipe=quickstart
   compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1
@@ -109,44 +110,36 @@ def _run(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    parser = verb_parser("check", "Compose, type and check a recipe, and print what it will do, without training.")
-    parser.epilog = "example: compressbench check recipe=table5/cifar10_l1norm_30 stages.prune.ratio=0.4"
-    parser.add_argument("overrides", nargs="+", help="recipe=NAME and Hydra overrides")
-    overrides = parser.parse_args(words).overrides
-    from compressbench.planning.build import build
-    from compressbench.planning.compose import compose
-    from compressbench.planning.settings import settings
-    from compressbench.reporting.plan_table import plan_table
-    from compressbench.running.environment import usable_device
-    from compressbench.running.rehearsal import rehearse
+    what = "Compose, type and check a recipe, or every point of a sweep, and print what it will do, without training."
+    parser = verb_parser("check", what)
+    parser.epilog = (
+        "examples: compressbench check recipe=table5/cifar10_l1norm_30 stages.prune.ratio=0.4; "
+        "compressbench check -m recipe=quickstart stages.prune.ratio=0.1,0.3,0.5"
+    )
+    parser.add_argument("overrides", nargs="*", help="recipe=NAME or recipe=FILE.yaml, and Hydra overrides")
+    parser.add_argument("-m", "--multirun", action="store_true", help="a sweep: a line a point, and all faults")
+    parser.add_argument("-cd", "--config-dir", metavar="FOLDER", help="further config groups, recipes below recipes/")
+    given = parser.parse_intermixed_args(words)
+    from compressbench.cli.check import print_check, print_sweep_check
 
-    config = compose(overrides)
-    plan, faults = build(config, overrides)
-    given = settings(config)
-    device, unusable = usable_device(given.device, given.threads)
-    faults = faults + unusable
-    if plan is not None:
-        stages, more = rehearse(plan, given.folder, device)
-        _console().print(plan_table(plan, stages))
-        faults = faults + more
-    if faults:
-        raise PlanError(faults)
-    return 0
+    return (print_sweep_check if given.multirun else print_check)(given.overrides, given.config_dir, _console())
 
 
 def _list(words: list[str]) -> int:
-    from compressbench.cli.listing import KINDS, print_list
+    parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
+    parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
+    what = "recipes, techniques, models, datasets, measures; a table; a family of techniques; any name of them"
+    parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
+    given = parser.parse_args(words)
+    from compressbench.cli.listing import print_list
 
-    parser = verb_parser("list", "List what there is: recipes, techniques, models, datasets, measures.")
-    parser.epilog = "example: compressbench list techniques"
-    parser.add_argument("kind", nargs="?", choices=list(KINDS), help="one kind only; all if left out")
-    return print_list(parser.parse_args(words).kind)
+    return print_list(given.what)
 
 
 def _report(words: list[str]) -> int:
     parser = verb_parser("report", "Set what was measured beside the published figures.")
     parser.epilog = "example: compressbench report table5 --format markdown > RESULTS.md"
-    parser.add_argument("table", help="a folder of recipes: table5, table6, ...")
+    parser.add_argument("table", help="a folder of recipes: table5, table6, ...; or one recipe: quickstart")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
     parser.add_argument("--plot", metavar="FILE", help="also draw accuracy against MACs into a PNG file")

@@ -19,31 +19,48 @@ from compressbench.reporting.table import report
 
 
 def print_report(
-    table: str, outputs: Path, style: str, picture: str | None, commit: str | None, console: Console
+    name: str, outputs: Path, style: str, picture: str | None, commit: str | None, console: Console
 ) -> int:
-    """Print the report of a table, and nothing else on stdout; draw and commit what it shows if asked to."""
-    folders, rows = recipe_folders(), references(table)
-    made = report(table, outputs, folders, rows, style)
+    """Print the report of a table or of one recipe, and nothing else on stdout; draw and commit it if asked to."""
+    folders = recipe_folders()
+    table, row = _table_and_row(name, outputs, folders)
+    rows = references(table, row)
+    made = report(table, outputs, folders, rows, style, row)
     if isinstance(made, str):
         print(made, end="")
     else:
         console.print(made)
     if picture or commit:
-        comparisons, _ = compare(gather(table, outputs, folders), rows)
+        records = [each for each in gather(table, outputs, folders) if row in (None, each.row)]
+        comparisons, _ = compare(records, rows)
         shown = [record for comparison in comparisons for record in comparison.records]
         if picture:
-            print(f"plot: {plot(shown, Path(picture), table)}", file=sys.stderr)
+            print(f"plot: {plot(shown, Path(picture), name)}", file=sys.stderr)
         if commit:
             print(f"{len(commit_records(shown, Path(commit)))} records: {commit}", file=sys.stderr)
     return 0
 
 
-def references(table: str) -> dict[str, dict[str, Any]]:
-    """Return, by row of the table, its published figures, what the row is, and the plan its recipe stands for."""
+def _table_and_row(name: str, outputs: Path, folders: list[Path]) -> tuple[str, str | None]:
+    """Return the table of this name; or else the table and the row of a recipe that is there or was run."""
+    names = [entry.name for entry in recipes()]
+    table, _, row = name.rpartition("/")
+    if any(each.startswith(f"{name}/") for each in names):
+        return name, None
+    if name in names or any(record.row == row for record in gather(table or ".", outputs, folders)):
+        return table or ".", row
+    return name, None
+
+
+def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return, by row of the table, its published figures, what the row is, and the plan its recipe stands for.
+
+    only: this row alone.
+    """
     found = {}
     for entry in recipes():
         folder, _, row = entry.name.rpartition("/")
-        if (folder or ".") != table:
+        if (folder or ".") != table or only not in (None, row):
             continue
         plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
         reference = essence(plan.reference) if plan else {}

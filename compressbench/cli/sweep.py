@@ -24,14 +24,15 @@ def swept(overrides: list[str], config_dir: str | None, launch: Callable[[], int
 
     The same command is the same sweep: started again after a kill, it goes on, and its summary is replaced.
     """
-    from compressbench.planning.compose import compose, config_loader
+    from compressbench.planning.compose import config_loader
+    from compressbench.planning.diagnose import composed
     from compressbench.planning.settings import settings
     from compressbench.planning.swept import read_sweep
 
     sweep = read_sweep(overrides, config_loader(config_dir))
     keys = list(sweep.values)
     recipe = [f"recipe={name}" for name in sweep.values.get("recipe", [])[:1]]
-    given = settings(compose([*sweep.fixed, *recipe], config_dir))
+    given = settings(composed([*sweep.fixed, *recipe], config_dir))
     name = sweep_id(overrides)
     folder = sweep_folder(given.folder, name)
     shutil.rmtree(folder / POINTS, ignore_errors=True)  # those of a recipe that was another one then

@@ -1,4 +1,4 @@
 """The words of the project: definitions that every other folder may use.
 
-No work is done here, but for two things that everybody needs: the identity of a result, and writing a file whole.
+No work is done here but what everybody needs: the identity of a result, writing a file whole, how ours is installed.
 """

@@ -47,16 +47,16 @@ def _closed(place: Path) -> str:
     return ""
 
 
-def require(dataset: Dataset) -> None:
-    """Raise PlanError with what `dataset.missing()` says, if it says anything."""
-    if message := dataset.missing():
-        raise PlanError.of("dataset", message)
+def require(missing: str | None) -> None:
+    """Raise PlanError with what a dataset's `missing()` says, if it says anything."""
+    if missing:
+        raise PlanError.of("dataset", missing)
 
 
 def fingerprint(dataset: Dataset, files: Iterable[str]) -> str:
     """Return the start of the SHA-256 of some of the dataset's sources, unpacked. PlanError if there are none (yet)."""
     if not dataset.sources():
-        require(dataset)
+        require(dataset.missing())
         raise PlanError.of("dataset", f"{dataset.name} has not been downloaded yet")
     found = hashlib.sha256()
     for file in files:

@@ -94,7 +94,7 @@ class CIFAR10:
 
         from compressbench.data.in_memory import carved
 
-        _location.require(self)
+        _location.require(self.missing())
         if not self._found():
             target = _location.data_root(self.root) / self.folder
             _location.fetch(self.name, lambda folder: self._reader()(folder, download=True), self.folder, target)

@@ -70,7 +70,7 @@ class Digits:
         from compressbench.data.in_memory import InMemorySplit
         from compressbench.data.preparing import framed
 
-        _location.require(self)
+        _location.require(self.missing())
         table = _location.content_of(self._file()).decode()
         rows = numpy.loadtxt(table.splitlines(), delimiter=",", dtype=numpy.int64)
         pixels, labels = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]

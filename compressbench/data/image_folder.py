@@ -24,7 +24,8 @@ AUGMENTATIONS = ("none", "random_resized_crop")
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """name: what reports call it, and the subfolder of the data folder it is looked for in. classes: class folders.
+    """name: what reports call it, and the subfolder of the data folder it is looked for in; None becomes the name
+    of the data folder itself. classes: class folders; None becomes how many there are: then the folder must be there.
 
     `test/` is the test split and `val/` (or `validation/`) the validation split. Without `test/`, `val/` is the
     test split; validation is then `validation_share` of the training images, always the same ones, classes in
@@ -37,9 +38,9 @@ class ImageFolder:
     augmented by `train_augmentation`: `none` or `random_resized_crop` (Szegedy et al. 2015), and `flip`.
     """
 
-    name: str
+    name: str | None
     root: str | None = field(metadata=NOT_IDENTITY)
-    classes: int
+    classes: int | None
     image_size: int
     resize: int | None
     in_memory: bool
@@ -52,8 +53,12 @@ class ImageFolder:
     workers: int = field(metadata=NOT_IDENTITY)
 
     def __post_init__(self) -> None:
+        if self.name is None:
+            object.__setattr__(self, "name", _location.data_root(self.root).name)
         if not self.name:
             raise out_of_range("name", self.name, "a name")
+        if self.classes is None:
+            object.__setattr__(self, "classes", self._counted())
         for key, least in (("classes", 2), ("image_size", 1), ("crop_padding", 0), ("workers", 0)):
             if getattr(self, key) < least:
                 raise out_of_range(key, getattr(self, key), f"{least} or more")
@@ -86,19 +91,19 @@ class ImageFolder:
 
     def class_names(self) -> list[str]:
         """Return the names of the class folders."""
-        _location.require(self)
+        _location.require(self.missing())
         return [folder.name for folder in _listing.class_folders(self._folders()["test"])]
 
     def missing(self) -> str | None:
         try:
             folders = self._folders()
             if folders:
+                assert self.classes is not None
                 _listing.check_classes(folders, self.classes)
                 return None
         except PlanError as error:
             return "; ".join(map(str, error.faults))
-        looked = _location.places(self.root, [self.name])
-        return _location.absent(self.name, _listing.EXPECTED, looked, downloads=False)
+        return self._absent()
 
     def sources(self) -> list[str]:
         """Return the split folders and their class folders."""
@@ -110,7 +115,7 @@ class ImageFolder:
         return _digest(self._listings())
 
     def test_fingerprint(self) -> str:
-        _location.require(self)
+        _location.require(self.missing())
         return _digest(_listing.list_splits({"test": self._folders()["test"]}))
 
     def load(self) -> Splits:
@@ -124,11 +129,26 @@ class ImageFolder:
         )
         return Splits(train, validation, test)
 
+    def _counted(self) -> int:
+        """Return how many class folders the first split has. ValueError if the folder is not there."""
+        folders = self._folders()
+        if not folders:
+            raise ValueError(f"{self._absent()} Or say how many classes it has with dataset.classes=NUMBER.")
+        return len(_listing.class_folders(next(iter(folders.values()))))
+
+    def _places(self) -> list[Path]:
+        assert self.name is not None
+        return list(dict.fromkeys(_location.places(self.root, [self.name])))
+
+    def _absent(self) -> str:
+        assert self.name is not None
+        return _location.absent(self.name, _listing.EXPECTED, self._places(), downloads=False)
+
     def _folders(self) -> dict[str, Path]:
-        return _listing.split_folders(_location.places(self.root, [self.name]))
+        return _listing.split_folders(self._places())
 
     def _listings(self) -> dict[str, Listing]:
-        _location.require(self)
+        _location.require(self.missing())
         return _listing.list_splits(self._folders())
 
     def _parts(self, listings: dict[str, Listing]) -> dict[str, Part]:

@@ -91,7 +91,7 @@ class MNIST:
     def load(self) -> Splits:
         from compressbench.data.in_memory import carved
 
-        _location.require(self)
+        _location.require(self.missing())
         if not self._files():
             self._fetch()
         train, test = self._read(0), self._read(2)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import RunError
+from compressbench.core.installation import missing
 from compressbench.core.subject import Subject
 from compressbench.export._batch_as_depth import with_batch_as_depth
 from compressbench.export._pixels_as_channels import with_pixels_as_channels
@@ -29,12 +30,8 @@ EXPORTABLE = (Int8Conv2d, Int8Linear)
 
 def missing_packages() -> str | None:
     """Return None if ONNX models can be made and run here, else what to install."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if not missing:
-        return None
-    return (
-        f"{', '.join(missing)} cannot be imported; install compressbench with its extra `onnx`: pip install '.[onnx]'"
-    )
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    return missing(absent, "onnx") if absent else None
 
 
 def to_onnx(

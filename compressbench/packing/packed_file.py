@@ -36,6 +36,7 @@ __all__ = [
     "printable",
     "read",
     "rewrite_note",
+    "sealed",
     "write",
 ]
 
@@ -54,6 +55,13 @@ def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> i
     note: JSON-able, kept beside the network: where it comes from and what was measured.
     Raises ValueError if a tensor cannot be stored in its declared format without loss, or a module not at all.
     """
+    content = sealed(subject, note)
+    write_atomically(path, content)
+    return len(content)
+
+
+def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
+    """Return what `write` writes. Raises ValueError likewise."""
     rows, data, state = [], [], subject.model.state_dict()
     if unknown := subject.formats.keys() - state.keys():
         raise ValueError(f"{min(unknown)} has a format, but the network has no such tensor")
@@ -73,8 +81,7 @@ def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> i
     }
     content = seal(header, note or {}, data)
     _opened(unseal(content))  # what would be refused when it is read is never written
-    write_atomically(path, content)
-    return len(content)
+    return content
 
 
 def read(path: Path) -> Subject:
@@ -128,9 +135,9 @@ def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
 def rewrite_note(path: Path, note: dict[str, Any]) -> int:
     """Replace a file's note, atomically, and return the file's new length. The network's bytes stay."""
     content = content_of(path)
-    sealed = seal(content.header, note, [bytes(content.data)])
-    write_atomically(path, sealed)
-    return len(sealed)
+    again = seal(content.header, note, [bytes(content.data)])
+    write_atomically(path, again)
+    return len(again)
 
 
 @contextmanager

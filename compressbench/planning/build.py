@@ -94,11 +94,17 @@ def _node(config: DictConfig, key: str, cls: type) -> Any:
 
 def build_dataset(config: DictConfig) -> Dataset:
     """Return the dataset of a configuration. PlanError with everything that is wrong with its node."""
+    kind, values = dataset_class(config), resolved(config.dataset, "dataset")
+    values.pop(TARGET, None)
+    dataset: Dataset = typed(kind, values, "dataset")
+    return dataset
+
+
+def dataset_class(config: DictConfig) -> Any:
+    """Return the class of a configuration's dataset. PlanError if none is named, or code that is not ours."""
     if not isinstance(config.get("dataset"), DictConfig):
         raise PlanError.of("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
-    values = resolved(config.dataset, "dataset")
-    dataset: Dataset = typed(located(str(values.pop(TARGET, "")), "compressbench.data.", "dataset"), values, "dataset")
-    return dataset
+    return located(str(config.dataset.get(TARGET, "")), "compressbench.data.", "dataset")
 
 
 def _stage(config: DictConfig, name: str) -> Stage:

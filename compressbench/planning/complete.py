@@ -11,6 +11,7 @@ from compressbench.planning import catalogue
 from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
 from compressbench.planning.stages import TARGET, technique_file
 
+CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "measures")
 KINDS = ("recipes", "techniques", "models", "datasets", "measures")
@@ -37,15 +38,25 @@ def complete(words: list[str]) -> list[str]:
     """
     verb, word = words[0], words[-1]
     if verb in ("run", "check"):
-        return _overrides(words[1:-1], word)
+        return _overrides(words[1:-1], word, FLAGS if verb == "run" else CHECK_FLAGS)
     if verb in ("evaluate", "export") and (len(words) > 2 or "=" in word):
         return _of_a_file(word)
     if verb == "list" and len(words) == 2:
-        return _starting(word, [f"{kind} " for kind in KINDS])
+        return _starting(word, [f"{name} " for name in (*KINDS, *_tables(), *_entries())])
     if verb == "report" and len(words) == 2:
-        tables = {entry.name.rpartition("/")[0] for entry in catalogue.recipes()}
-        return _starting(word, [f"{table} " for table in sorted(tables - {""})])
+        outside = [entry.name for entry in catalogue.recipes() if "/" not in entry.name]
+        return _starting(word, [f"{name} " for name in (*_tables(), *outside)])
     return []
+
+
+def _tables() -> list[str]:
+    return sorted({entry.name.rpartition("/")[0] for entry in catalogue.recipes()} - {""})
+
+
+def _entries() -> list[str]:
+    """Return every name that `list` can say more about."""
+    found = [catalogue.recipes(), *(catalogue.group(name) for name in ("technique", "model", "dataset", "measure"))]
+    return [entry.name for entries in found for entry in entries]
 
 
 def _of_a_file(word: str) -> list[str]:
@@ -55,13 +66,13 @@ def _of_a_file(word: str) -> list[str]:
     return _starting(word, [*found, "--output "] if word.startswith("-") else found)
 
 
-def _overrides(before: list[str], word: str) -> list[str]:
+def _overrides(before: list[str], word: str, flags: tuple[str, ...]) -> list[str]:
     key, equals, value = word.partition("=")
     if equals:
         done, comma, _ = value.rpartition(",")  # a sweep: complete the value behind the last comma
         found = [f"{key}={done}{comma}{option} " for option in _values(key)]
     elif word.startswith("-"):
-        found = [f"{flag} " for flag in FLAGS]
+        found = [f"{flag} " for flag in flags]
     elif word.startswith("~"):
         found = [f"~stages.{name} " for name in _stages(before)]
     else:

@@ -12,8 +12,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.installation import missing
 from compressbench.planning import catalogue
 from compressbench.planning.overrides import as_written
+
+LAUNCHERS = {
+    "joblib": "hydra-joblib-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
+"""The launchers of the extra `launchers`, and the package that brings each."""
 
 
 @contextmanager
@@ -54,6 +62,10 @@ def _missing_file(error: MissingConfigException) -> Fault:
     if not group:
         return Fault("", _first_line(str(error)))
     there = [entry.name for entry in catalogue.group(group)] if not error.options else list(error.options)
+    if group == "hydra/launcher":
+        if name in LAUNCHERS:
+            return Fault(group, f"is {name!r}, but {missing([LAUNCHERS[name]], 'launchers')}")
+        there += LAUNCHERS
     listed = f" (`compressbench list {group}s` shows all)" if group in ("model", "dataset") else ""
     return Fault(group, f"there is no {name!r}; {suggestion(name, there)}{listed}")
 
@@ -72,9 +84,11 @@ def _composition(error: Exception) -> Fault:
     if key := _quoted(text, "An item is already at '"):
         return Fault(key, "is there already; leave out the plus sign")
     if found := _quoted(text, "Ambiguous value for argument '"):
-        return Fault(_plain(found), "has several values; use `run -m` to run each of them, or [a,b] for a list")
+        return Fault(
+            _plain(found), "has several values; use -m for each of them (`run -m`, `check -m`), or [a,b] for a list"
+        )
     if found := _quoted(text, "Sweep parameters '"):
-        return Fault(_plain(found), "has several values; use `run -m` to run each of them")
+        return Fault(_plain(found), "has several values; use -m for each of them (`run -m`, `check -m`)")
     if isinstance(cause, OmegaConfBaseException):
         return _value(cause, _quoted(text, "Error merging override ", end="\n"))
     if isinstance(error, OmegaConfBaseException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -12,13 +12,12 @@ from compressbench.core.data import Dataset, measured_on
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.measurement import Measure
-from compressbench.planning.build import build_dataset, build_measures
+from compressbench.planning.build import build_dataset, build_measures, dataset_class
 from compressbench.planning.catalogue import datasets
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import settings
-from compressbench.planning.stages import TARGET, group_file
-from compressbench.planning.typed import located
+from compressbench.planning.stages import group_file
 
 KEYS = ("dataset", "device", "measures", "threads")
 """What may be overridden; all other keys are about running a recipe."""
@@ -87,8 +86,8 @@ def _entries(noted: dict[Any, Any]) -> list[str]:
 
 def _take_over(config: DictConfig, noted: dict[Any, Any], overrides: Sequence[str]) -> None:
     """Set what the file notes of its dataset: only what is part of its identity, so no path and no download."""
-    kind = located(str(config.dataset.get(TARGET)), "compressbench.data.", "dataset")
-    own = {field.name for field in fields(cast("Any", kind)) if field.metadata.get("identity", True)}
+    kind = dataset_class(config)
+    own = {field.name for field in fields(kind) if field.metadata.get("identity", True)}
     given = {override.partition("=")[0].lstrip("+") for override in overrides}
     for key, value in noted.items():
         if key in own and f"dataset.{key}" not in given:

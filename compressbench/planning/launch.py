@@ -6,6 +6,7 @@ import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from typing import Any, NoReturn
 
 from hydra._internal.hydra import Hydra
@@ -16,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from compressbench.core.faults import PlanError, RunError, suggestion
 from compressbench.planning.compose import CONFIG, completed, config_loader
+from compressbench.planning.diagnose import all_faults
 from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import as_written, without_plus
 from compressbench.planning.settings import key_faults, settings
@@ -63,16 +65,19 @@ def launch(arguments: list[str], job: Job) -> int:
     given = parse_arguments(arguments)
     loader = config_loader(given.config_dir)
     first = read_sweep(given.overrides, loader).first() if given.multirun else given.overrides
-    with for_people():
-        hydra = Hydra("compressbench", loader)
-        if given.shows:
-            _show(hydra, without_plus(first), given)
-            return DONE
-        overrides = without_plus(given.overrides)
-        if given.multirun:
-            return _multirun(hydra, overrides, job)
-        once = _Job(job, many=False)
-        hydra.run(CONFIG, once, [*overrides, "hydra.mode=RUN"])
+    once = _Job(job, many=False)
+    try:
+        with for_people():
+            hydra = Hydra("compressbench", loader)
+            if given.shows:
+                _show(hydra, without_plus(first), given)
+                return DONE
+            overrides = without_plus(given.overrides)
+            if given.multirun:
+                return _multirun(hydra, overrides, job)
+            hydra.run(CONFIG, once, [*overrides, "hydra.mode=RUN"])
+    except PlanError as error:  # of composing: what a job raises is kept
+        raise PlanError(all_faults(first, error.faults, given.config_dir)) from error
     if once.error is not None:
         raise once.error
     return DONE
@@ -101,7 +106,12 @@ def _job_config(hydra: Hydra, overrides: list[str], given: Namespace) -> str:
 
 
 def _multirun(hydra: Hydra, overrides: list[str], job: Job) -> int:
-    batches = hydra.multirun(CONFIG, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
+    try:
+        batches = hydra.multirun(CONFIG, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
+    except BrokenExecutor:  # a worker that was killed
+        raise
+    except RuntimeError as error:  # jobs keep their exceptions, so it is the launcher's
+        raise PlanError.of("hydra/launcher", f"cannot start jobs here: {error}") from error
     codes: list[int] = [each.return_value for batch in batches for each in batch]
     failed = [code for code in codes if code != DONE]
     if failed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from compressbench.core.faults import PlanError
 from compressbench.core.training import Training
@@ -27,8 +28,9 @@ def without_plus(overrides: Iterable[str]) -> list[str]:
 
     Hydra wants a plus sign for keys that are not in the YAML. A stage's parameters mostly are not, they
     have defaults; so the plus is added here, and unknown keys are found by our own check. `~stages.NAME`
-    marks a stage as deleted, so that one that is not there is found in the same way. PlanError for a file
-    that is given by no name (`model=null`), which Hydra answers with a traceback.
+    marks a stage as deleted, so that one that is not there is found in the same way. A path to a recipe is quoted
+    where it must be. PlanError for a file that is given by no name (`model=null`), which Hydra answers with a
+    traceback.
     """
     return [_forced(text) for text in overrides]
 
@@ -63,6 +65,10 @@ def _forced(override: str) -> str:
         raise PlanError.of(override, "has no key; write KEY=VALUE")
     if key in ("recipe", *GROUPS) and re.fullmatch(NO_NAME, value):
         raise PlanError.of(key, f"is {value}; allowed: a name, or with `run -m` several, {key}=a,b")
+    if key == "recipe" and not re.fullmatch(r"[\w./-]*", value, re.ASCII):
+        file = Path(value).expanduser()
+        if file.is_file() or value.startswith("~/"):
+            return "recipe='{}'".format(str(file).replace("\\", "\\\\").replace("'", "\\'"))
     if re.fullmatch(r"~stages\.[^.=]+", override):
         return f"++{override[1:]}.{DELETED}=true"
     return f"++{override}" if _is_checked(override) else override

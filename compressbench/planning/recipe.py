@@ -31,19 +31,48 @@ NODES = {
 }
 """The keys of a recipe whose value is a mapping, each with an example of what it holds."""
 
+SUFFIX = ".yaml"
 LIST = "`compressbench list recipes` shows what there is"
 
 Tree = dict[str, Any]
 
 
 def read_recipe(name: str, folders: Sequence[Path]) -> Tree:
-    """Return a recipe with its parents merged in; groups are mappings with a `name`. PlanError if it is unusable."""
+    """Return a recipe with its parents merged in; groups are mappings with a `name`. PlanError if it is unusable.
+
+    name: as in `find_recipe`.
+    """
+    return _inherited(find_recipe(name, folders)[1], folders, chain=())
+
+
+def find_recipe(name: str, folders: Sequence[Path]) -> tuple[str, Path]:
+    """Return what a recipe is called, and its file. PlanError, saying where it looked, if there is none.
+
+    name: that of a recipe below `folders` (`table5/mnist_l1norm_50`), or a path to a file (`./mine.yaml`), which wins.
+    A file below one of `folders` is called as it is called there, any other by its own name without `.yaml`.
+    """
+    path = Path(name).expanduser()
+    if name.endswith(SUFFIX) and path.is_file():
+        return _called(path.resolve(), folders), path.absolute()
     file = _find(name, folders)
     if file is None:
-        near = suggestion(name, recipe_files(folders))
-        hint = f"{near} (`compressbench list recipes` shows all)" if near.startswith("did") else LIST
-        raise PlanError.of("recipe", f"there is no {name!r}; {hint}")
-    return _inherited(file, folders, chain=())
+        raise PlanError.of("recipe", _absent(name, path, folders))
+    return name.removesuffix(SUFFIX), file
+
+
+def _called(file: Path, folders: Sequence[Path]) -> str:
+    """Return the name below the first folder that holds the file, or the file's own."""
+    inside = [file.relative_to(folder) for folder in folders if file.is_relative_to(folder)]
+    return (inside or [Path(file.name)])[0].as_posix().removesuffix(SUFFIX)
+
+
+def _absent(name: str, path: Path, folders: Sequence[Path]) -> str:
+    """Return the message for a recipe that is not there: the nearest one, and where it was looked for."""
+    beside = [f"{name.removesuffix(path.name)}{file.name}" for file in path.parent.glob(f"*{SUFFIX}")]
+    near = suggestion(name, [*recipe_files(folders), *(beside if name.endswith(SUFFIX) else [])])
+    hint = f"{near} (`compressbench list recipes` shows all)" if near.startswith("did") else LIST
+    looked = [*([str(path.absolute())] if name.endswith(SUFFIX) else []), *map(str, folders)]
+    return f"there is no {name!r}; {hint}; looked in {', '.join(looked)}"
 
 
 def _inherited(file: Path, folders: Sequence[Path], chain: tuple[Path, ...]) -> Tree:
@@ -76,7 +105,7 @@ def _find(name: str, folders: Sequence[Path], skip: Sequence[Path] = ()) -> Path
     if not all(parts) or any(part.startswith(".") for part in parts):
         return None
     for folder in folders:
-        file = folder / f"{name.removesuffix('.yaml')}.yaml"
+        file = folder / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         if file.is_file() and file not in skip:
             return file
     return None

@@ -12,13 +12,13 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from compressbench.planning.catalogue import recipe_files
-from compressbench.planning.recipe import GROUPS, read_recipe
+from compressbench.planning.recipe import GROUPS, find_recipe, read_recipe
 
 GROUP = "recipe"
 
 
 class RecipeSource(ConfigSource):
-    """Serves `recipe=NAME` from folders of plain YAML. Its address is `recipes://FOLDER:FOLDER`."""
+    """Serves `recipe=NAME` from folders of plain YAML, and `recipe=FILE` from anywhere. Its address is `recipes://FOLDER:FOLDER`."""
 
     @staticmethod
     def scheme() -> str:
@@ -36,8 +36,8 @@ class RecipeSource(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the recipe at the top level, with overrides of the config groups it names. Raises PlanError."""
-        name = config_path.removeprefix(f"{GROUP}/").removesuffix(".yaml")
-        content = read_recipe(name, self._folders())
+        given = config_path.removeprefix(f"{GROUP}/")
+        name, content = find_recipe(given, self._folders())[0], read_recipe(given, self._folders())
         defaults: list[object] = ["_self_"]
         for group in GROUPS:
             node = dict(content.pop(group, {}))

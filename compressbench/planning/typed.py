@@ -8,7 +8,7 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -68,7 +68,7 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
             faults += error.faults
     for name, field in schema.items():
         if name not in values and field.default is field.default_factory is dataclasses.MISSING:
-            faults.append(Fault(f"{where}.{name}", f"has no value; {_needed(hints[name])} is needed"))
+            faults.append(Fault(f"{where}.{name}", f"has no value; {in_words(hints[name])} is needed"))
     if faults:
         raise PlanError(faults)
     try:
@@ -95,7 +95,7 @@ def schema_of(function: Callable[..., Any]) -> type:
 
 def _value(key: str, hint: Any, value: Any, where: str) -> Any:
     if value == MISSING:
-        raise PlanError.of(where, f"has no value; {_needed(hint)} is needed")
+        raise PlanError.of(where, f"has no value; {in_words(hint)} is needed")
     inner = [each for each in typing.get_args(hint) if dataclasses.is_dataclass(each)]
     if inner and value is not None:  # a training, or none
         hint = inner[0]
@@ -109,7 +109,7 @@ def _value(key: str, hint: Any, value: Any, where: str) -> Any:
         merged: Any = OmegaConf.merge(_holder(hint), {"value": value})
         checked = merged["value"]
     except OmegaConfBaseException as error:
-        raise PlanError.of(where, f"is {value!r}; {_needed(hint)} is needed") from error
+        raise PlanError.of(where, f"is {value!r}; {in_words(hint)} is needed") from error
     return OmegaConf.to_container(checked) if OmegaConf.is_config(checked) else checked
 
 
@@ -128,16 +128,17 @@ def _checkable(hint: Any) -> bool:
     return True
 
 
-def _needed(hint: Any) -> str:
+def in_words(hint: Any) -> str:
     """Return a type in words."""
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "null"}
+    words[Any] = "any value"
     if hint in words:
         return words[hint]
     inner = typing.get_args(hint)
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        return " or ".join(_needed(each) for each in inner)
-    plain = [_needed(each).split(" ", 1)[-1] for each in inner]
-    if typing.get_origin(hint) is list:
+        return " or ".join(in_words(each) for each in inner)
+    plain = [in_words(each).split(" ", 1)[-1] for each in inner]
+    if typing.get_origin(hint) in (list, Sequence):
         return f"a list of {plain[0]}" if plain else "a list"
     if typing.get_origin(hint) is dict:
         return f"a mapping from {plain[0]} to {plain[1]}" if plain else "a mapping"

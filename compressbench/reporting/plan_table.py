@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.plan import Plan, RehearsedStage
 from compressbench.reporting.figures import listed
+from compressbench.reporting.page import Grid
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 COUNTS = {"params": "params", "params_nonzero": "non-zero", "macs": "MACs", "flops_survey": "survey FLOPs"}
+COUNTS["network_bytes"] = "bytes"
+BY_WEIGHTS = "by weights: depends on the trained weights, known only after the run"
+BYTES = "bytes: of the packed file without its note (where it comes from and its figures: a few hundred more)"
+TIME = "time: by the earlier runs on this machine of this network on this data; empty where there are none"
 
 
 def plan_table(plan: Plan, stages: list[RehearsedStage]) -> Group:
@@ -26,17 +31,20 @@ def plan_table(plan: Plan, stages: list[RehearsedStage]) -> Group:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("stage", "technique", "set to", "epochs", "cached"):
         table.add_column(column, overflow="fold")
-    for title in COUNTS.values():
+    for title in (*COUNTS.values(), "time"):
         table.add_column(title, justify="right", no_wrap=True)
     settings = plan.as_dict()["stages"]
     for stage in stages:
         given = {key: value for key, value in settings[stage.name].items() if key != "technique"}
-        counts = [f"{stage.counts[name]:,}" if stage.counts else "by weights" for name in COUNTS]
-        cached = "yes" if stage.cached else "no"
-        table.add_row(stage.name, stage.kind, _brief(given), str(stage.epochs or ""), cached, *counts)
+        table.add_row(
+            *(stage.name, stage.kind, _brief(given), str(stage.epochs or ""), "yes" if stage.cached else "no"),
+            *(_count(stage, name) for name in COUNTS),
+            "" if stage.seconds is None else _duration(stage.seconds),
+        )
     lines: list[Any] = [heading, table]
-    if any(not stage.counts for stage in stages):
-        lines.append(Text("by weights: depends on the trained weights, known only after the run", style="dim"))
+    if any(name not in stage.counts for stage in stages for name in COUNTS):
+        lines.append(Text(BY_WEIGHTS, style="dim"))
+    lines += [Text(BYTES, style="dim"), Text(TIME, style="dim")]
     limits = {name: limit for name, limit in vars(plan.budget).items() if limit is not None}
     lines.append(Text("budget: " + (_brief(limits) if limits else "no limits")))
     for stage in stages:
@@ -44,5 +52,32 @@ def plan_table(plan: Plan, stages: list[RehearsedStage]) -> Group:
     return Group(*lines)
 
 
+def _count(stage: RehearsedStage, name: str) -> str:
+    return f"{stage.counts[name]:,}" if name in stage.counts else "by weights"
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as `0 s`, `12 s`, `3 min` or `2.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def _brief(values: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items() if value not in (None, [], {}))
+
+
+def points_grid(points: list[dict[str, str]], found: list[tuple[list[RehearsedStage], int]]) -> Grid:
+    """Return a row a point of a sweep: what varies, all stages' epochs and seconds, and what is predicted at the end.
+
+    points: value by key. found: of each point the stages, empty if it has no plan, and the number of its faults.
+    """
+    keys = list(points[0]) if points else []
+    grid = Grid("", [*keys, "epochs", *COUNTS.values(), "time", "faults"], left=len(keys))
+    for point, (stages, faults) in zip(points, found, strict=True):
+        known = [stage.seconds for stage in stages if stage.seconds is not None]
+        seconds = _duration(sum(known)) if stages and len(known) == len(stages) else ""
+        counted = [_count(stages[-1], name) if stages else "" for name in COUNTS]
+        epochs = str(sum(stage.epochs for stage in stages)) if stages else ""
+        grid.rows.append([*point.values(), epochs, *counted, seconds, str(faults or "none")])
+    return grid

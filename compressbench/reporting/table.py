@@ -33,8 +33,9 @@ def report(
     recipe_folders: Iterable[Path],
     references: dict[str, dict[str, Any]],
     format: str = "rich",
+    row: str | None = None,
 ) -> str | Group:
-    """Return the report of `table`: text, or for `rich` something a rich console prints.
+    """Return the report of `table`: text, or for `rich` something a rich console prints. row: of this row alone.
 
     outputs: where `runs/` lies. recipe_folders: where recipes and their committed records lie. references: by row
     of the table, its reference, with `summary` and `plan` added (see `compare`). Raises PlanError for a table
@@ -44,13 +45,13 @@ def report(
     if format not in FORMATS:
         raise PlanError([Fault("format", f"{format!r} is unknown; {suggestion(format, FORMATS)}")])
     unreadable: list[str] = []
-    records = gather(table, outputs, folders, unreadable)
+    records = [each for each in gather(table, outputs, folders, unreadable) if row in (None, each.row)]
     if not records and not references:
         raise PlanError([Fault("report", f"there is no table {table!r}; {suggestion(table, _tables(folders))}")])
     comparisons, left_out = compare(records, references)
     if format == "csv":
         return as_csv([comparison_row(comparison) for comparison in comparisons])
-    page = make_page(table, comparisons, [*left_out, *unreadable])
+    page = make_page(table if row is None else row, comparisons, [*left_out, *unreadable])
     if format == "rich":
         return as_rich(page)
     return as_markdown(page) if format == "markdown" else as_html(page)
@@ -139,6 +140,7 @@ def _points_between(ours: figures.Estimate | None, published: float | None) -> s
 
 
 def _tables(folders: list[Path]) -> list[str]:
-    """Return the folders below `recipes/` that hold recipes, as names of tables."""
-    files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml")]
-    return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files})
+    """Return the folders below `recipes/` that hold recipes, as names of tables, and the recipes outside any."""
+    files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml") if path.name[0] != "_"]
+    outside = {path.stem for folder, path in files if path.parent == folder}
+    return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files} - {"."} | outside)

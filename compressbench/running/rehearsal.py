@@ -1,7 +1,8 @@
 """A rehearsal: the whole stack on untrained weights, without data and without training.
 
 It finds what only the network can tell (a layer that does not exist, a ratio that empties one) before anything
-is trained, and predicts parameters and MACs, which do not depend on the weights for most techniques.
+is trained, and predicts parameters and MACs, which do not depend on the weights for most techniques. What else does
+not is found by `forecast`, which rehearses twice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from compressbench.core.context import Penalty
 from compressbench.core.faults import Fault, PlanError, suggestion
-from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.core.plan import Limits, Plan, RehearsedStage
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.measuring.flops_survey import flops_survey
@@ -35,6 +36,7 @@ class RehearsalContext:
     example: Tensor
     earlier_stages: dict[str, Callable[[], Subject]]
     classes: int
+    limits: Limits
     epochs: int = 0
 
     def __post_init__(self) -> None:
@@ -42,11 +44,11 @@ class RehearsalContext:
         self.progress = SilentProgress()
 
     def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
-        self.epochs += training.epochs
+        self.epochs += self.limits.cut(training.epochs)
         return subject
 
     def steps(self, training: Training) -> int:
-        return max(1, training.epochs)
+        return max(1, self.limits.cut(training.epochs))
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         few = min(batch_size, 2)  # shapes are all that counts, and large images take long
@@ -58,21 +60,49 @@ class RehearsalContext:
         return self.earlier_stages[stage]()
 
 
-def rehearse(plan: Plan, outputs: Path, device: torch.device = CPU) -> tuple[list[RehearsedStage], list[Fault]]:
+Count = Callable[[Subject, Tensor], dict[str, int]]
+"""What is counted of a subject after each stage, given an example of its input."""
+
+
+def rehearse(
+    plan: Plan, outputs: Path, device: torch.device = CPU, count: Count | None = None
+) -> tuple[list[RehearsedStage], list[Fault]]:
     """Return what every stage will do on `device`, and everything that would go wrong, including the budget.
+
+    count: `counts` if left out.
 
     A stage that fails is left out for the stages after it, so that their faults are found too.
     """
-    cached = _cached(decided(plan, device), outputs)
+    stages, faults = play(plan, fresh_subject(plan), count or counts)
+    for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
+        stage.cached = is_cached
+    if reason := weights_fault(plan):
+        faults.append(Fault("model.weights", reason))
+    return stages, faults + _budget_faults(plan, stages)
+
+
+def fresh_subject(plan: Plan) -> Subject:
+    """Return the plan's network as if its first training were over: untrained, but no parameter is zero any more."""
     subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in subject.model.parameters():
+            zero = parameter == 0
+            parameter[zero] = 0.01 + 0.01 * torch.rand(int(zero.sum()), generator=generator)
+    return subject
+
+
+def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[RehearsedStage], list[Fault]]:
+    """Return what every stage does to the subject, and what the stages themselves refuse."""
     example = torch.zeros(1, *plan.dataset.input_shape)
     # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
     earlier: dict[str, Callable[[], Subject]] = {"start": subject.clone}
     stages, faults, predictable = [], [], True
-    for stage, is_cached in zip(plan.stages, cached, strict=True):
-        context, attempt = RehearsalContext(example, earlier, plan.dataset.classes), subject.clone()
+    for stage in plan.stages:
+        context = RehearsalContext(example, earlier, plan.dataset.classes, plan.limits)
+        attempt = subject.clone()
         attempt.skipped = []
-        rehearsed = RehearsedStage(stage.name, stage.kind, is_cached, 0)
+        rehearsed = RehearsedStage(stage.name, stage.kind, cached=False, epochs=0)
         try:
             subject = stage.technique.apply(attempt, context)
         except ValueError as error:
@@ -80,13 +110,16 @@ def rehearse(plan: Plan, outputs: Path, device: torch.device = CPU) -> tuple[lis
         predictable = predictable and stage.technique.predictable
         rehearsed.epochs = context.epochs
         if predictable:
-            rehearsed.counts = _counts(subject, example)
+            try:
+                rehearsed.counts = count(subject, example)
+            except PlanError:
+                raise
+            except ValueError as error:
+                faults.append(Fault(f"stages.{stage.name}", str(error)))
             rehearsed.skipped = [(skipped.what, skipped.why) for skipped in subject.skipped]
         stages.append(rehearsed)
         earlier[stage.name] = subject.clone
-    if reason := weights_fault(plan):
-        faults.append(Fault("model.weights", reason))
-    return stages, faults + _budget_faults(plan, stages)
+    return stages, faults
 
 
 def _cached(plan: Plan, outputs: Path) -> list[bool]:
@@ -99,7 +132,8 @@ def _cached(plan: Plan, outputs: Path) -> list[bool]:
     return [cache.find(stage_id) is not None for stage_id in stage_ids]
 
 
-def _counts(subject: Subject, example: Tensor) -> dict[str, int]:
+def counts(subject: Subject, example: Tensor) -> dict[str, int]:
+    """Return parameters and MACs of a subject by the names of their measures."""
     return {
         **parameter_counts(subject.model),
         **mac_counts(subject.model, example),

@@ -93,9 +93,8 @@ def train(
 
 def length(training: Training, split: Split, limits: Limits) -> tuple[int, int]:
     """Return how many epochs a training takes, and how many steps each of them."""
-    epochs = training.epochs if limits.epochs is None else min(training.epochs, limits.epochs)
     steps = max(1, len(split) // training.batch_size)
-    return epochs, steps if limits.steps is None else min(steps, limits.steps)
+    return limits.cut(training.epochs), steps if limits.steps is None else min(steps, limits.steps)
 
 
 def _trainable(subject: Subject) -> list[nn.Parameter]:

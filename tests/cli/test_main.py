@@ -26,7 +26,7 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: Captured) -> Non
 
 def test_help_may_be_asked_for_behind_a_recipe(capsys: Captured) -> None:
     assert main(["run", "-m", "recipe=quickstart", "--help"]) == 0
-    assert capsys.readouterr().out.startswith("compressbench run [-m] recipe=NAME")
+    assert capsys.readouterr().out.startswith("compressbench run [-m] recipe=NAME|FILE.yaml")
 
 
 def test_an_unknown_verb_is_met_with_the_nearest_one(capsys: Captured) -> None:

@@ -99,6 +99,19 @@ def test_sources_are_the_split_and_class_folders(tmp_path):
     assert image_folder(tmp_path).sources() == [str(folder), str(folder / "cat"), str(folder / "dog")]
 
 
+def test_the_name_and_the_number_of_classes_are_those_of_the_folder_unless_given(tmp_path):
+    write_folder(tmp_path / "pets", {"train": 1, "test": 1}, ("cat", "dog", "eel"))
+    found = image_folder(tmp_path / "pets", name=None, classes=None)
+    assert (found.name, found.classes, found.missing()) == ("pets", 3, None)
+    assert essence(found) == essence(image_folder("/elsewhere", name="pets", classes=3))
+
+
+def test_classes_that_can_neither_be_counted_nor_are_given_are_asked_for(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere is not there: looked for .* dataset.classes=NUMBER"):
+        image_folder(tmp_path / "nowhere", name=None, classes=None)
+    assert image_folder(tmp_path / "nowhere", name=None).classes == 2
+
+
 def test_where_it_lies_and_who_reads_it_are_not_part_of_its_identity():
     assert essence(image_folder("/a", workers=3)) == essence(image_folder("/b"))
     assert essence(image_folder("/a", flip=True)) != essence(image_folder("/a"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compressbench.planning.catalogue import recipes
 from compressbench.planning.complete import complete, offer
 
 
@@ -37,8 +38,13 @@ def test_an_unknown_or_broken_recipe_completes_to_nothing_more(write):
 
 
 def test_other_verbs(row):
-    assert complete(["list", "mo"]) == ["models "]
-    assert "table5 " in complete(["report", ""])
+    assert complete(["list", "mod"]) == ["models "]
+    assert complete(["list", "pruning/mag"]) == ["pruning/magnitude "]
+    assert complete(["list", "table"]) == ["table5 ", "table6 ", "table7 ", *complete(["list", "table5/"]), *(
+        f"{entry.name} " for table in (6, 7) for entry in recipes() if entry.name.startswith(f"table{table}/")
+    )]  # fmt: skip
+    assert {"table5 ", "row "} <= set(complete(["report", ""]))
+    assert complete(["check", "--mu"]) == ["--multirun "]
     assert complete(["ui", ""]) == []
 
 

@@ -1,0 +1,100 @@
+"""What a run will come to, as far as that can be known before it: exact figures, and seconds from earlier runs.
+
+The stack is rehearsed on two sets of weights that have nothing in common. A figure that comes out the same does not
+depend on the weights, so it is what the run will measure; any other is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compressbench.core.faults import Fault, RunError
+from compressbench.core.format import Coding
+from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.subject import Subject
+from compressbench.packing import packed_file
+from compressbench.running.environment import environment
+from compressbench.running.folders import RECORD
+from compressbench.running.rehearsal import counts, fresh_subject, play, rehearse
+from compressbench.running.start import start_subject
+
+SAME_MACHINE = ("processor", "cores", "threads", "device")
+"""What of an environment decides how long a training takes."""
+
+
+def forecast(plan: Plan, outputs: Path, device: torch.device) -> tuple[list[RehearsedStage], list[Fault]]:
+    """Return what `rehearse` does, with bytes, without figures that depend on the weights, and with seconds."""
+    stages, faults = rehearse(plan, outputs, device, _figures)
+    others, _ = play(plan, _other_subject(plan), _figures)
+    paces = _seconds_by_kind(plan, outputs, device)
+    for stage, other in zip(stages, others, strict=True):
+        stage.counts = {name: value for name, value in stage.counts.items() if other.counts.get(name) == value}
+        pace = paces.get(stage.kind)
+        stage.seconds = 0.0 if stage.cached else None if pace is None else pace * max(stage.epochs, 1)
+    limit, final = plan.budget.size_bytes, stages[-1].counts if stages else {}
+    if limit is not None and final.get("network_bytes", 0) > limit:
+        what = f"the file will have {final['network_bytes']:,} and its note; the limit is {limit:,}"
+        faults.append(Fault("budget.size_bytes", what))
+    return stages, faults
+
+
+def _figures(subject: Subject, example: Tensor) -> dict[str, int]:
+    """Return the counts, and the length of the packed file without a note unless its coders go by the weights."""
+    found = counts(subject, example)
+    if subject.coding == Coding():
+        found["network_bytes"] = len(packed_file.sealed(subject))
+    return found
+
+
+def _other_subject(plan: Plan) -> Subject:
+    """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
+    if plan.model.weights is not None and Path(plan.model.weights).expanduser().is_file():
+        try:
+            return start_subject(plan)
+        except RunError:  # which `rehearse` has said
+            pass
+    subject, generator = fresh_subject(plan), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in subject.model.parameters():
+            drawn = torch.randn(parameter.shape, generator=generator) ** 3
+            parameter.copy_(drawn * parameter.abs().mean() + 1e-9)
+    return subject
+
+
+def _seconds_by_kind(plan: Plan, outputs: Path, device: torch.device) -> dict[str, float]:
+    """Return, by kind of stage, the median seconds of an epoch (of the stage, where it trains nothing) in earlier runs.
+
+    They count if they ran on this machine with the same network, data, and limits on the steps and the images.
+    """
+    here, wanted = environment(device), _work(plan.as_dict())
+    found: dict[str, list[float]] = {}
+    for file in sorted((outputs / "runs").rglob(RECORD)):
+        try:
+            record = RunRecord.read(file)
+        except (OSError, ValueError):
+            continue
+        same = all(record.environment.get(key) == here[key] for key in SAME_MACHINE)
+        if same and _work(record.plan) == wanted:
+            for stage in record.stages:
+                found.setdefault(stage.kind, []).append(_pace(stage))
+    return {kind: median(seconds) for kind, seconds in found.items()}
+
+
+def _work(plan: dict[str, Any]) -> str:
+    """Return what of a plan decides how long an epoch takes, but for the technique."""
+    limits = {key: plan.get("limits", {}).get(key) for key in ("steps", "images")}
+    network = {key: value for key, value in plan.get("model", {}).items() if key != "weights"}
+    return json.dumps([network, plan.get("dataset"), limits], sort_keys=True)
+
+
+def _pace(stage: StageRecord) -> float:
+    """Return the median seconds of its epochs; of the whole stage if it trained nothing."""
+    epochs = [entry["seconds"] for entry in stage.curve if "seconds" in entry]
+    return median(epochs) if epochs else stage.seconds

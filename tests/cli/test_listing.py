@@ -1,0 +1,70 @@
+"""`list` and `report` of a single name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from compressbench.cli.main import main
+from tests.cli.commands import Captured, recipe, refused
+
+
+def listed(capsys: Captured, name: str) -> str:
+    assert main(["list", name]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_rows_of_a_table_and_the_techniques_of_a_family(capsys: Captured) -> None:
+    rows = listed(capsys, "table5").splitlines()
+    assert len(rows) == 16
+    assert all(row.startswith("table5/") for row in rows)
+    assert "pruning/magnitude  " in listed(capsys, "pruning")
+
+
+def test_a_technique_a_network_a_dataset_a_measure_and_a_recipe(capsys: Captured) -> None:
+    for name in ("pruning/magnitude", "magnitude"):
+        shown = listed(capsys, name)
+        assert "0 or more and less than 1" in shown
+        assert "Han et al. 2015" in shown
+    assert "hidden" in listed(capsys, "alexnet")
+    assert "28 or more" in listed(capsys, "mnist")
+    assert "no parameters" in listed(capsys, "size")
+    assert "model: alexnet_bnd" in listed(capsys, "quickstart")
+
+
+def test_an_unknown_name_is_met_with_the_nearest(capsys: Captured) -> None:
+    assert "did you mean 'pruning/magnitude'?" in refused(capsys, "list", "pruning/magnitud")
+    assert "did you mean 'alexnet'?" in refused(capsys, "list", "alexnt")
+    assert "did you mean 'techniques'?" in refused(capsys, "list", "technique")
+
+
+def test_listing_rows_imports_no_torch() -> None:
+    code = (
+        "import sys; from compressbench.cli.main import main; main(['list', 'table5']); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
+
+
+def test_a_recipe_outside_any_table_reports_its_own_runs(capsys: Captured) -> None:
+    named = recipe("extends: quickstart\nlimits: {epochs: 1, steps: 1}\n")
+    recipe("extends: quickstart\n", "other")
+    assert main(["run", named, "tracking=off"]) == 0
+    capsys.readouterr()
+    assert main(["report", "mine", "--format", "csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert len(rows) == 1
+    assert "mine" in rows[0]
+    assert "digits" in rows[0]
+    assert main(["report", "quickstart", "--format", "markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert "# quickstart" in printed
+    assert "not run" in printed
+    assert "did you mean 'quickstart'?" in refused(capsys, "report", "quickstrat")
+
+
+def test_one_row_of_a_table_is_reported_alone(capsys: Captured) -> None:
+    assert main(["report", "table5/mnist_l1norm_50", "--format", "csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert rows
+    assert all("mnist_l1norm_50" in row for row in rows)
