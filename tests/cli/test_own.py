@@ -51,7 +51,7 @@ def test_a_packed_network_is_evaluated_on_an_own_folder(capsys: Captured) -> Non
     assert main(["evaluate", str(file), "dataset=image_folder", *words]) == 0
     assert "all is as the file notes" in capsys.readouterr().out
     shutil.rmtree("pets")
-    assert "dataset.classes=NUMBER" in refused(capsys, "evaluate", str(file), "dataset=image_folder", *words)
+    assert "pets is not there: looked for" in refused(capsys, "evaluate", str(file), "dataset=image_folder", *words)
 
 
 def test_a_recipe_is_named_by_the_path_to_its_file_too(capsys: Captured) -> None:
