@@ -120,5 +120,5 @@ def test_a_network_that_cannot_be_exported_is_named_with_its_own_layers():
 
 def test_without_its_packages_it_says_which_extra_to_install(monkeypatch):
     monkeypatch.setattr(onnx_model, "find_spec", lambda name: None if name == "onnxscript" else find_spec(name))
-    with pytest.raises(RunError, match="onnxscript cannot be imported; install compressbench with its extra `onnx`"):
+    with pytest.raises(RunError, match="onnxscript cannot be imported; install the extra `onnx` of compressbench"):
         to_onnx(residual(), torch.zeros(1, 3, 8, 8))
