@@ -105,7 +105,7 @@ def _run(words: list[str]) -> int:
         return launch(words, job)
     from compressbench.cli.sweep import swept
 
-    return swept(given.overrides, given.config_dir, lambda: launch(words, job))
+    return swept(given.overrides, given.config_dir, lambda ended: launch(words, job, ended))
 
 
 def _check(words: list[str]) -> int:

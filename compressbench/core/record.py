@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class RunRecord:
     number of images a split. environment: versions and machine. layers: one row a layer of the final
     network. tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken.
-    sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
+    sweeps: the sweeps it is a point of: by id, the values that made it (`{"stages.prune.ratio": "0.5"}`).
     """
 
     recipe: str
@@ -62,13 +62,21 @@ class RunRecord:
     error: str = ""
     started: str = ""
     seconds: float = 0.0
-    sweep: str = ""
-    swept: dict[str, str] = field(default_factory=dict)
+    sweeps: dict[str, dict[str, str]] = field(default_factory=dict)
     version: int = VERSION
 
     @property
     def final(self) -> StageRecord:
         return self.stages[-1]
+
+    @property
+    def swept(self) -> dict[str, str]:
+        """What was swept, by key. Sweeps cannot disagree about it: they share the run because it is the same."""
+        return {key: value for values in self.sweeps.values() for key, value in values.items()}
+
+    def in_sweep(self, sweep: str) -> RunRecord:
+        """Return the record as a point of this sweep alone."""
+        return replace(self, sweeps={sweep: self.sweeps.get(sweep, {})})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=False)
@@ -81,6 +89,9 @@ class RunRecord:
             if data["version"] != VERSION:
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
+            if "sweep" in data:  # records of version 0.2 knew the last sweep only
+                sweep, swept = data.pop("sweep"), data.pop("swept")
+                data["sweeps"] = {sweep: swept} if sweep else {}
             return cls(stages=stages, **data)
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a run record: {error}") from error
