@@ -11,7 +11,7 @@ from compressbench.reporting.pareto import front
 
 DECADE = 10
 """An axis whose values span this factor is logarithmic."""
-RADII_POINTS = (9, 13, 18, 25, 34, 46)
+RADII_POINTS = (9, 13, 18, 25, 34, 46, 60, 76)
 ANGLES = (-45, 45, 135, -135, 0, 90, 180, -90, 22, 67, 112, 157, -22, -67, -112, -157)
 """Where a label may stand around its point, in degrees, the best first."""
 MARKER_PIXELS = 6

@@ -35,7 +35,7 @@ def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
     keys = swept_keys(sweep, records)
     over = [key for key in keys if key != "seed"] or ["recipe"]
     short = dict(zip(over, shortened(over), strict=True))
-    what = "" if "recipe" in keys or not records else f"{records[0].recipe} "
+    what = "" if "recipe" in keys else "".join(f"{name} " for name in _recipes(sweep, records))
     page = Page(f"sweep {sweep.sweep}: {what}over {', '.join(short.values() if keys != ['seed'] else keys)}")
     if sweep.overrides:
         page.commands = [f"compressbench run -m {shlex.join(sweep.overrides)}"]
@@ -105,6 +105,12 @@ def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short
         seeds = str(point["seeds"]) if point["seeds"] >= wanted else f"{point['seeds']} of {wanted}"
         grid.rows.append([*words, seeds, *values, point["budget"], "best" if point["pareto"] else ""])
     return grid.without_empty_columns()
+
+
+def _recipes(sweep: SweepRecord, records: list[RunRecord]) -> list[str]:
+    """Return the recipe, which a sweep without any result only has in its overrides."""
+    written = [text.removeprefix("recipe=") for text in sweep.overrides if text.startswith("recipe=")]
+    return list(dict.fromkeys(record.recipe for record in records)) or written
 
 
 def _extent(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> str:

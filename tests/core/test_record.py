@@ -1,5 +1,6 @@
 """A record is written as JSON and read back whole, or refused by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,19 @@ RECORD = RunRecord(
 def test_a_record_comes_back_as_it_was() -> None:
     assert RunRecord.from_json(RECORD.to_json()) == RECORD
     assert RECORD.final.measurements["top1"] == 0.98
+
+
+def test_a_record_that_knew_its_last_sweep_only_can_still_be_read() -> None:
+    text = RECORD.to_json().replace('"sweeps": {}', '"sweep": "s1", "swept": {"seed": "1"}')
+    assert RunRecord.from_json(text).sweeps == {"s1": {"seed": "1"}}
+    assert RunRecord.from_json(text.replace('"s1"', '""').replace('{"seed": "1"}', "{}")) == RECORD
+
+
+def test_a_run_of_two_sweeps_is_a_point_of_each() -> None:
+    shared = replace(RECORD, sweeps={"s1": {"ratio": "0.5"}, "s2": {"ratio": "0.5", "seed": "1"}})
+    assert RunRecord.from_json(shared.to_json()) == shared
+    assert shared.swept == {"ratio": "0.5", "seed": "1"}
+    assert shared.in_sweep("s1").swept == {"ratio": "0.5"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"version": 1}', '{"version": 99}', "null"])
