@@ -61,7 +61,6 @@ def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
         if place:
             _join(place, record, folder)
     from compressbench.reporting.files import run_files
-    from compressbench.reporting.run_table import in_a_line, run_table
 
     for file, text in run_files(record).items():
         write_atomically(folder / file, text)
@@ -70,14 +69,22 @@ def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
         sent = messenger.send(record, folder) if messenger else send(record, folder, store)
         if sent and not place:
             printer.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
+    _show(record, folder, place, printer)
+    if record.missed and not place:
+        raise RunError("the budget is missed: " + "; ".join(record.missed))
+    return folder.relative_to(outputs / "runs").as_posix()
+
+
+def _show(record: RunRecord, folder: Path, place: Place | None, printer: Console) -> None:
+    """Print a result: its stages, unless others print at the same time, and in a sweep last a line with its name."""
+    from compressbench.reporting.run_table import in_a_line, run_table
+
     if not place or not place.parallel:
         printer.print(run_table(record))
         printer.print(f"record and weights: {folder}", style="dim", highlight=False)
     if place:
+        name = "" if place.parallel else f"{place.name}: "
         printer.print(f"{name}{in_a_line(record)}", style="bold", highlight=False, markup=False)
-    elif record.missed:
-        raise RunError("the budget is missed: " + "; ".join(record.missed))
-    return folder.relative_to(outputs / "runs").as_posix()
 
 
 def console() -> Console:

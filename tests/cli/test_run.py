@@ -71,7 +71,7 @@ def test_a_failed_run_of_a_sweep_does_not_stop_the_others(capsys: Captured) -> N
     assert main(["run", "-m", own, "debug=smoke", "stages.prune.ratio=1.5,0.5"]) == 2
     said = capsys.readouterr().err
     assert "1.5" in said
-    assert "1 runs" in said
+    assert "1 of 2 runs failed" in said
     assert len(list(Path("there/runs").rglob("record.json"))) == 1
     assert not list(Path().rglob("mlflow.db"))
 
