@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ COLUMNS = {
     "non-zero": ("params_nonzero", figures.count),
 }
 OPTIONAL = ("non-zero", "params", "protocol", "dataset", "MACs", "change, points")
+SAME = 1e-3
+"""Costs of seeds that differ by less than this share are shown without a spread: there is room for the others."""
 SMALLER = {"size_bytes": "a smaller file", "macs": "fewer MACs"}
 
 
@@ -48,8 +51,8 @@ def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
     else:
         page.introduction = ["No run has a result."]
     if failed:
-        rows = [[_called(outcome, len(sweep.outcomes)), outcome.error] for outcome in failed]
-        page.grids.append(Grid(f"{len(failed)} of {len(sweep.outcomes)} runs failed", ["run", "why"], rows, left=2))
+        page.introduction.append(f"{len(failed)} of {len(sweep.outcomes)} runs failed:")
+        page.introduction += [f"{_called(outcome, len(sweep.outcomes))}: {outcome.error}" for outcome in failed]
     return page
 
 
@@ -93,9 +96,10 @@ def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short
         shown[f"{runtime} b{batch}, ms"] = (f"{key}_ms", _milliseconds)
     headings = [*short.values(), *told, "seeds", *shown, "budget", "Pareto"]
     grid = Grid("", headings, left=len(short) + len(told), optional=OPTIONAL)
+    several = any(len(_limits(record)) > 1 for record in records)
     before = _before(records)
     if before:
-        named = ["before compression", *[""] * (len(short) + len(told) - 1)]
+        named = ["before", *[""] * (len(short) + len(told) - 1)]
         values = [shape(before.get(name)) for name, shape in shown.values()]
         grid.rows.append([*named, str(max(value.seeds for value in before.values())), *values, "", ""])
     for _, point in points.iterrows():
@@ -103,7 +107,8 @@ def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short
         values = [shape(_estimate(point, name)) for name, shape in shown.values()]
         wanted = sum(_is_of(outcome, point, list(short)) for outcome in sweep.outcomes)
         seeds = str(point["seeds"]) if point["seeds"] >= wanted else f"{point['seeds']} of {wanted}"
-        grid.rows.append([*words, seeds, *values, point["budget"], "best" if point["pareto"] else ""])
+        budget = point["budget"] if several else point["budget"].partition(":")[0]
+        grid.rows.append([*words, seeds, *values, budget, "best" if point["pareto"] else ""])
     return grid.without_empty_columns()
 
 
@@ -123,7 +128,7 @@ def _extent(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> 
 
 def _budget(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> list[str]:
     """Return how many points meet the budget, with all their seeds; nothing if there is none."""
-    budgets = [{key: value for key, value in _limits(record).items() if value is not None} for record in records]
+    budgets = [_limits(record) for record in records]
     if not any(budgets):
         return []
     met, same = int((points["budget"] == "met").sum()), all(budget == budgets[0] for budget in budgets)
@@ -150,12 +155,20 @@ def _before(records: list[RunRecord]) -> dict[str, figures.Estimate]:
         return {}
     found = [first.measurements for first in starts.values()]
     estimates = {name: figures.estimate([each[name] for each in found if name in each]) for name in found[0]}
-    return {name: value for name, value in estimates.items() if value is not None}
+    return {name: _quiet(name, value) for name, value in estimates.items() if value is not None}
 
 
 def _estimate(point: Series[Any], name: str) -> figures.Estimate | None:
     mean, spread = float(point[name]), float(point[f"{name}_spread"])
-    return None if isnan(mean) else figures.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"]))
+    if isnan(mean):
+        return None
+    return _quiet(name, figures.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"])))
+
+
+def _quiet(name: str, value: figures.Estimate) -> figures.Estimate:
+    """Return an estimate without a spread that says nothing."""
+    same = not name.startswith("top1") and (value.spread or 0) < SAME * value.mean
+    return replace(value, spread=None) if same else value
 
 
 def _milliseconds(value: figures.Estimate | float | None) -> str:
@@ -163,7 +176,7 @@ def _milliseconds(value: figures.Estimate | float | None) -> str:
 
 
 def _limits(record: RunRecord) -> dict[str, Any]:
-    return record.plan.get("budget") or {}
+    return {key: value for key, value in record.plan.get("budget", {}).items() if value is not None}
 
 
 def _point_count(sweep: SweepRecord, points: DataFrame) -> int:

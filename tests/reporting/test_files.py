@@ -30,7 +30,7 @@ def test_a_sweep_leaves_its_answer_its_points_and_its_runs() -> None:
     outcomes = [Outcome(1, values[0]), Outcome(2, values[1]), Outcome(3, values[2], 1, "the disk is full")]
     files = sweep_files(SweepRecord("s1", ["recipe=a", "seed=0,1,2"], outcomes), runs)
     assert "| 0.5 | 2 of 3 | 98.50 ± 0.71 | -0.20 ± 0.71 |" in files["README.md"]
-    assert "| 3 of 3, ratio=0.5 seed=2 | the disk is full |" in files["README.md"]
+    assert "3 of 3, ratio=0.5 seed=2: the disk is full\n" in files["README.md"]
     assert "compressbench run -m recipe=a seed=0,1,2\n" in files["README.md"]
     point, failed = csv.DictReader(io.StringIO(files["points.csv"]))
     assert (point["seeds"], point["top1"], point["top1_spread"]) == ("2", "0.985", "0.007071")
@@ -43,4 +43,4 @@ def test_a_sweep_without_any_result_says_why() -> None:
     outcomes = [Outcome(1, {"seed": "0"}, 2, "stages.prune: ratio is 7")]
     files = sweep_files(SweepRecord("s1", ["seed=0"], outcomes), [])
     assert list(files) == ["README.md"]
-    assert "| 1 of 1, seed=0 | stages.prune: ratio is 7 |" in files["README.md"]
+    assert "1 of 1, seed=0: stages.prune: ratio is 7\n" in files["README.md"]
