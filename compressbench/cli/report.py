@@ -17,6 +17,7 @@ from compressbench.planning.compose import compose
 from compressbench.reporting.compare import compare
 from compressbench.reporting.gather import commit_records, gather
 from compressbench.reporting.plot import plot
+from compressbench.reporting.sweep_page import sweep_page
 from compressbench.reporting.table import report, sweep_report
 
 
@@ -60,7 +61,7 @@ def _print_sweep(
     else:
         console.print(made)
     if picture:
-        print(f"plot: {plot(records, Path(picture), f'sweep {sweep.sweep}')}", file=sys.stderr)
+        print(f"plot: {plot(records, Path(picture), sweep_page(sweep, records).title)}", file=sys.stderr)
     return 0
 
 
