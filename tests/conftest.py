@@ -30,4 +30,3 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in a folder of its own, so that nothing is written into the repository's outputs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COMPRESSBENCH_SWEEP", raising=False)

@@ -40,7 +40,7 @@ ONLY_IN = {
     "mlflow": {"tracking"},
     "torchvision": {"vision"},
     "torch_pruning": {"techniques"},
-    "pandas": {"reporting", "tracking"},
+    "pandas": {"reporting"},
     "constriction": {"codecs"},
     "onnx": {"export"},
     "onnxruntime": {"measuring"},

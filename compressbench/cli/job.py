@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import PlanError, RunError
 from compressbench.core.record import RunRecord
+from compressbench.core.sweep import Place
 from compressbench.running import finished
-from compressbench.running.folders import RECORD
+from compressbench.running.folders import write_record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -24,20 +24,17 @@ if TYPE_CHECKING:
 
 DATA = "COMPRESSBENCH_DATA"
 """Environment variable with the folder of the data; without it, `data` in the working directory."""
-SWEEP = "COMPRESSBENCH_SWEEP"
-"""Environment variable that carries a sweep (JSON: `id`, swept `keys`) from the command to its jobs."""
-POINTS = "points"
-"""Below a sweep's folder: a file a run that says where its record is."""
-
+MARKED = ("budget.params", "budget.macs")
+"""Limits that a run is refused for if it is known beforehand to miss them; a point of a sweep is marked instead."""
 WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
 
 
-def job(config: DictConfig, overrides: list[str]) -> None:
-    """Carry out one composed configuration: check, run, track, print.
+def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
+    """Carry out one composed configuration: check, run, track, print; return the run's folder below `outputs/runs`.
 
-    Raises PlanError for bad input, and RunError if a stage cannot go on or the budget is missed (the
-    result is on the disk and tracked by then).
+    Raises PlanError for bad input, RunError if a stage cannot go on or, outside a sweep, the budget is missed (the
+    result is on the disk and tracked by then): in a sweep a missed budget is a result like any other.
     """
     from omegaconf import OmegaConf
 
@@ -48,30 +45,46 @@ def job(config: DictConfig, overrides: list[str]) -> None:
 
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     printer, given = console(), settings(config)
-    outputs = given.folder
+    outputs, name = given.folder, f"{place.name}: " if place and not place.parallel else ""
+    if place:
+        printer.print(f"{name}started", style="bold", highlight=False, markup=False)
     identity = _identity(OmegaConf.to_container(config, resolve=True), overrides)
     found, messenger = finished.recall(identity, outputs), None
     if found is None:
         if given.tracking.enabled:
             messenger = courier(store_of(given), config.recipe.rpartition("/")[0] or ".")
-        record, folder = _run(config, overrides, given, identity, printer)
+        record, folder = _run(config, overrides, given, identity, printer, place)
     else:
         record, folder = found
-        printer.print(f"{record.recipe} seed {record.seed} is finished already; nothing is trained again.")
-    _join_sweep(record, folder, outputs, overrides)
+        known = f"{name}{record.recipe} seed {record.seed} is finished already; nothing is trained again."
+        printer.print(known, highlight=False, markup=False)
+        if place:
+            _join(place, record, folder)
     from compressbench.reporting.files import run_files
-    from compressbench.reporting.run_table import run_table
 
-    for name, text in run_files(record).items():
-        write_atomically(folder / name, text)
+    for file, text in run_files(record).items():
+        write_atomically(folder / file, text)
     if given.tracking.enabled:
         store = store_of(given)
-        if messenger.send(record, folder) if messenger else send(record, folder, store):
+        sent = messenger.send(record, folder) if messenger else send(record, folder, store)
+        if sent and not place:
             printer.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
-    printer.print(run_table(record))
-    printer.print(f"record and weights: {folder}", style="dim", highlight=False)
-    if record.missed:
+    _show(record, folder, place, printer)
+    if record.missed and not place:
         raise RunError("the budget is missed: " + "; ".join(record.missed))
+    return folder.relative_to(outputs / "runs").as_posix()
+
+
+def _show(record: RunRecord, folder: Path, place: Place | None, printer: Console) -> None:
+    """Print a result: its stages, unless others print at the same time, and in a sweep last a line with its name."""
+    from compressbench.reporting.run_table import in_a_line, run_table
+
+    if not place or not place.parallel:
+        printer.print(run_table(record))
+        printer.print(f"record and weights: {folder}", style="dim", highlight=False)
+    if place:
+        name = "" if place.parallel else f"{place.name}: "
+        printer.print(f"{name}{in_a_line(record)}", style="bold", highlight=False, markup=False)
 
 
 def console() -> Console:
@@ -91,12 +104,18 @@ def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
 
 
 def _run(
-    config: DictConfig, overrides: list[str], given: Settings, identity: dict[str, Any], console: Console
+    config: DictConfig,
+    overrides: list[str],
+    given: Settings,
+    identity: dict[str, Any],
+    console: Console,
+    place: Place | None,
 ) -> tuple[RunRecord, Path]:
     from compressbench.planning.build import build
+    from compressbench.planning.published import with_its_reference
     from compressbench.running.environment import usable_device
     from compressbench.running.folders import run_folder
-    from compressbench.running.progress import ConsoleProgress
+    from compressbench.running.progress import ConsoleProgress, NamedProgress
     from compressbench.running.rehearsal import rehearse
     from compressbench.running.run import run
 
@@ -105,12 +124,16 @@ def _run(
     device, unusable = usable_device(given.device, given.threads)
     faults = faults + unusable
     if plan is not None:
-        faults = faults + rehearse(plan, outputs, device)[1]
+        missed = rehearse(plan, outputs, device)[1]
+        faults = faults + [fault for fault in missed if not place or fault.where not in MARKED]
     if faults or plan is None:
         raise PlanError(faults)
+    plan = with_its_reference(plan, overrides)
     with ConsoleProgress(console) as progress:
-        record = run(plan, outputs, progress, device)
+        record = run(plan, outputs, NamedProgress(progress, _short(place, console)), device)
     folder = run_folder(outputs, plan.table, plan.row, record.plan_id)
+    if place:
+        _join(place, record, folder)
     finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
 
@@ -125,20 +148,17 @@ def _sources(plan: Plan) -> list[str]:
     return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]
 
 
-def _join_sweep(record: RunRecord, folder: Path, outputs: Path, overrides: list[str]) -> None:
-    """Note, in the record and for the summary, that this run is a point of the sweep that is going on."""
-    if SWEEP not in os.environ:
-        return
-    sweep = json.loads(os.environ[SWEEP])
-    values = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
-    record.sweep, record.swept = sweep["id"], {key: values[key] for key in sweep["keys"] if key in values}
-    write_atomically(folder / RECORD, record.to_json())
-    write_atomically(sweep_folder(outputs, record.sweep) / POINTS / record.plan_id, str(folder.relative_to(outputs)))
+def _short(place: Place | None, console: Console) -> str:
+    """Return what a run's progress is called: beside a bar there is room for its number only."""
+    if place is None or place.parallel:
+        return ""
+    return f"{place.number} of {place.total}" if console.is_terminal else place.name
 
 
-def sweep_folder(outputs: Path, sweep: str) -> Path:
-    """Return where a sweep keeps what belongs to all its runs."""
-    return outputs / "sweeps" / sweep
+def _join(place: Place, record: RunRecord, folder: Path) -> None:
+    """Note in the record that this run is a point of the sweep that is going on."""
+    record.sweeps[place.sweep] = place.values
+    write_record(record, folder)
 
 
 def store_of(given: Settings) -> Store:

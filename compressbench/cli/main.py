@@ -106,7 +106,7 @@ def _run(words: list[str]) -> int:
         return launch(words, job)
     from compressbench.cli.sweep import swept
 
-    return swept(given.overrides, given.config_dir, lambda: launch(words, job))
+    return swept(given.overrides, given.config_dir, lambda ended: launch(words, job, ended))
 
 
 def _check(words: list[str]) -> int:
@@ -139,7 +139,9 @@ def _list(words: list[str]) -> int:
 def _report(words: list[str]) -> int:
     parser = verb_parser("report", "Set what was measured beside the published figures.")
     parser.epilog = "example: compressbench report table5 --format markdown > RESULTS.md"
-    parser.add_argument("table", help="a folder of recipes: table5, table6, ...; or one recipe: quickstart")
+    parser.add_argument(
+        "table", help="a folder of recipes (table5, ...), one recipe (quickstart), or the id of a sweep"
+    )
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
     parser.add_argument("--plot", metavar="FILE", help="also draw accuracy against MACs into a PNG file")

@@ -8,20 +8,27 @@ from typing import Any
 
 from rich.console import Console
 
+from compressbench.core.faults import PlanError
 from compressbench.core.identity import essence
+from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
 from compressbench.planning.build import build
 from compressbench.planning.catalogue import recipe_folders, recipes
 from compressbench.planning.compose import compose
 from compressbench.reporting.compare import compare
 from compressbench.reporting.gather import commit_records, gather
 from compressbench.reporting.plot import plot
-from compressbench.reporting.table import report
+from compressbench.reporting.sweep_page import sweep_page
+from compressbench.reporting.table import report, sweep_report
 
 
 def print_report(
     name: str, outputs: Path, style: str, picture: str | None, commit: str | None, console: Console
 ) -> int:
-    """Print the report of a table or of one recipe, and nothing else on stdout; draw and commit it if asked to."""
+    """Print the report of a table or of one recipe, or the answer of a sweep, and nothing else on stdout; draw and
+    commit what it shows if asked to."""
+    sweep = sweep_folder(outputs, name) / NAME
+    if sweep.is_file():
+        return _print_sweep(sweep, outputs, style, picture, commit, console)
     folders = recipe_folders()
     table, row = _table_and_row(name, outputs, folders)
     rows = references(table, row)
@@ -38,6 +45,26 @@ def print_report(
             print(f"plot: {plot(shown, Path(picture), name)}", file=sys.stderr)
         if commit:
             print(f"{len(commit_records(shown, Path(commit)))} records: {commit}", file=sys.stderr)
+    return 0
+
+
+def _print_sweep(
+    note: Path, outputs: Path, style: str, picture: str | None, commit: str | None, console: Console
+) -> int:
+    if commit:
+        raise PlanError.of("--commit", "goes with a table, whose rows have names; points of a sweep have none")
+    try:
+        sweep = SweepRecord.read(note)
+        records = sweep.records(outputs)
+    except ValueError as error:
+        raise PlanError.of("report", str(error)) from error
+    made = sweep_report(sweep, records, style)
+    if isinstance(made, str):
+        print(made, end="")
+    else:
+        console.print(made)
+    if picture:
+        print(f"plot: {plot(records, Path(picture), sweep_page(sweep, records).title)}", file=sys.stderr)
     return 0
 
 

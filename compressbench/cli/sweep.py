@@ -1,28 +1,23 @@
-"""What a sweep does beside its runs: the summary of all of them."""
+"""What a sweep does beside its runs: it ends with its answer."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from compressbench.cli.job import POINTS, SWEEP, store_of, sweep_folder
+from compressbench.cli.job import console, store_of
 from compressbench.core.atomic import write_atomically
-from compressbench.core.identity import digest
 from compressbench.core.record import RunRecord
-from compressbench.running.folders import RECORD
+from compressbench.core.sweep import Outcome, SweepRecord, sweep_folder
 
-WHERE = ("outputs=", "tracking=", "tracking.", "hydra")
-"""Overrides that say where and how a sweep is run, not what its results are."""
+Ended = Callable[[list[Outcome]], None]
 
 
-def swept(overrides: list[str], config_dir: str | None, launch: Callable[[], int]) -> int:
-    """Run `launch`, then summarise the runs it made; return its exit code.
+def swept(overrides: list[str], config_dir: str | None, launch: Callable[[Ended], int]) -> int:
+    """Run `launch`, then print and keep the answer of the runs it made; return its exit code.
 
-    The same command is the same sweep: started again after a kill, it goes on, and its summary is replaced.
+    The same command is the same sweep: started again after a kill, it goes on, and its answer is replaced.
     """
     from compressbench.planning.compose import config_loader
     from compressbench.planning.diagnose import composed
@@ -30,54 +25,38 @@ def swept(overrides: list[str], config_dir: str | None, launch: Callable[[], int
     from compressbench.planning.swept import read_sweep
 
     sweep = read_sweep(overrides, config_loader(config_dir))
-    keys = list(sweep.values)
     recipe = [f"recipe={name}" for name in sweep.values.get("recipe", [])[:1]]
     given = settings(composed([*sweep.fixed, *recipe], config_dir))
-    name = sweep_id(overrides)
-    folder = sweep_folder(given.folder, name)
-    shutil.rmtree(folder / POINTS, ignore_errors=True)  # those of a recipe that was another one then
-    os.environ[SWEEP] = json.dumps({"id": name, "keys": keys})
-    try:
-        code = launch()
-    finally:
-        del os.environ[SWEEP]
-    records = [RunRecord.read(given.folder / note.read_text() / RECORD) for note in sorted(folder.glob(f"{POINTS}/*"))]
-    if not records:
-        return code
-    records.sort(key=lambda record: (record.recipe, [_sortable(record.swept.get(key, "")) for key in keys]))
-    print(f"sweep {name}: {len(records)} runs", file=sys.stderr)
-    _show(records, folder, keys)
-    if given.tracking.enabled:
+    outcomes: list[Outcome] = []
+    code = launch(outcomes.extend)
+    note, folder = SweepRecord(sweep.identity, overrides, outcomes), sweep_folder(given.folder, sweep.identity)
+    note.write(folder)
+    records = note.records(given.folder)
+    _show(note, records, folder)
+    if records and given.tracking.enabled:
         from compressbench.tracking.link import chart_link
         from compressbench.tracking.sweep import send_sweep
 
         store = store_of(given)
-        if send_sweep(name, records, store, folder):
-            print(f"compressbench ui   shows its curve at {chart_link(store, folder, name)}")
+        if send_sweep(note.sweep, records, store, folder):
+            print(f"compressbench ui   shows its curve at {chart_link(store, folder, note.sweep)}")
     return code
 
 
-def sweep_id(overrides: list[str]) -> str:
-    """Return the identity of a sweep: of all that was written but where and how it is run."""
-    return digest(sorted(override for override in overrides if not override.startswith(WHERE)), length=8)
-
-
-def _show(records: list[RunRecord], folder: Path, keys: list[str]) -> None:
-    """Leave the sweep's table and its plot in its folder. What goes wrong here costs no result."""
+def _show(sweep: SweepRecord, records: list[RunRecord], folder: Path) -> None:
+    """Print the answer, and leave it and its plot in the sweep's folder. What goes wrong here costs no result."""
     from compressbench.reporting.files import sweep_files
     from compressbench.reporting.plot import plot
+    from compressbench.reporting.render import as_rich
+    from compressbench.reporting.sweep_page import sweep_page
 
     try:
-        for name, text in sweep_files(records).items():
+        page = sweep_page(sweep, records)
+        console().print(as_rich(page))
+        for name, text in sweep_files(sweep, records).items():
             write_atomically(folder / name, text)
-        picture = plot(records, folder / "top1_against_cost.png", f"sweep over {', '.join(keys)}")
-        print(f"plot: {picture}")
+        if records:
+            print(f"plot: {plot(records, folder / 'top1_against_cost.png', page.title)}")
     except Exception as error:
         print(f"the plot or the table of the sweep is missing: {error}", file=sys.stderr)
-
-
-def _sortable(value: str) -> tuple[float, str]:
-    try:
-        return float(value), ""
-    except ValueError:
-        return float("inf"), value
+    print(f"compressbench report {sweep.sweep}   shows this again; tables: {folder}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class RunRecord:
     tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken. given: the network before the first stage, if its
     weights were given.
-    sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
+    sweeps: the sweeps it is a point of: by id, the values that made it (`{"stages.prune.ratio": "0.5"}`).
     """
 
     recipe: str
@@ -68,8 +68,7 @@ class RunRecord:
     error: str = ""
     started: str = ""
     seconds: float = 0.0
-    sweep: str = ""
-    swept: dict[str, str] = field(default_factory=dict)
+    sweeps: dict[str, dict[str, str]] = field(default_factory=dict)
     given: StageRecord | None = None
     version: int = VERSION
 
@@ -90,6 +89,15 @@ class RunRecord:
             return None
         return self.stages[index] if index >= 0 else self.given
 
+    @property
+    def swept(self) -> dict[str, str]:
+        """What was swept, by key. Sweeps cannot disagree about it: they share the run because it is the same."""
+        return {key: value for values in self.sweeps.values() for key, value in values.items()}
+
+    def in_sweep(self, sweep: str) -> RunRecord:
+        """Return the record as a point of this sweep alone."""
+        return replace(self, sweeps={sweep: self.sweeps.get(sweep, {})})
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=False)
 
@@ -101,6 +109,9 @@ class RunRecord:
             if data["version"] != VERSION:
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
+            if "sweep" in data:  # records of version 0.2 knew the last sweep only
+                sweep, swept = data.pop("sweep"), data.pop("swept")
+                data["sweeps"] = {sweep: swept} if sweep else {}
             given = data.pop("given", None)  # older records have none
             return cls(stages=stages, given=given and StageRecord(**given), **data)
         except (KeyError, TypeError, json.JSONDecodeError) as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
+from contextlib import ExitStack
 from typing import Any, NoReturn
 
 from hydra._internal.hydra import Hydra
@@ -16,15 +18,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from compressbench.core.faults import PlanError, RunError, suggestion
+from compressbench.core.sweep import Outcome, Place
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.diagnose import all_faults
 from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import as_written, without_plus
 from compressbench.planning.settings import key_faults, settings
-from compressbench.planning.swept import read_sweep
+from compressbench.planning.swept import Sweep, read_sweep
+from compressbench.planning.whole_lines import whole_lines
 
-Job = Callable[[DictConfig, list[str]], None]
-"""Called with the composed configuration of one run and its overrides as they were written."""
+Job = Callable[[DictConfig, list[str], Place | None], str]
+"""Called with the composed configuration of one run, its overrides as they were written, and its place in a sweep, if
+it is part of one. Returns the run's folder below `outputs/runs`."""
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -54,18 +59,19 @@ def parse_arguments(arguments: list[str]) -> Namespace:
     return given
 
 
-def launch(arguments: list[str], job: Job) -> int:
+def launch(arguments: list[str], job: Job, ended: Callable[[list[Outcome]], None] = lambda outcomes: None) -> int:
     """Carry out `compressbench run ARGUMENTS` and return its exit code.
 
     A single run's exceptions come out as they are. In a multirun a job that fails says so on stderr, the
-    others go on, and the worst exit code is returned. `job` must be importable, because launchers send it
-    to other processes. Raises PlanError, in words for people, for anything that cannot be composed, and for
-    a sweep over nothing.
+    others go on, and the worst exit code is returned; `ended` is told how each run ended. `job` must be
+    importable, because launchers send it to other processes. Raises PlanError, in words for people, for
+    anything that cannot be composed, and for a sweep over nothing.
     """
     given = parse_arguments(arguments)
     loader = config_loader(given.config_dir)
-    first = read_sweep(given.overrides, loader).first() if given.multirun else given.overrides
-    once = _Job(job, many=False)
+    sweep = read_sweep(given.overrides, loader) if given.multirun else None
+    first = sweep.first() if sweep else given.overrides
+    once = _Job(job)
     try:
         with for_people():
             hydra = Hydra("compressbench", loader)
@@ -73,8 +79,10 @@ def launch(arguments: list[str], job: Job) -> int:
                 _show(hydra, without_plus(first), given)
                 return DONE
             overrides = without_plus(given.overrides)
-            if given.multirun:
-                return _multirun(hydra, overrides, job)
+            if sweep:
+                outcomes = _multirun(hydra, overrides, _Job(job, sweep))
+                ended(outcomes)
+                return max(outcome.code for outcome in outcomes)
             hydra.run(CONFIG, once, [*overrides, "hydra.mode=RUN"])
     except PlanError as error:  # of composing: what a job raises is kept
         raise PlanError(all_faults(first, error.faults, given.config_dir)) from error
@@ -105,42 +113,46 @@ def _job_config(hydra: Hydra, overrides: list[str], given: Namespace) -> str:
     return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
 
 
-def _multirun(hydra: Hydra, overrides: list[str], job: Job) -> int:
+def _multirun(hydra: Hydra, overrides: list[str], job: _Job) -> list[Outcome]:
     try:
-        batches = hydra.multirun(CONFIG, _Job(job, many=True), [*overrides, "hydra.mode=MULTIRUN"])
+        batches = hydra.multirun(CONFIG, job, [*overrides, "hydra.mode=MULTIRUN"])
     except BrokenExecutor:  # a worker that was killed
         raise
     except RuntimeError as error:  # jobs keep their exceptions, so it is the launcher's
         raise PlanError.of("hydra/launcher", f"cannot start jobs here: {error}") from error
-    codes: list[int] = [each.return_value for batch in batches for each in batch]
-    failed = [code for code in codes if code != DONE]
+    outcomes: list[Outcome] = [each.return_value for batch in batches for each in batch]
+    failed = sum(outcome.code != DONE for outcome in outcomes)
     if failed:
-        print(f"{len(failed)} of {len(codes)} runs failed", file=sys.stderr)
-    return max(codes)
+        print(f"{failed} of {len(outcomes)} runs failed", file=sys.stderr)
+    return outcomes
 
 
 class _Job:
     """What Hydra calls for every run, here or in a launcher's process."""
 
-    def __init__(self, job: Job, many: bool):
-        self.job, self.many = job, many
+    def __init__(self, job: Job, sweep: Sweep | None = None):
+        self.job, self.sweep, self.launcher = job, sweep, os.getpid()
         self.error: BaseException | None = None
 
-    def __call__(self, composed: DictConfig) -> int:
-        """Return the exit code. An exception is kept in `error`, or, of many runs, said on stderr."""
+    def __call__(self, composed: DictConfig) -> Outcome | None:
+        """Return how a run of a sweep ended. An exception is kept in `error`, or, of many runs, said on stderr."""
         hydra: Any = HydraConfig.get()
         written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         overrides = as_written(written)
-        try:
-            config = completed(composed, hydra)
-            _check(config, overrides)
-            self.job(config, overrides)
-        except (Exception, SystemExit) as error:
-            if not self.many:
-                self.error = error
-                return FAILED
-            return _said(error, f"run {hydra.job.num} ({' '.join(overrides)})")
-        return DONE
+        place = self.sweep and self.sweep.place(int(hydra.job.num), overrides, parallel=os.getpid() != self.launcher)
+        with ExitStack() as stack:
+            if place and place.parallel:
+                stack.enter_context(whole_lines(place.name))
+            try:
+                config = completed(composed, hydra)
+                _check(config, overrides)
+                run = self.job(config, overrides, place)
+            except (Exception, SystemExit) as error:
+                if not place:
+                    self.error = error
+                    return None
+                return Outcome(place.number, place.values, *_said(error, "" if place.parallel else f"{place.name}: "))
+        return Outcome(place.number, place.values, run=run) if place else None
 
 
 def _check(config: DictConfig, overrides: list[str]) -> None:
@@ -157,12 +169,15 @@ def _check(config: DictConfig, overrides: list[str]) -> None:
         raise PlanError(build(config, overrides)[1])
 
 
-def _said(error: BaseException, run: str) -> int:
+def _said(error: BaseException, who: str) -> tuple[int, str]:
+    """Say on stderr why a run failed; return its exit code, and the reason in one line. who: what its lines start
+    with."""
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else FAILED if error.code else DONE
+        code = error.code if isinstance(error.code, int) else FAILED if error.code else DONE
+        return code, f"it was ended with {error.code}" if code else ""
     if isinstance(error, PlanError | RunError):
-        for line in str(error).splitlines():
-            print(f"error: {run}: {line}", file=sys.stderr)
-        return BAD_INPUT if isinstance(error, PlanError) else FAILED
-    print(f"error: {run}:\n{''.join(traceback.format_exception(error))}", file=sys.stderr)
-    return FAILED
+        lines = str(error).splitlines()
+        print("\n".join(f"{who}error: {line}" for line in lines), file=sys.stderr)
+        return BAD_INPUT if isinstance(error, PlanError) else FAILED, "; ".join(lines)
+    print(f"{who}error:\n{''.join(traceback.format_exception(error))}", file=sys.stderr)
+    return FAILED, f"{type(error).__name__}: {error}".partition("\n")[0]

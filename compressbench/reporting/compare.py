@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
 from typing import Any
 
-from compressbench.core.plan import Reference, flatten
+from compressbench.core.plan import Reference, changed, flatten, is_structural, structure
 from compressbench.core.record import RunRecord
-from compressbench.core.training import Training
 from compressbench.reporting import verdict as rules
 from compressbench.reporting.figures import Estimate, estimate
 
@@ -118,7 +117,7 @@ def compare(records: Iterable[RunRecord], references: dict[str, dict[str, Any]])
         for record in sorted(mine, key=lambda record: record.started, reverse=True):
             key = record.dataset["name"], record.protocol
             setting = _setting(record)
-            other = ", ".join(_changed(setting, newest.setdefault(key, setting)))
+            other = ", ".join(changed(setting, newest.setdefault(key, setting)))
             if other:
                 older = f"left out, newer runs under {record.protocol} were trained otherwise: {other}"
                 sentences.append(f"{row}, seed {record.seed}: {older}")
@@ -196,20 +195,16 @@ def _reason_to_leave_out(record: RunRecord, plan: dict[str, Any] | None) -> str:
     if record.protocol == "smoke":
         return "a smoke run"
     if plan:
-        ours, recipe = (
-            {key: value for key, value in _flat(tree, "model", "stages").items() if _structural(key)}
-            for tree in (record.plan, plan)
-        )
-        names = ", ".join(_changed(ours, recipe))
+        names = ", ".join(changed(structure(record.plan), structure(plan)))
     else:
-        names = ", ".join(key for key in record.swept if key.startswith(("stages.", "model")) and _structural(key))
+        names = ", ".join(key for key in record.swept if key.startswith(("stages.", "model")) and is_structural(key))
     return f"its settings are not the row's: {names}" if names else ""
 
 
 def _setting(record: RunRecord) -> dict[str, Any]:
     """Return what the runs behind one mean have to share beside what makes the row: training, limits and the data."""
-    flat = _flat(record.plan, "stages", "limits", "dataset")
-    setting = {key: value for key, value in flat.items() if not key.startswith("stages.") or not _structural(key)}
+    flat = flatten({part: record.plan.get(part, {}) for part in ("stages", "limits", "dataset")})
+    setting = {key: value for key, value in flat.items() if not key.startswith("stages.") or not is_structural(key)}
     given = {"model.weights": record.plan.get("model", {}).get("weights")}
     return setting | given | {"dataset.fingerprint": record.dataset.get("fingerprint", "")}
 
@@ -218,23 +213,7 @@ def _by_hand(record: RunRecord, plan: dict[str, Any] | None) -> bool:
     """Return whether the command line changed how long or how something was trained. plan: the recipe as it stands."""
     if record.protocol != CUSTOM:
         return False
-    ours, recipe = _flat(record.plan, "stages", "limits"), _flat(plan or {}, "stages", "limits")
-    return not plan or bool(_changed(ours, recipe))
-
-
-def _flat(plan: dict[str, Any], *parts: str) -> dict[str, Any]:
-    return flatten({part: plan.get(part, {}) for part in parts})
-
-
-def _changed(ours: dict[str, Any], others: dict[str, Any]) -> list[str]:
-    """Return the keys that differ. A key that only one side has is a field that was added since, unless it says
-    which technique a stage is."""
-    added = {key for key in ours.keys() ^ others.keys() if key.endswith(".technique")}
-    return sorted(added | {key for key in ours.keys() & others.keys() if ours[key] != others[key]})
-
-
-def _structural(key: str) -> bool:
-    """Whether a key makes a run a run of its row: the network and every stage, but not how long and how fast it
-    trains, which is the protocol's business, nor where given weights come from."""
-    training = {f.name for f in fields(Training)}
-    return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes", "model.weights")
+    ours, recipe = (
+        flatten({part: tree.get(part, {}) for part in ("stages", "limits")}) for tree in (record.plan, plan or {})
+    )
+    return not plan or bool(changed(ours, recipe))

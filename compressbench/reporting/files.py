@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from compressbench.core.record import RunRecord
+from compressbench.core.sweep import SweepRecord
 from compressbench.reporting.figures import listed
-from compressbench.reporting.page import Grid
-from compressbench.reporting.render import markdown, markdown_grid
-from compressbench.reporting.run_table import FIGURES, remarks, stage_grid
+from compressbench.reporting.frame import runs_frame
+from compressbench.reporting.render import as_markdown, markdown, markdown_grid
+from compressbench.reporting.run_table import remarks, stage_grid
 from compressbench.reporting.spreadsheet import as_csv
+from compressbench.reporting.sweep_page import points_csv, sweep_page
 
 README = "README.md"
 
@@ -32,14 +34,9 @@ def _flat(tensor: dict[str, Any]) -> dict[str, Any]:
     return {**tensor, "shape": " x ".join(map(str, tensor["shape"]))}
 
 
-def sweep_files(records: list[RunRecord]) -> dict[str, str]:
-    """Return, by name, the final figures of every run of a sweep: as Markdown, and as CSV of plain numbers."""
-    points = [{"recipe": r.recipe, **r.swept, "seed": str(r.seed), "status": r.status} for r in records]
-    found = [record.final.measurements if record.networks else {} for record in records]
-    keys = list(dict.fromkeys(key for point in points for key in point))
-    grid = Grid("", [*keys, *FIGURES], left=len(keys))
-    for point, measured in zip(points, found, strict=True):
-        shown = [shape(measured.get(name)) for name, shape in FIGURES.values()]
-        grid.rows.append([*(point.get(key, "") for key in keys), *shown])
-    rows = [{**point, **measured} for point, measured in zip(points, found, strict=True)]
-    return {README: markdown_grid(grid.without_empty_columns()) + "\n", "points.csv": as_csv(rows)}
+def sweep_files(sweep: SweepRecord, records: list[RunRecord]) -> dict[str, str]:
+    """Return, by name, the answer of a sweep (Markdown), and as CSV of plain numbers its points and its runs."""
+    files = {README: as_markdown(sweep_page(sweep, records))}
+    if not records:
+        return files
+    return files | {"points.csv": points_csv(sweep, records), "runs.csv": runs_frame(records).to_csv(index=False)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from compressbench.reporting import figures
 from compressbench.reporting.compare import Comparison
@@ -31,14 +31,16 @@ def latency_grid(comparisons: list[Comparison]) -> Grid:
 def timings(found: Mapping[str, figures.Estimate]) -> list[list[str]]:
     """Return the cells under `HEADINGS` for what `measuring.latency` has measured; empty if it did not."""
     rows = []
-    for name in found:
-        timed = re.fullmatch(r"(latency_(\w+)_b(\d+))_ms", name)
-        if timed is None:
-            continue
-        key, runtime, batch = timed.groups()
+    for key, runtime, batch in timed(found):
         cells = [_digits(found.get(f"{key}_{what}")) for what in ("ms", "ratio", "ratio_spread", "ratio_eager")]
         rows.append([f"{runtime}, {batch}", *cells, figures.percent(found.get(f"latency_{runtime}_agreement"))])
     return rows
+
+
+def timed(names: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Return what was timed, of the names of measures: key (`latency_onnx_b64`), runtime and batch."""
+    found = (re.fullmatch(r"(latency_(\w+)_b(\d+))_ms", name) for name in names)
+    return [(match[1], match[2], match[3]) for match in found if match]
 
 
 def _digits(value: figures.Estimate | None) -> str:

@@ -54,7 +54,10 @@ class Grid:
 
 @dataclass
 class Page:
-    """A report. introduction, remarks: paragraphs. commands: how to make it again. notes: numbered footnotes."""
+    """A report. introduction, remarks: paragraphs. commands: how to make it again. notes: numbered footnotes.
+
+    pictures: PNG files; of the formats only HTML shows them.
+    """
 
     title: str
     introduction: list[str] = field(default_factory=list)
@@ -62,6 +65,7 @@ class Page:
     grids: list[Grid] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
 
     def note(self, text: str) -> int:
         """Return the number of a footnote; the same text keeps its number."""

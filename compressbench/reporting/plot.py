@@ -1,60 +1,65 @@
-"""Plot: accuracy against multiply-adds and against size, of the rows of a table or the points of a sweep."""
+"""Plot: accuracy against size and multiply-adds, or latency where it was measured; of rows, or points of a sweep."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.record import RunRecord
+from compressbench.core.sweep import are_numbers
 from compressbench.reporting.figures import Estimate, estimate, listed
+from compressbench.reporting.latency import timed
+from compressbench.reporting.panel import Mark, Panel, Trace
 
-AXES = {"macs": ("MACs of one image, millions", 1e-6), "size_bytes": ("file, kB", 1e-3)}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+AXES = {"size_bytes": ("file, kB", 1e-3), "macs": ("MACs of one image, millions", 1e-6)}
 FORMATS = (".png", ".svg", ".pdf")
 POOLED = ("seed", "recipe")
 """Swept keys that do not make a point: seeds are averaged, a recipe is its row."""
+SAME = 1.01
+"""An axis whose values all lie within this factor says nothing, and is left out."""
 
 Line = dict[str, list[RunRecord]]
 """The points of a line in their order, each with its runs, one a seed; the label is the swept value, or empty."""
 
 
 def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
-    """Write a picture of top1 after the final stage against `macs` and `size_bytes`, and return its path.
+    """Write a picture of top1 after the final stage against what it costs, and return its path.
 
-    A line of panels a dataset and protocol. Runs that differ only in their seed are one point, the mean, with a bar of
-    one sample standard deviation. Points of a sweep over a number are joined in the order of that number and labelled
-    with it. The trained network before compression is drawn hollow, the published accuracy of a row as a cross, at our
-    cost if the paper prints no MACs. PlanError for another kind of file, if no record has a finished run with an
-    accuracy, or if the file cannot be written.
+    A line of panels a dataset and protocol; a panel for the file, MACs, and latency if it was measured. Runs that
+    differ only in their seed are one point, the mean, with a bar of one sample standard deviation. Points of a sweep
+    over a number are joined in the order of that number and labelled with it; other points are numbered, and the
+    legend says which is which. The trained network before compression is drawn hollow, the published accuracy of a
+    row as a cross, at our cost if the paper prints no MACs; a dashed line joins the points that no other one beats.
+    PlanError for another kind of file, if no record has a finished run with an accuracy, or if the file cannot be
+    written.
     """
     if path.suffix not in FORMATS:
         raise PlanError.of("plot", f"{path} has the ending {path.suffix!r}; {suggestion(path.suffix, FORMATS)}")
     panels = lines(list(records))
     if not panels:
         raise PlanError.of("plot", "there is nothing to plot: no finished run has measured top1")
-    from matplotlib.figure import Figure  # no pyplot: it would keep global state and look for a screen
-
-    figure = Figure(figsize=(12, 4.5 * len(panels)), layout="constrained")
-    grid = figure.subplots(len(panels), len(AXES), sharey="row", squeeze=False)
-    for row, (name, found) in zip(grid, panels.items(), strict=True):
-        for axes, (measure, (caption, factor)) in zip(row, AXES.items(), strict=True):
-            for index, (label, line) in enumerate(found.items()):
-                _draw(axes, label, line, measure, factor, _color(index, len(found)))
-            axes.set_xlabel(caption)
-            axes.margins(0.08)
-            axes.grid(alpha=0.3)
-        row[0].set_ylabel(f"{name}\ntop1, %")
-        handles, labels = row[-1].get_legend_handles_labels()
-        unique = dict(zip(labels, handles, strict=True))
-        row[-1].legend(unique.values(), unique.keys(), fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figure.suptitle(title)
+    figure = _figure(panels, title)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130)
     except OSError as error:
         raise PlanError.of("plot", f"cannot write {path}: {error.strerror}") from error
     return path
+
+
+def draw(records: Iterable[RunRecord], title: str = "") -> bytes | None:
+    """Return the picture as a PNG file; None if there is nothing to plot."""
+    panels = lines(list(records))
+    if not panels:
+        return None
+    _figure(panels, title).savefig(buffer := io.BytesIO(), dpi=110, format="png")
+    return buffer.getvalue()
 
 
 def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:
@@ -75,15 +80,8 @@ def _axis(records: list[RunRecord]) -> str:
     values: dict[str, set[str]] = {}
     for key, value in (item for record in records for item in record.swept.items() if item[0] not in POOLED):
         values.setdefault(key, set()).add(value)
-    numeric = [key for key, found in values.items() if all(map(_is_number, found))]
+    numeric = [key for key, found in values.items() if are_numbers(found)]
     return max(numeric, key=lambda key: len(values[key]), default="")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return abs(float(text)) < float("inf")
-    except ValueError:
-        return False
 
 
 def measured(records: list[RunRecord], name: str) -> Estimate | None:
@@ -91,37 +89,74 @@ def measured(records: list[RunRecord], name: str) -> Estimate | None:
     return estimate([record.final.measurements[name] for record in records if name in record.final.measurements])
 
 
-def _color(index: int, count: int) -> Any:
+def axes_of(panels: dict[str, dict[str, Line]]) -> dict[str, tuple[str, float]]:
+    """Return by measure the caption and the unit of every axis: the file, and MACs, or latencies where there are any
+    (of the first runtime). Left out: an axis on which all points of every panel lie at one place."""
+    every = [[run for line in found.values() for runs in line.values() for run in runs] for found in panels.values()]
+    timings = [found for runs in every for run in runs for found in timed(run.final.measurements)]
+    latencies = {
+        f"{key}_ms": (f"{runtime}, one thread, batch {batch}, ms", 1.0)
+        for key, runtime, batch in sorted(timings, key=lambda found: int(found[2]))
+        if runtime == timings[0][1]
+    }
+    telling = {}
+    for name, axis in ({"size_bytes": AXES["size_bytes"], **latencies} if latencies else AXES).items():
+        values = [[end[name] for run in runs for end in _ends(run) if name in end] for runs in every]
+        if any(found and max(found) > SAME * min(found) for found in values):
+            telling[name] = axis
+    return telling or {"size_bytes": AXES["size_bytes"]}
+
+
+def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
+    from matplotlib.figure import Figure  # no pyplot: it would keep global state and look for a screen
+
+    axes = axes_of(panels)
+    heights = [max(4.5, 1 + 0.19 * (len(found) + 3)) for found in panels.values()]
+    widths = [5.2 if len(axes) > 1 else 8.0] * len(axes) + [3.0]
+    figure = Figure(figsize=(sum(widths), sum(heights)), layout="constrained")
+    grid = figure.subplots(len(panels), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights)
+    drawn = []
+    for row, (name, found) in zip(grid, panels.items(), strict=True):
+        for place, (measure, (caption, factor)) in zip(row, axes.items(), strict=False):
+            panel = Panel(place, caption, f"{name}\ntop1, %" if place is row[0] else "")
+            panel.fill([_trace(*line, measure, factor, n, len(found)) for n, line in enumerate(found.items())])
+            drawn.append(panel)
+        row[-1].axis("off")
+        row[-1].legend(**drawn[-1].legend(), fontsize=8, loc="center left")
+    figure.suptitle(title)
+    figure.draw_without_rendering()  # settles where everything is, so that labels can keep out of each other's way
+    for panel in drawn:
+        panel.label()
+    return figure
+
+
+def _trace(label: str, line: Line, measure: str, factor: float, index: int, count: int) -> Trace:
+    """Return what is drawn of one line in one panel."""
     from matplotlib import colormaps
 
-    return colormaps["tab10" if count <= 10 else "tab20"](index % 20)
-
-
-def _draw(axes: Any, label: str, line: Line, measure: str, factor: float, color: Any) -> None:
-    shown = [(text, measured(runs, measure), measured(runs, "top1")) for text, runs in line.items()]
-    points = [(text, cost.mean * factor, top1) for text, cost, top1 in shown if cost and top1]
-    if not points:
-        return
-    x, y = [point[1] for point in points], [point[2].mean * 100 for point in points]
-    spread = [(point[2].spread or 0) * 100 for point in points]
-    bars = spread if any(spread) else None
-    axes.errorbar(x, y, yerr=bars, fmt="o-", markersize=5, capsize=3, color=color, label=label)
-    for (text, *_), place in zip(points, zip(x, y, strict=True), strict=True):
-        axes.annotate(text, place, textcoords="offset points", xytext=(5, -11), fontsize=8, color=color)
-    for cost, top1 in dict.fromkeys(before(runs, measure) for runs in line.values()):
-        if cost and top1:  # of points that share their trained network it is drawn once
-            style = {"markersize": 8, "markerfacecolor": "none", "capsize": 3, "label": "before compression"}
-            bar = top1.spread * 100 if top1.spread else None
-            axes.errorbar([cost.mean * factor], [top1.mean * 100], yerr=bar, fmt="o", color="0.35", **style)
+    joined = any(line)
+    color = colormaps["tab10" if count <= 10 else "tab20"](index % 20)
+    found = Trace(label if joined else f"{index + 1}  {label}", color)
+    for text, runs in line.items():
+        found.add(found.points, text or str(index + 1), measured(runs, measure), measured(runs, "top1"), factor)
+        found.add(found.before, "", *before(runs, measure), factor)
+    found.before = list(dict.fromkeys(found.before))  # of points that share their trained network it is drawn once
     record = next(iter(line.values()))[0]
-    published, as_it_is = record.reference, record.swept.keys() <= set(POOLED)
-    if as_it_is and published.get("top1") is not None and published.get("dataset") == record.dataset["name"]:
-        at = published["macs"] * factor if measure == "macs" and published.get("macs") else x[0]
-        axes.plot([at], [published["top1"] * 100], "x", color=color, label="published accuracy")
+    published = record.reference
+    if not joined and found.points and published.get("top1") and published.get("dataset") == record.dataset["name"]:
+        at = published["macs"] * factor if measure == "macs" and published.get("macs") else found.points[0].x
+        found.published.append(Mark(at, published["top1"] * 100))
+    return found
+
+
+def _ends(record: RunRecord) -> list[dict[str, float]]:
+    """Return the figures of the trained network, if it was compressed, and those of the final stage."""
+    first, final = record.before, record.final.measurements
+    return [final] if first is None or first is record.final else [first.measurements, final]
 
 
 def before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
     """Return cost and accuracy of the trained network that these runs compressed."""
-    found = [first.measurements for run in records if (first := run.before) and first is not run.final]
+    found = [ends[0] for record in records if len(ends := _ends(record)) == 2]
     cost, top1 = ([figures[name] for figures in found if name in figures] for name in (measure, "top1"))
     return estimate(cost), estimate(top1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def markdown_grid(grid: Grid) -> str:
 
 
 def as_html(page: Page) -> str:
-    """Return the page as one HTML document without scripts or outside files."""
+    """Return the page as one HTML document, plots included, without scripts or outside files."""
     escape = html.escape
     parts = [f"<h1>{escape(page.title)}</h1>", *(f"<p>{escape(text)}</p>" for text in page.introduction)]
     if page.commands:
@@ -110,6 +111,9 @@ def as_html(page: Page) -> str:
         heads = "".join(f"<th{_class(grid, i, '')}>{escape(heading)}</th>" for i, heading in enumerate(grid.headings))
         body = "\n".join(_html_row(grid, row) for row in grid.rows)
         parts.append(f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
+    for picture in page.pictures:
+        data = base64.b64encode(picture).decode()
+        parts.append(f"<img alt='{escape(page.title)}: plot' src='data:image/png;base64,{data}'>")
     if page.notes:
         parts.append("<ol>" + "".join(f"<li>{escape(text)}</li>" for text in page.notes) + "</ol>")
     if page.remarks:
@@ -123,7 +127,8 @@ _STYLESHEET = (
     "th,td{padding:.2em .5em;text-align:left;white-space:nowrap}th.figure,td.figure{text-align:right}"
     "th.figure{white-space:normal;vertical-align:bottom}td{font-variant-numeric:tabular-nums}"
     "thead th{border-bottom:2px solid #888}tr.first td{border-top:1px solid #ccc}tr.more td{color:#666}"
-    ".green,.cyan,.yellow,.red{white-space:normal}.green{color:#176b2c}.cyan{color:#0b6477}.yellow{color:#8a6100}.red{color:#a4161a}.dim{color:#777}"
+    ".green,.cyan,.yellow,.red{white-space:normal}.green{color:#176b2c}.cyan{color:#0b6477}.yellow{color:#8a6100}"
+    ".red{color:#a4161a}.dim{color:#777}img{max-width:100%}"
     "pre{background:#f4f4f4;padding:.8em;white-space:pre-wrap;overflow-wrap:anywhere}ol,ul,p{max-width:100em}"
 )
 

@@ -49,6 +49,23 @@ def run_table(record: RunRecord) -> Group:
     return Group(*lines)
 
 
+def in_a_line(record: RunRecord) -> str:
+    """Return the final figures of a run: `done in 12 s: top1 93.33 %, change +14.17 points, 6,519 kB, budget met`."""
+    final, first = record.final.measurements, record.before
+    top1, before = final.get("top1"), first.measurements.get("top1") if first else None
+    said = [
+        "" if top1 is None else f"top1 {figures.percent(top1)} %",
+        "" if top1 is None or before is None else f"change {figures.points(top1 - before)} points",
+        figures.size(final.get("size_bytes")),
+        "" if "macs" not in final else f"{figures.count(final['macs'])} MACs",
+    ]
+    if record.missed:
+        said.append("budget missed: " + "; ".join(record.missed))
+    elif any(limit is not None for limit in record.plan.get("budget", {}).values()):
+        said.append("budget met")
+    return f"done in {figures.duration(record.seconds)}: {', '.join(filter(None, said))}"
+
+
 def remarks(record: RunRecord) -> list[str]:
     """Return what has to be said beside the figures: limits missed, parts left out, misprints, why it failed."""
     said = [f"limit missed: {sentence}" for sentence in record.missed]

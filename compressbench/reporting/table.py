@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.record import RunRecord
+from compressbench.core.sweep import NAME, SweepRecord
 from compressbench.reporting import figures
 from compressbench.reporting.compare import Comparison, compare, counted
 from compressbench.reporting.gather import gather
 from compressbench.reporting.latency import latency_grid
 from compressbench.reporting.page import Grid, Page
+from compressbench.reporting.plot import draw
 from compressbench.reporting.remarks import commands, introduction, remarks, row_notes
 from compressbench.reporting.render import as_html, as_markdown, as_rich
 from compressbench.reporting.scratch import scratch_grid
 from compressbench.reporting.spreadsheet import as_csv, comparison_row
+from compressbench.reporting.sweep_page import points_csv, sweep_page
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -42,19 +46,42 @@ def report(
     that has neither rows nor records, or an unknown format.
     """
     folders = list(recipe_folders)
-    if format not in FORMATS:
-        raise PlanError([Fault("format", f"{format!r} is unknown; {suggestion(format, FORMATS)}")])
+    _check(format)
     unreadable: list[str] = []
     records = [each for each in gather(table, outputs, folders, unreadable) if row in (None, each.row)]
     if not records and not references:
-        raise PlanError([Fault("report", f"there is no table {table!r}; {suggestion(table, _tables(folders))}")])
+        raise PlanError(
+            [Fault("report", f"there is no table {table!r}; {suggestion(table, _names(folders, outputs))}")]
+        )
     comparisons, left_out = compare(records, references)
     if format == "csv":
         return as_csv([comparison_row(comparison) for comparison in comparisons])
     page = make_page(table if row is None else row, comparisons, [*left_out, *unreadable])
+    return _shaped(page, format, [record for comparison in comparisons for record in comparison.records])
+
+
+def sweep_report(sweep: SweepRecord, records: list[RunRecord], format: str = "rich") -> str | Group:
+    """Return the answer of a sweep as `report` does for a table. records: as `SweepRecord.records` returns them."""
+    _check(format)
+    if format == "csv":
+        return points_csv(sweep, records)
+    return _shaped(sweep_page(sweep, records), format, records)
+
+
+def _check(format: str) -> None:
+    if format not in FORMATS:
+        raise PlanError([Fault("format", f"{format!r} is unknown; {suggestion(format, FORMATS)}")])
+
+
+def _shaped(page: Page, format: str, records: list[RunRecord]) -> str | Group:
+    """Return the page in a format; the HTML carries the plot of these records, if they can be plotted."""
     if format == "rich":
         return as_rich(page)
-    return as_markdown(page) if format == "markdown" else as_html(page)
+    if format == "markdown":
+        return as_markdown(page)
+    if picture := draw(records, page.title):
+        page.pictures.append(picture)
+    return as_html(page)
 
 
 def make_page(table: str, comparisons: list[Comparison], left_out: list[str]) -> Page:
@@ -139,8 +166,10 @@ def _points_between(ours: figures.Estimate | None, published: float | None) -> s
     return "" if ours is None or published is None else figures.points(ours.mean - published)
 
 
-def _tables(folders: list[Path]) -> list[str]:
-    """Return the folders below `recipes/` that hold recipes, as names of tables, and the recipes outside any."""
+def _names(folders: list[Path], outputs: Path) -> list[str]:
+    """Return the tables, folders below `recipes/` that hold recipes, the recipes outside any, and the sweeps."""
+    sweeps = [path.parent.name for path in (outputs / "sweeps").glob(f"*/{NAME}")]
     files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml") if path.name[0] != "_"]
     outside = {path.stem for folder, path in files if path.parent == folder}
-    return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files} - {"."} | outside)
+    tables = {path.parent.relative_to(folder).as_posix() for folder, path in files} - {"."}
+    return [*sorted(tables | outside), *sorted(sweeps)]

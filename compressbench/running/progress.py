@@ -75,13 +75,13 @@ class ConsoleProgress:
 
 
 class NamedProgress:
-    """Puts the stage's name before what a technique calls its work."""
+    """Puts a name before what work is called: the stage's before the technique's, the run's before both."""
 
     def __init__(self, progress: Progress, name: str):
         self.progress, self.name = progress, name
 
     def task(self, description: str, total: int) -> contextlib.AbstractContextManager[Advance]:
-        return self.progress.task(f"{self.name}: {description}", total)
+        return self.progress.task(": ".join(filter(None, [self.name, description])), total)
 
 
 class SilentProgress:

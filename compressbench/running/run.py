@@ -25,7 +25,7 @@ from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU, environment
-from compressbench.running.folders import RECORD, WEIGHTS, run_folder
+from compressbench.running.folders import RECORD, WEIGHTS, run_folder, write_record
 from compressbench.running.lent import LentContext
 from compressbench.running.note import sign
 from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
@@ -237,4 +237,4 @@ class Run:
         )
 
     def _write(self, record: RunRecord) -> None:
-        write_atomically(self.folder / RECORD, record.to_json())
+        write_record(record, self.folder)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from compressbench.core.plan import flatten
 from compressbench.core.record import RunRecord
+from compressbench.core.sweep import worded
 from compressbench.tracking.files import description, files_of
 
 HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes")
@@ -83,15 +84,13 @@ def content(record: RunRecord, folder: Path, digest: str) -> Content:
 
 def name_of(record: RunRecord) -> str:
     """Return the row and the seed, and for a point of a sweep what makes it differ."""
-    keys = [key for key in record.swept if key not in ("seed", "recipe")]
-    swept = "".join(f" {short}={record.swept[key]}" for key, short in zip(keys, shortened(keys), strict=True))
-    return f"{record.row}{swept} seed {record.seed}"
+    swept = worded({key: value for key, value in record.swept.items() if key not in ("seed", "recipe")})
+    return " ".join(filter(None, [record.row, swept, f"seed {record.seed}"]))
 
 
-def shortened(keys: list[str]) -> list[str]:
-    """Return the last parts of dotted keys (`ratio`), where they differ: MLflow's columns are narrow."""
-    short = [key.rpartition(".")[2] for key in keys]
-    return short if len(set(short)) == len(keys) else keys
+def tag_of_sweep(sweep: str) -> str:
+    """Return the tag that the runs of one sweep have: each has one of its own, because a run may be in many."""
+    return f"sweep_{sweep}"
 
 
 def times(record: RunRecord) -> tuple[int, int]:
@@ -164,7 +163,7 @@ def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
         "protocol": record.protocol,
         "dataset": str(record.dataset.get("name", "")),
         "dataset_fingerprint": str(record.dataset.get("fingerprint", "")),
-        "sweep": record.sweep,
+        **{tag_of_sweep(sweep): "true" for sweep in record.sweeps},
         "error": record.error,
         "mlflow.note.content": description(folder),
         "mlflow.user": _user(),

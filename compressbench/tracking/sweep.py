@@ -1,6 +1,6 @@
 """The summary of a sweep: one MLflow run that carries the curve its points form.
 
-The points themselves are ordinary runs with the tag `sweep`: MLflow collapses nested children and charts only
+The points themselves are ordinary runs with a tag `sweep_ID`: MLflow collapses nested children and charts only
 their parent. MLflow's steps are whole numbers, so a fraction becomes a step by the smallest power of ten that
 makes every swept value whole (0.1, 0.3: steps 10, 30 would do, and percent reads best, so never below 100);
 the name of the group of charts says so: `curve over ratio x 100`. What cannot be put on an axis (several keys, or
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from compressbench.core.atomic import write_atomically
 from compressbench.core.identity import digest
 from compressbench.core.record import RunRecord
+from compressbench.core.sweep import NAME, SweepRecord, shortened
 from compressbench.tracking import journal
 from compressbench.tracking.content import (
     HEADLINES,
@@ -26,7 +26,7 @@ from compressbench.tracking.content import (
     Point,
     clean,
     experiment_of,
-    shortened,
+    tag_of_sweep,
     times,
 )
 from compressbench.tracking.files import description, tables_and_plots
@@ -34,8 +34,6 @@ from compressbench.tracking.send import deliver, guarded
 from compressbench.tracking.store import Store
 from compressbench.tracking.view import key_of_sweep, view
 
-NAME = "sweep.json"
-"""Which runs a sweep is made of, so that its summary can be sent later."""
 POWERS = (1, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
@@ -56,13 +54,12 @@ class Axis:
 def send_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Path) -> str | None:
     """Write the summary run of a sweep and return its id; None, after one line on stderr, if the store is down.
 
-    folder: keeps the sweep's own files (`outputs/sweeps/<sweep_id>`): the list of its runs, tables, plots, README.md.
-    A sweep that has grown since (it was resumed) replaces its earlier summary. ValueError without any record.
+    folder: keeps the sweep's own files (`outputs/sweeps/<sweep_id>`): the note of its runs, tables, plots, README.md.
+    records: those of the note, as points of this sweep alone. A sweep that has grown since (it was resumed)
+    replaces its earlier summary. ValueError without any record.
     """
     if not records:
         raise ValueError(f"the sweep {sweep_id} has no runs")
-    runs = [f"{record.recipe.rpartition('/')[0] or '.'}/{record.row}/{record.plan_id}" for record in records]
-    write_atomically(folder / NAME, json.dumps({"sweep": sweep_id, "runs": runs}, indent=1))
     return guarded(f"sweep {sweep_id}", lambda: deliver_sweep(sweep_id, records, store, folder), store)
 
 
@@ -90,10 +87,9 @@ def resend_sweep(path: Path, outputs: Path, store: Store) -> str:
 
 def _runs(path: Path, outputs: Path) -> tuple[str, list[RunRecord]]:
     try:
-        listed = json.loads(path.read_text())
-        files = [outputs / "runs" / run / "record.json" for run in listed["runs"]]
-        return str(listed["sweep"]), [RunRecord.read(file) for file in files if file.is_file()]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = SweepRecord.read(path)
+        return found.sweep, found.records(outputs)
+    except (OSError, ValueError):
         return "", []
 
 
@@ -144,6 +140,7 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
     swept = {key: _values(records, key) for record in records for key in record.swept}
     over = ", ".join(shortened([key for key, values in swept.items() if ", " in values])) or "one point"
     name = f"sweep of {first.row} over {over}"
+    search = f"tags.{tag_of_sweep(sweep_id)} = 'true'"
     return Content(
         experiment=experiment_of(first.table),
         name=name,
@@ -157,6 +154,7 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
             "row": first.row,
             "protocol": first.protocol,
             "sweep": sweep_id,
+            tag_of_sweep(sweep_id): "true",
             "mlflow.source.type": "LOCAL",
             "mlflow.source.name": first.recipe,
             "mlflow.note.content": _note(sweep_id, axis, folder)[:TAG_LENGTH],
@@ -166,7 +164,7 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
         ended=ended,
         failed=all(record.status != "finished" for record in records),
         dataset=first.dataset,
-        views={key_of_sweep(sweep_id): view(name, f"tags.sweep = '{sweep_id}'", tuple(clean(key) for key in swept))},
+        views={key_of_sweep(sweep_id): view(name, search, tuple(clean(key) for key in swept))},
     )
 
 

@@ -28,6 +28,19 @@ def test_a_record_comes_back_as_it_was() -> None:
     assert RECORD.final.measurements["top1"] == 0.98
 
 
+def test_a_record_that_knew_its_last_sweep_only_can_still_be_read() -> None:
+    text = RECORD.to_json().replace('"sweeps": {}', '"sweep": "s1", "swept": {"seed": "1"}')
+    assert RunRecord.from_json(text).sweeps == {"s1": {"seed": "1"}}
+    assert RunRecord.from_json(text.replace('"s1"', '""').replace('{"seed": "1"}', "{}")) == RECORD
+
+
+def test_a_run_of_two_sweeps_is_a_point_of_each() -> None:
+    shared = replace(RECORD, sweeps={"s1": {"ratio": "0.5"}, "s2": {"ratio": "0.5", "seed": "1"}})
+    assert RunRecord.from_json(shared.to_json()) == shared
+    assert shared.swept == {"ratio": "0.5", "seed": "1"}
+    assert shared.in_sweep("s1").swept == {"ratio": "0.5"}
+
+
 def test_a_given_network_comes_back_too_and_records_from_before_there_was_one_are_read() -> None:
     with_given = replace(RECORD, given=StageRecord("given", "given", "start", {"top1": 0.99}))
     assert RunRecord.from_json(with_given.to_json()) == with_given

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.faults import PlanError, RunError
+from compressbench.core.sweep import Outcome
 from compressbench.planning.launch import launch, parse_arguments
 
 SEEN = Path("seen")
 
 
-def job(config, overrides):
+def job(config, overrides, place):
     """Note what was asked for: one file a run, because a launcher's processes share nothing else."""
     SEEN.mkdir(exist_ok=True)
     stages = {name: node.get("ratio") for name, node in config.stages.items()}
@@ -22,10 +23,13 @@ def job(config, overrides):
     (SEEN / f"{config.recipe.replace('/', '-')}_{len(list(SEEN.iterdir()))}_{config.seed}").write_text(
         json.dumps(found)
     )
+    if place and place.parallel:
+        print(f"seed {config.seed}")
     if config.seed == 7:
         raise RunError("seven fails")
     if config.seed == 8:
         raise KeyError("eight is a bug")
+    return f"run of seed {config.seed}"
 
 
 def seen() -> list[dict]:
@@ -105,7 +109,7 @@ def test_a_failed_job_does_not_stop_the_others(row, capfd):
     assert launch(["-m", "recipe=row", "seed=7,8,9"], job) == 1
     assert [found["seed"] for found in seen()] == [7, 8, 9]
     errors = capfd.readouterr().err
-    assert "error: run 0 (recipe=row seed=7): seven fails" in errors
+    assert "1 of 3, seed=7: error: seven fails" in errors
     assert "KeyError: 'eight is a bug'" in errors
     assert "2 of 3 runs failed" in errors
 
@@ -113,7 +117,7 @@ def test_a_failed_job_does_not_stop_the_others(row, capfd):
 def test_bad_input_in_one_point_of_a_sweep_is_exit_code_two(row, capfd):
     assert launch(["-m", "recipe=row", "seed=1,abc"], job) == 2
     assert [found["seed"] for found in seen()] == [1]
-    assert "error: run 1 (recipe=row seed=abc): seed: is 'abc'; a whole number is needed" in capfd.readouterr().err
+    assert "2 of 2, seed=abc: error: seed: is 'abc'; a whole number is needed" in capfd.readouterr().err
 
 
 def test_an_unknown_recipe_stops_a_sweep_before_it_starts(row):
@@ -128,11 +132,27 @@ def test_a_sweep_of_a_deleted_stage(row):
     assert list(seen()[0]["stages"]) == ["train", "finetune"]
 
 
-def test_joblib_runs_jobs_in_other_processes(row, monkeypatch):
+def test_joblib_runs_jobs_in_other_processes_whose_lines_say_whose_they_are(row, capfd):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     arguments = ["-m", "recipe=row", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    assert launch(arguments, job) == 0
+    outcomes: list[Outcome] = []
+    assert launch(arguments, job, outcomes.extend) == 0
     assert sorted(found["seed"] for found in seen()) == [1, 2]
+    assert [(outcome.number, outcome.run) for outcome in outcomes] == [(1, "run of seed 1"), (2, "run of seed 2")]
+    assert sorted(capfd.readouterr().out.splitlines()) == ["1 of 2, seed=1: seed 1", "2 of 2, seed=2: seed 2"]
+
+
+def test_a_sweep_tells_how_each_of_its_runs_ended(row):
+    outcomes: list[Outcome] = []
+    assert launch(["-m", "recipe=row", "stages.prune.ratio=0.5", "seed=1,7,abc"], job, outcomes.extend) == 2
+    assert [(outcome.number, outcome.values, outcome.code) for outcome in outcomes] == [
+        (1, {"seed": "1"}, 0),
+        (2, {"seed": "7"}, 1),
+        (3, {"seed": "abc"}, 2),
+    ]
+    assert [outcome.run for outcome in outcomes] == ["run of seed 1", "", ""]
+    assert outcomes[1].error == "seven fails"
+    assert outcomes[2].error.startswith("seed: is 'abc'")
 
 
 def test_cfg_job_prints_the_configuration_with_all_defaults_and_runs_nothing(row, capsys):

@@ -160,8 +160,8 @@ def test_a_run_with_another_ratio_is_no_run_of_the_row() -> None:
 
 
 def test_a_point_of_a_sweep_is_no_run_of_the_row_even_if_the_recipe_is_not_at_hand() -> None:
-    swept = replace(made_record(1, ratio=0.9), sweep="s", swept={"stages.prune.ratio": "0.9", "seed": "1"})
-    seeds = replace(made_record(2), sweep="s", swept={"seed": "2"})
+    swept = replace(made_record(1, ratio=0.9), sweeps={"s": {"stages.prune.ratio": "0.9", "seed": "1"}})
+    seeds = replace(made_record(2), sweeps={"s": {"seed": "2"}})
     rows, left_out = compare([swept, seeds], {"mnist_l1norm_50": MNIST_50})
     assert rows[0].seeds == (2,)
     assert len(left_out) == 1

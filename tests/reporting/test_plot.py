@@ -1,12 +1,16 @@
 """Plots of accuracy against cost."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from compressbench.core.faults import PlanError
-from compressbench.reporting.plot import before, lines, measured, plot
+from compressbench.core.record import RunRecord
+from compressbench.reporting.plot import _figure, before, lines, measured, plot
 from tests.reporting.made import given_record, made_record
 
 
@@ -14,7 +18,7 @@ def sweep(**more: str) -> list:
     return [
         replace(
             made_record(seed, after=0.99 - ratio / 100, ratio=ratio),
-            swept={"stages.prune.ratio": str(ratio), "seed": str(seed), **more},
+            sweeps={"s1": {"stages.prune.ratio": str(ratio), "seed": str(seed), **more}},
         )
         for ratio in (0.5, 0.1, 1e-3)
         for seed in (0, 1)
@@ -40,7 +44,7 @@ def test_a_swept_technique_makes_a_line_each() -> None:
 
 
 def test_rows_are_a_point_each() -> None:
-    rows = [replace(made_record(row=row), swept={"recipe": f"table5/{row}"}) for row in ("a", "b")]
+    rows = [replace(made_record(row=row), sweeps={"s1": {"recipe": f"table5/{row}"}}) for row in ("a", "b")]
     [found] = lines(rows).values()
     assert {label: list(line) for label, line in found.items()} == {"a": [""], "b": [""]}
 
@@ -48,6 +52,58 @@ def test_rows_are_a_point_each() -> None:
 def test_datasets_and_protocols_are_never_one_point() -> None:
     records = [made_record(), made_record(dataset="kmnist"), made_record(protocol="reduced")]
     assert list(lines(records)) == ["mnist, paper", "kmnist, paper", "mnist, reduced"]
+
+
+def drawn(records: list) -> list[Axes]:
+    return [axes for axes in _figure(lines(records), "").axes if axes.axison]
+
+
+def latency(row: str, after: float, ms: float) -> RunRecord:
+    made = made_record(row=row, after=after)
+    made.stages[0].measurements["latency_onnx_b64_ms"] = 20.0
+    made.final.measurements["latency_onnx_b64_ms"] = ms
+    return made
+
+
+def test_an_axis_whose_costs_span_decades_is_logarithmic_and_units_are_named() -> None:
+    file, macs = drawn([made_record(counts={"size_bytes": 1e5}), made_record(row="other")])
+    assert (file.get_xscale(), file.get_xlabel()) == ("log", "file, kB")
+    assert (macs.get_xscale(), macs.get_xlabel()) == ("linear", "MACs of one image, millions")
+    assert file.get_ylabel() == "mnist, paper\ntop1, %"
+
+
+def test_a_table_about_latency_is_drawn_against_latency() -> None:
+    found = drawn([latency("int8", 0.98, 5.0), latency("pruned", 0.97, 8.0)])
+    assert [axes.get_xlabel() for axes in found] == ["file, kB", "onnx, one thread, batch 64, ms"]
+
+
+def test_what_costs_all_rows_the_same_is_no_axis() -> None:
+    before = made_record().stages[0].measurements
+    rows = [made_record(row=row, counts={"macs": before["macs"]}) for row in "ab"]
+    assert [axes.get_xlabel() for axes in drawn(rows)] == ["file, kB"]
+
+
+def test_labels_hide_neither_each_other_nor_a_point() -> None:
+    places = [(0.98 + 0.00015 * (n % 5), 4e6 + 1e5 * (n // 5)) for n in range(25)]
+    rows = [made_record(row=f"r{n}", after=top1, counts={"size_bytes": size}) for n, (top1, size) in enumerate(places)]
+    axes = drawn(rows)[0]
+    axes.figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # an annotation would count its line
+    assert sorted(int(text.get_text()) for text in axes.texts) == list(range(1, 26))
+    assert not [one for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    points = [axes.transData.transform((size * 1e-3, top1 * 100)) for top1, size in places]
+    assert not [box for box in boxes for point in points if box.contains(*point)]
+
+
+def test_the_front_the_network_before_and_what_a_number_means_stand_in_the_legend() -> None:
+    rows = [made_record(row="b", after=0.97), made_record(row="a", after=0.98, counts={"size_bytes": 2e6})]
+    figure = _figure(lines(rows), "")
+    [legend] = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels[:2] == ["1  b", "2  a"]
+    assert {"Pareto front", "before compression"} <= set(labels)
+    front = next(line for line in figure.axes[0].lines if line.get_label() == "Pareto front")
+    assert list(front.get_xdata()) == [2000.0]  # `a` costs less and is better
 
 
 def test_a_given_network_is_the_one_before_compression() -> None:

@@ -12,7 +12,7 @@ TOP1 = {0.1: 0.9869, 0.3: 0.9871, 0.5: 0.9858, 0.7: 0.9801, 0.9: 0.9312}
 def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "table5", epochs: int = 3) -> RunRecord:
     """Return a finished run: train, prune, fine-tune; counts shrink with `ratio`."""
     row = f"mnist_l1norm_{round(ratio * 100)}" if not sweep else "mnist_l1norm"
-    swept = {"stages.prune.ratio": str(ratio), "seed": str(seed)} if sweep else {}
+    swept = {"stages.prune.ratio": str(ratio), "seed": str(seed)}
     stages = [
         _stage("train", "tuning/from_scratch", TOP1.get(ratio, 0.98) - 0.001 * seed + 0.002, 0.0, epochs),
         _stage("prune", "pruning/l1_norm", 0.98 - 0.8 * ratio, ratio, 0),
@@ -56,8 +56,7 @@ def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "tab
         layers=[{"name": "conv1", "kind": "Conv2d", "params": 640}, {"name": "fc1", "params": 90}],
         started="2026-03-01T12:00:00+00:00",
         seconds=sum(stage.seconds for stage in stages),
-        sweep=sweep,
-        swept=swept,
+        sweeps={sweep: swept} if sweep else {},
     )
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compressbench.core.record import RunRecord
+from compressbench.tracking.send import send
 from compressbench.tracking.store import Store, client
 from compressbench.tracking.sweep import Axis, axis_of, points_of, send_sweep
 from tests.tracking.records import record, written
 
 
 def swept(*values: dict[str, str]) -> list[RunRecord]:
-    return [replace(record(), swept=value) for value in values]
+    return [replace(record(), sweeps={"s1": value}) for value in values]
 
 
 def summaries(store: Store) -> list:
@@ -85,6 +87,21 @@ def test_a_sweep_that_has_grown_replaces_its_summary(store: Store, outputs: Path
     second = send_sweep("s1", runs, store, folder)
     assert [found.info.run_id for found in summaries(store)] == [second]
     assert len(client(store).get_metric_history(second, "curve over ratio x 100/top1")) == 3
+
+
+def test_a_run_of_two_sweeps_is_found_in_the_view_of_each(store: Store, outputs: Path) -> None:
+    runs = [record(ratio, sweep="s1") for ratio in (0.1, 0.3, 0.5)]
+    runs[1].sweeps["s2"] = runs[1].sweeps["s1"]
+    runs[2].sweeps = {"s2": runs[2].swept}
+    sent = [send(run, written(run, outputs), store) for run in runs]
+    first = send_sweep("s1", [run.in_sweep("s1") for run in runs[:2]], store, outputs / "sweeps" / "s1")
+    second = send_sweep("s2", [run.in_sweep("s2") for run in runs[1:]], store, outputs / "sweeps" / "s2")
+    api = client(store)
+    experiment = api.get_experiment_by_name("table5")
+    for sweep, wanted in (("s1", [*sent[:2], first]), ("s2", [*sent[1:], second])):
+        view = json.loads(json.loads(experiment.tags[f"mlflow.sharedViewState.sweep-{sweep}"])["state"])
+        found = api.search_runs([experiment.experiment_id], view["searchFilter"])
+        assert {run.info.run_id for run in found} == set(wanted)
 
 
 def test_a_sweep_of_failures_still_has_a_summary(store: Store, outputs: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from compressbench.core.sweep import Outcome, SweepRecord
 from compressbench.tracking import journal
 from compressbench.tracking.send import send
 from compressbench.tracking.store import Store, client
@@ -30,6 +31,9 @@ def test_a_sweep_s_summary_is_sent_later_too(store: Store, outputs: Path) -> Non
     runs = [record(ratio, sweep="s1") for ratio in (0.3, 0.5)]
     for run in runs:
         written(run, outputs)
+    folders = [f"{run.table}/{run.row}/{run.plan_id}" for run in runs]
+    outcomes = [Outcome(number, runs[number - 1].swept, run=run) for number, run in enumerate(folders, start=1)]
+    SweepRecord("s1", ["recipe=table5/mnist_l1norm"], outcomes).write(outputs / "sweeps" / "s1")
     assert send_sweep("s1", runs, NOWHERE, outputs / "sweeps" / "s1") is None
     assert sync(outputs, store) == (3, 0)
     api = client(store)

@@ -1,0 +1,101 @@
+"""Sweep: runs of one command that differ in a few settings. The words for it, and the note of how each run ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+
+from compressbench.core.atomic import write_atomically
+from compressbench.core.record import RunRecord
+
+NAME = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run's place in a sweep. sweep: its id. number: from 1. values: what was swept, by key, as written.
+
+    parallel: whether it has a process of its own, so that others may print at the same time.
+    """
+
+    sweep: str
+    number: int
+    total: int
+    values: dict[str, str]
+    parallel: bool = False
+
+    @property
+    def name(self) -> str:
+        """What every line about the run starts with: `2 of 5, ratio=0.3 seed=1`."""
+        return ", ".join(filter(None, [f"{self.number} of {self.total}", worded(self.values)]))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a sweep ended. code: its exit code. error: why it failed, in one line, empty if it did not.
+
+    run: its folder below `outputs/runs`, empty without a result.
+    """
+
+    number: int
+    values: dict[str, str]
+    code: int = 0
+    error: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What a sweep was: its id, the overrides that made it, as written, and how its runs ended."""
+
+    sweep: str
+    overrides: list[str]
+    outcomes: list[Outcome]
+
+    def write(self, folder: Path) -> None:
+        write_atomically(folder / NAME, json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> SweepRecord:
+        """ValueError, naming the file, if it is no such note; OSError if it cannot be read."""
+        try:
+            data = json.loads(path.read_text())
+            if "runs" in data:  # notes of version 0.2 listed only what had finished
+                return cls(data["sweep"], [], [Outcome(n, {}, run=run) for n, run in enumerate(data["runs"], start=1)])
+            return cls(data["sweep"], data["overrides"], [Outcome(**outcome) for outcome in data["outcomes"]])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not the note of a sweep: {error}") from error
+
+    def records(self, outputs: Path) -> list[RunRecord]:
+        """Return the runs that have a result, in order, each as a point of this sweep alone."""
+        runs = dict.fromkeys(outcome.run for outcome in self.outcomes if outcome.run)
+        files = [outputs / "runs" / run / "record.json" for run in runs]
+        return [RunRecord.read(file).in_sweep(self.sweep) for file in files if file.is_file()]
+
+
+def sweep_folder(outputs: Path, sweep: str) -> Path:
+    """Return where a sweep keeps what belongs to all its runs."""
+    return outputs / "sweeps" / sweep
+
+
+def worded(values: dict[str, str]) -> str:
+    """Return swept values for people: `ratio=0.3 seed=1`."""
+    keys = list(values)
+    return " ".join(f"{short}={values[key]}" for key, short in zip(keys, shortened(keys), strict=True))
+
+
+def shortened(keys: Sequence[str]) -> list[str]:
+    """Return the last parts of dotted keys (`ratio`), where they differ: columns are narrow."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return short if len(set(short)) == len(keys) else list(keys)
+
+
+def are_numbers(values: Iterable[str]) -> bool:
+    """Return whether every value can stand on an axis."""
+    try:
+        return all(isfinite(float(value)) for value in values)
+    except ValueError:
+        return False

@@ -1,0 +1,76 @@
+"""Frame: records as a pandas DataFrame, a row a run, and a row a point: the mean over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from compressbench.core.record import RunRecord
+from compressbench.reporting.compare import ACCURACIES
+from compressbench.reporting.pareto import front
+from compressbench.reporting.spreadsheet import DECIMALS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SETTING = ("recipe", "dataset", "protocol")
+"""What runs share, beside what was swept, to be seeds of one point."""
+FACTS = (*SETTING, "seed", "status")
+PARETO = ("size_bytes", "macs")
+"""What accuracy is set against: the first of these that was measured."""
+
+
+def runs_frame(records: Iterable[RunRecord]) -> DataFrame:
+    """Return a row a run: what was run and swept, every measure of the final stage, and what became of the trained
+    network's accuracy (`top1_before`, `top1_change`). `missed`: the limits that were broken, by name."""
+    from pandas import DataFrame
+
+    return DataFrame([_run(record) for record in records])
+
+
+def points_frame(runs: DataFrame, keys: list[str]) -> DataFrame:
+    """Return a row a point of a sweep, seeds averaged: means of all figures, their sample standard deviations as
+    `<figure>_spread` (none of a single seed), the number of `seeds`, `budget` (`met`, or what was missed; empty
+    without one), and `pareto`: whether no point on the same data has both more top1 and less of `PARETO`.
+
+    runs: as `runs_frame` returns them. keys: what was swept.
+    """
+    by = [*SETTING, *(key for key in keys if key not in FACTS)]
+    figures = [name for name in runs.select_dtypes("number") if name not in (*by, "seed")]
+    seeds = runs.fillna(dict.fromkeys(by, "")).groupby(by, sort=False)
+    means, spreads = seeds[figures].mean(), seeds[figures].std().add_suffix("_spread")
+    points = means.join(spreads).round(DECIMALS)
+    points.insert(0, "seeds", seeds.size())
+    points.insert(1, "budget", seeds["missed"].agg(_budget))
+    points.insert(2, "pareto", False)
+    cost = next((name for name in PARETO if name in figures), None)
+    if cost and "top1" in figures:
+        for _, rivals in points.dropna(subset=[cost, "top1"]).groupby(["dataset", "protocol"]):
+            best = front(list(zip(rivals[cost], rivals["top1"], strict=True)))
+            points.loc[rivals.index[best], "pareto"] = True
+    return points.reset_index()
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    final, first = record.final.measurements, record.before
+    found: dict[str, Any] = {"recipe": record.recipe, "dataset": record.dataset["name"], "protocol": record.protocol}
+    found |= {key: value for key, value in record.swept.items() if key not in FACTS}
+    found |= {"seed": record.seed, "status": record.status}
+    before = first.measurements if first and first is not record.final else {}
+    for name in ACCURACIES:
+        if name in before and name in final:
+            found |= {f"{name}_before": before[name], f"{name}_change": final[name] - before[name]}
+    has_budget = any(limit is not None for limit in record.plan.get("budget", {}).values())
+    missed = [sentence.partition(" ")[0].removeprefix("budget.") for sentence in record.missed]
+    return found | final | {"missed": ", ".join(missed) if has_budget else None, "plan_id": record.plan_id}
+
+
+def _budget(missed: Any) -> str:
+    """Return what became of the budget with all seeds: `met`, `missed: macs`, `missed by 1 of 3: macs`."""
+    broken = [names for names in missed if names]
+    if missed.isna().all():
+        return ""
+    if not broken:
+        return "met"
+    names = ", ".join(dict.fromkeys(name for text in broken for name in text.split(", ")))
+    return f"missed: {names}" if len(broken) == len(missed) else f"missed by {len(broken)} of {len(missed)}: {names}"

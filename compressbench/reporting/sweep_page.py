@@ -1,0 +1,192 @@
+"""Sweep page: the answer of a sweep, a row a point: the means over its seeds, the budget, and which points are best."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from compressbench.core.record import RunRecord
+from compressbench.core.sweep import Outcome, SweepRecord, are_numbers, shortened, worded
+from compressbench.reporting import figures
+from compressbench.reporting.frame import PARETO, points_frame, runs_frame
+from compressbench.reporting.latency import timed
+from compressbench.reporting.page import Grid, Page
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+COLUMNS = {
+    "top1 %": ("top1", figures.percent),
+    "change, points": ("top1_change", figures.points),
+    "file": ("size_bytes", figures.size),
+    "MACs": ("macs", figures.count),
+    "params": ("params", figures.count),
+    "non-zero": ("params_nonzero", figures.count),
+}
+OPTIONAL = ("non-zero", "params", "protocol", "dataset", "MACs", "change, points")
+SAME = 1e-3
+"""Costs of seeds that differ by less than this share are shown without a spread: there is room for the others."""
+SMALLER = {"size_bytes": "a smaller file", "macs": "fewer MACs"}
+
+
+def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
+    """Return the answer of a sweep. records: its runs that have a result, as `SweepRecord.records` returns them."""
+    keys = swept_keys(sweep, records)
+    over = [key for key in keys if key != "seed"] or ["recipe"]
+    short = dict(zip(over, shortened(over), strict=True))
+    what = "" if "recipe" in keys else "".join(f"{name} " for name in _recipes(sweep, records))
+    page = Page(f"sweep {sweep.sweep}: {what}over {', '.join(short.values() if keys != ['seed'] else keys)}")
+    if sweep.overrides:
+        page.commands = [f"compressbench run -m {shlex.join(sweep.overrides)}"]
+    failed = [outcome for outcome in sweep.outcomes if outcome.error]
+    if records:
+        points = sweep_points(sweep, records)
+        page.introduction = [_extent(sweep, records, points), *_budget(sweep, records, points)]
+        page.grids.append(_grid(sweep, records, points, short))
+        page.remarks = _remarks(points, over, short)
+    else:
+        page.introduction = ["No run has a result."]
+    if failed:
+        page.introduction.append(f"{len(failed)} of {len(sweep.outcomes)} runs failed:")
+        page.introduction += [f"{_called(outcome, len(sweep.outcomes))}: {outcome.error}" for outcome in failed]
+    return page
+
+
+def swept_keys(sweep: SweepRecord, records: Sequence[RunRecord]) -> list[str]:
+    """Return the keys that were swept, in order."""
+    found = [*(outcome.values for outcome in sweep.outcomes), *(record.swept for record in records)]
+    return list(dict.fromkeys(key for values in found for key in values))
+
+
+def sweep_points(sweep: SweepRecord, records: Sequence[RunRecord]) -> DataFrame:
+    """Return the points in order: by what was swept if any of it is a number, words as they were given, else the most
+    accurate first."""
+    from pandas import factorize, to_numeric
+
+    keys = [key for key in swept_keys(sweep, records) if key != "seed"]
+    points = points_frame(runs_frame(records), keys)
+
+    def place(column: Series[Any]) -> Any:
+        return to_numeric(column) if are_numbers(column) else factorize(column)[0]
+
+    if any(are_numbers(points[key]) for key in keys):
+        return points.sort_values(keys, key=place, kind="stable")
+    return points.sort_values("top1", ascending=False, kind="stable") if "top1" in points else points
+
+
+def points_csv(sweep: SweepRecord, records: Sequence[RunRecord]) -> str:
+    """Return the points as CSV of plain numbers, then every run that failed, with the reason as `error`."""
+    from pandas import DataFrame, concat
+
+    tables = [sweep_points(sweep, records).astype(object)] if records else []
+    failed = [{**outcome.values, "error": outcome.error} for outcome in sweep.outcomes if outcome.error]
+    return concat([*tables, DataFrame(failed)]).to_csv(index=False)
+
+
+def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short: dict[str, str]) -> Grid:
+    told = [name for name in ("dataset", "protocol") if name not in short and points[name].nunique() > 1]
+    shown = {heading: found for heading, found in COLUMNS.items() if found[0] in points}
+    if "params" in points and "params_nonzero" in points and (points["params"] == points["params_nonzero"]).all():
+        del shown["non-zero"]
+    for key, runtime, batch in timed(map(str, points)):
+        shown[f"{runtime} b{batch}, ms"] = (f"{key}_ms", _milliseconds)
+    headings = [*short.values(), *told, "seeds", *shown, "budget", "Pareto"]
+    grid = Grid("", headings, left=len(short) + len(told), optional=OPTIONAL)
+    several = any(len(_limits(record)) > 1 for record in records)
+    before = _before(records)
+    if before:
+        named = ["before", *[""] * (len(short) + len(told) - 1)]
+        values = [shape(before.get(name)) for name, shape in shown.values()]
+        grid.rows.append([*named, str(max(value.seeds for value in before.values())), *values, "", ""])
+    for _, point in points.iterrows():
+        words = [str(point[key]) for key in (*short, *told)]
+        values = [shape(_estimate(point, name)) for name, shape in shown.values()]
+        wanted = sum(_is_of(outcome, point, list(short)) for outcome in sweep.outcomes)
+        seeds = str(point["seeds"]) if point["seeds"] >= wanted else f"{point['seeds']} of {wanted}"
+        budget = point["budget"] if several else point["budget"].partition(":")[0]
+        grid.rows.append([*words, seeds, *values, budget, "best" if point["pareto"] else ""])
+    return grid.without_empty_columns()
+
+
+def _recipes(sweep: SweepRecord, records: list[RunRecord]) -> list[str]:
+    """Return the recipe, which a sweep without any result only has in its overrides."""
+    written = [text.removeprefix("recipe=") for text in sweep.overrides if text.startswith("recipe=")]
+    return list(dict.fromkeys(record.recipe for record in records)) or written
+
+
+def _extent(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> str:
+    seeds = sorted({record.seed for record in records})
+    told = [", ".join(dict.fromkeys(points[name])) for name in ("dataset", "protocol")]
+    total = _point_count(sweep, points)
+    numbers = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return "; ".join([f"{total} point{'s' if total > 1 else ''}", numbers, *told])
+
+
+def _budget(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> list[str]:
+    """Return how many points meet the budget, with all their seeds; nothing if there is none."""
+    budgets = [_limits(record) for record in records]
+    if not any(budgets):
+        return []
+    met, same = int((points["budget"] == "met").sum()), all(budget == budgets[0] for budget in budgets)
+    limits = ", ".join(f"{key} {value:,}" for key, value in budgets[0].items())
+    return [f"{met} of {_point_count(sweep, points)} points meet the budget{f' ({limits})' if same else ''}"]
+
+
+def _remarks(points: DataFrame, over: list[str], short: dict[str, str]) -> list[str]:
+    sorted_by = any(key in points and are_numbers(points[key]) for key in over)
+    said = [f"Sorted by {', '.join(short.values()) if sorted_by else 'top1'}."]
+    if points["pareto"].any():
+        cost = next(name for name in PARETO if name in points)
+        said.append(f"Pareto, best: no other point has more top1 and {SMALLER[cost]} (means over seeds).")
+    said.append("change: top1 after minus before compression; ±: sample standard deviation over seeds.")
+    return said
+
+
+def _before(records: list[RunRecord]) -> dict[str, figures.Estimate]:
+    """Return the figures before compression, if all points of a seed start from the same network; else nothing."""
+    starts = {(record.dataset["name"], first.stage_id): first for record in records if (first := record.before)}
+    if not starts or len(starts) != len({record.seed for record in records}):
+        return {}
+    if any(record.before in (None, record.final) for record in records):
+        return {}
+    found = [first.measurements for first in starts.values()]
+    estimates = {name: figures.estimate([each[name] for each in found if name in each]) for name in found[0]}
+    return {name: _quiet(name, value) for name, value in estimates.items() if value is not None}
+
+
+def _estimate(point: Series[Any], name: str) -> figures.Estimate | None:
+    mean, spread = float(point[name]), float(point[f"{name}_spread"])
+    if isnan(mean):
+        return None
+    return _quiet(name, figures.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"])))
+
+
+def _quiet(name: str, value: figures.Estimate) -> figures.Estimate:
+    """Return an estimate without a spread that says nothing."""
+    same = not name.startswith("top1") and (value.spread or 0) < SAME * value.mean
+    return replace(value, spread=None) if same else value
+
+
+def _milliseconds(value: figures.Estimate | float | None) -> str:
+    return f"{value.mean:.2f}" if isinstance(value, figures.Estimate) else figures.NOTHING
+
+
+def _limits(record: RunRecord) -> dict[str, Any]:
+    return {key: value for key, value in record.plan.get("budget", {}).items() if value is not None}
+
+
+def _point_count(sweep: SweepRecord, points: DataFrame) -> int:
+    """Return how many points there were to be, failed ones included."""
+    wanted = {tuple(item for item in outcome.values.items() if item[0] != "seed") for outcome in sweep.outcomes}
+    return max(len(points), len(wanted))
+
+
+def _is_of(outcome: Outcome, point: Series[Any], over: list[str]) -> bool:
+    return bool(outcome.values) and all(outcome.values.get(key, "") == point[key] for key in over if key != "recipe")
+
+
+def _called(outcome: Outcome, total: int) -> str:
+    return ", ".join(filter(None, [f"{outcome.number} of {total}", worded(outcome.values)]))
