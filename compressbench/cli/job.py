@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.core.observer import NOBODY
 from compressbench.core.record import RunRecord
 from compressbench.running import finished
 from compressbench.running.folders import RECORD
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from compressbench.core.plan import Plan
     from compressbench.planning.settings import Settings
+    from compressbench.tracking.courier import Courier
     from compressbench.tracking.store import Store
 
 DATA = "COMPRESSBENCH_DATA"
@@ -42,7 +44,6 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     from omegaconf import OmegaConf
 
     from compressbench.planning.settings import settings
-    from compressbench.tracking.courier import courier
     from compressbench.tracking.link import run_link
     from compressbench.tracking.send import send
 
@@ -53,8 +54,8 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     found, messenger = finished.recall(identity, outputs), None
     if found is None:
         if given.tracking.enabled:
-            messenger = courier(store_of(given), config.recipe.rpartition("/")[0] or ".")
-        record, folder = _run(config, overrides, given, identity, printer)
+            messenger = _courier(given, config.recipe)
+        record, folder = _run(config, overrides, given, identity, printer, messenger)
     else:
         record, folder = found
         printer.print(f"{record.recipe} seed {record.seed} is finished already; nothing is trained again.")
@@ -64,12 +65,12 @@ def job(config: DictConfig, overrides: list[str]) -> None:
 
     for name, text in run_files(record).items():
         write_atomically(folder / name, text)
-    if given.tracking.enabled:
+    printer.print(run_table(record))
+    printer.print(f"record and weights: {folder}", style="dim", highlight=False)
+    if given.tracking.enabled:  # last: whoever waits for it has the result
         store = store_of(given)
         if messenger.send(record, folder) if messenger else send(record, folder, store):
             printer.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
-    printer.print(run_table(record))
-    printer.print(f"record and weights: {folder}", style="dim", highlight=False)
     if record.missed:
         raise RunError("the budget is missed: " + "; ".join(record.missed))
 
@@ -90,8 +91,22 @@ def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
     return found | {"custom": changes_training(overrides), "data": [os.environ.get(DATA), os.getcwd()]}
 
 
+def _courier(given: Settings, recipe: str) -> Courier:
+    """Return what tells the store of a configuration how a run of a recipe goes on."""
+    from compressbench.tracking.content import experiment_of
+    from compressbench.tracking.courier import courier
+
+    table, _, row = recipe.rpartition("/")
+    return courier(store_of(given), experiment_of(table or ".", row))
+
+
 def _run(
-    config: DictConfig, overrides: list[str], given: Settings, identity: dict[str, Any], console: Console
+    config: DictConfig,
+    overrides: list[str],
+    given: Settings,
+    identity: dict[str, Any],
+    console: Console,
+    messenger: Courier | None,
 ) -> tuple[RunRecord, Path]:
     import torch
 
@@ -114,11 +129,25 @@ def _run(
         faults = [*faults, Fault("device", str(error))]
     if faults or plan is None:
         raise PlanError(faults)
-    with ConsoleProgress(console) as progress:
-        record = run(plan, outputs, progress, device)
     folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+    try:
+        with ConsoleProgress(console) as progress:
+            record = run(plan, outputs, progress, device, messenger or NOBODY)
+    except Exception as error:
+        if messenger:
+            _tell_of_failure(messenger, folder, error)
+        raise
     finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
+
+
+def _tell_of_failure(messenger: Courier, folder: Path, error: Exception) -> None:
+    """Have a run that failed shown as such: with its record, if it came to one."""
+    record = RunRecord.read(folder / RECORD) if isinstance(error, RunError) and (folder / RECORD).is_file() else None
+    if record is not None and record.error == str(error):
+        messenger.send(record, folder)
+    else:
+        messenger.failed(str(error) or type(error).__name__)
 
 
 def _sources(plan: Plan) -> list[str]:

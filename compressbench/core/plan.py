@@ -113,6 +113,7 @@ class Plan:
     recipe: name below `recipes/`; its folder is the table, its last part the row.
     protocol: `paper` (the full schedule), `reduced`, `smoke`, or `custom` if training was changed by hand.
     model, dataset, stages, seed and limits decide what comes out; measures, budget and reference look at it.
+    changed: (key, value) of what was written over the recipe; only a name for what the others hold.
     """
 
     recipe: str
@@ -125,6 +126,7 @@ class Plan:
     limits: Limits = Limits()
     budget: Budget = Budget()
     reference: Reference = Reference()
+    changed: tuple[tuple[str, str], ...] = ()
 
     @property
     def table(self) -> str:

@@ -35,12 +35,14 @@ class StageRecord:
 
 @dataclass
 class RunRecord:
-    """A finished run. `status` is `finished`, or `failed` with the reason in `error`.
+    """A run. `status` is `finished`, or `failed` with the reason in `error`; `running` while it is told about, never
+    on disk.
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
     number of images a split. environment: versions and machine. layers: one row a layer of the final
     network. tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken.
+    changed: what was written over the recipe, by key: how this run differs from others of its row.
     sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
     """
 
@@ -62,6 +64,7 @@ class RunRecord:
     error: str = ""
     started: str = ""
     seconds: float = 0.0
+    changed: dict[str, str] = field(default_factory=dict)
     sweep: str = ""
     swept: dict[str, str] = field(default_factory=dict)
     version: int = VERSION

@@ -12,12 +12,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from compressbench.core.data import Dataset
 from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.measurement import Measure
-from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
+from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage, flatten
 from compressbench.planning.catalogue import measures as all_measures
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
-from compressbench.planning.overrides import DELETED, changes_training
+from compressbench.planning.overrides import DELETED, changed, changes_training
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
@@ -71,7 +71,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         custom = changes_training(overrides) or limits != Limits()
         protocol = "custom" if custom else schedules.protocol
     plan = Plan(config.recipe, model, dataset, tuple(stages), measures, plain.seed, protocol, limits, budget, reference)
-    return plan, faults
+    return replace(plan, changed=changed(overrides, flatten(plan.as_dict()))), faults
 
 
 def _own_copy(config: DictConfig) -> DictConfig:

@@ -63,6 +63,7 @@ def send_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Pa
         raise ValueError(f"the sweep {sweep_id} has no runs")
     runs = [f"{record.recipe.rpartition('/')[0] or '.'}/{record.row}/{record.plan_id}" for record in records]
     write_atomically(folder / NAME, json.dumps({"sweep": sweep_id, "runs": runs}, indent=1))
+    journal.intend(folder, store.name)
     return guarded(f"sweep {sweep_id}", lambda: deliver_sweep(sweep_id, records, store, folder), store)
 
 
@@ -72,14 +73,14 @@ def deliver_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder:
     return deliver(lambda: summary(sweep_id, records, folder, wanted), wanted, folder, store)
 
 
-def pending_sweeps(outputs: Path, uri: str) -> list[Path]:
-    """Return the `sweep.json` of every sweep whose summary the store lacks."""
+def pending_sweeps(outputs: Path, uri: str | None, otherwise: str = "") -> list[tuple[str, Path]]:
+    """Return the `sweep.json` of every sweep whose summary a store lacks, and which (see `journal.target`)."""
     missing = []
     for path in sorted((outputs / "sweeps").glob(f"*/{NAME}")):
-        entry = journal.read(path.parent)
         sweep_id, records = _runs(path, outputs)
-        if records and (entry is None or (entry.uri, entry.content) != (uri, _digest(sweep_id, records))):
-            missing.append(path)
+        lacking = journal.target(path.parent, _digest(sweep_id, records), uri, otherwise) if records else None
+        if lacking is not None:
+            missing.append((lacking, path))
     return missing
 
 
@@ -145,7 +146,7 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
     over = ", ".join(shortened([key for key, values in swept.items() if ", " in values])) or "one point"
     name = f"sweep of {first.row} over {over}"
     return Content(
-        experiment=experiment_of(first.table),
+        experiment=experiment_of(first.table, first.row),
         name=name,
         identity=("summary_of_sweep", sweep_id),
         digest=wanted,
@@ -164,9 +165,13 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
         files=tables_and_plots(folder),
         started=ended,  # the newest of the list: MLflow charts only the first ten
         ended=ended,
-        failed=all(record.status != "finished" for record in records),
+        status="FAILED" if all(record.status != "finished" for record in records) else "FINISHED",
         dataset=first.dataset,
-        views={key_of_sweep(sweep_id): view(name, f"tags.sweep = '{sweep_id}'", tuple(clean(key) for key in swept))},
+        views={
+            key_of_sweep(sweep_id): view(
+                name, f"tags.sweep = '{sweep_id}'", tuple(clean(key) for key in swept if key != "recipe")
+            )
+        },
     )
 
 
