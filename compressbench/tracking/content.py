@@ -102,7 +102,7 @@ def _word(key: str, value: str) -> str:
 def shortened(keys: list[str]) -> list[str]:
     """Return the last parts of dotted keys (`ratio`), where they differ: MLflow's columns are narrow."""
     short = [key.rpartition(".")[2] for key in keys]
-    return short if len(set(short)) == len(keys) else keys
+    return short if len(set(short)) == len(keys) else [key.removeprefix("stages.") for key in keys]
 
 
 def times(record: RunRecord) -> tuple[int, int]:

@@ -25,7 +25,7 @@ SQLITE = "sqlite:///"
 URI = "MLFLOW_TRACKING_URI"
 """The environment variable that MLflow itself reads."""
 ALLOWED = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-OPENING_S = 60.0
+OPENING_S = 90.0
 """How long opening a store may take: creating a database takes seconds on a machine that is busy."""
 TAGS = {f"{PREFIX}{RESULTS}": view("Results"), "mlflow.experimentKind": "custom_model_development"}
 """What makes the pages show figures and charts of trained models, not the columns of chat applications."""
