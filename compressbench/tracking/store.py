@@ -15,7 +15,7 @@ from urllib.parse import quote
 from compressbench.core.faults import PlanError
 from compressbench.core.lock import alone
 from compressbench.tracking.quiet import settle
-from compressbench.tracking.view import PREFIX, RESULTS, view
+from compressbench.tracking.view import PREFIX, RESULTS, is_unchanged, view
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -172,8 +172,10 @@ def _find_or_create(api: MlflowClient, store: Store, name: str) -> str:
                 raise
     if found.lifecycle_stage == "deleted":
         api.restore_experiment(found.experiment_id)
-    for key in TAGS.keys() - found.tags.keys():  # what a person has changed since stays as it is
-        api.set_experiment_tag(found.experiment_id, key, TAGS[key])
+    for key, tag in TAGS.items():
+        old = found.tags.get(key)
+        if old is None or (old != tag and is_unchanged(old)):  # what a person has changed since stays as it is
+            api.set_experiment_tag(found.experiment_id, key, tag)
     return str(found.experiment_id)
 
 

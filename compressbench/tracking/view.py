@@ -23,15 +23,16 @@ SWEPT_WIDTH = 72
 def view(name: str, search: str = "", swept: tuple[str, ...] = ()) -> str:
     """Return the tag's value for a view called `name` of the runs that `search` finds.
 
-    swept: parameters to show first. The widths are such that the figures stand on a laptop's screen.
+    swept: parameters to show first, but the seed only if nothing else was swept. The widths are such that the figures
+    stand on a laptop's screen, beside the pane that MLflow opens for whoever sees it for the first time.
     """
-    widths = {f"params.`{key}`": SWEPT_WIDTH for key in swept}
+    widths = {f"params.`{key}`": SWEPT_WIDTH for key in [key for key in swept if key != "seed"] or swept}
     widths |= {f"metrics.`{key}`": width for key, width in METRICS.items()}
-    widths |= {f"params.`{key}`": width for key, width in PARAMS.items() if key not in swept}
+    widths |= {f"params.`{key}`": width for key, width in PARAMS.items() if f"params.`{key}`" not in widths}
     state = {
         "selectedColumns": list(widths),
         "columnOrder": [NAME, CREATED, *widths, DURATION],
-        "columnWidths": {NAME: 220, CREATED: 120, **widths, DURATION: 80},
+        "columnWidths": {NAME: 220, CREATED: 108, **widths, DURATION: 80},
         "searchFilter": search,
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
@@ -41,6 +42,11 @@ def view(name: str, search: str = "", swept: tuple[str, ...] = ()) -> str:
         "modelVersionFilter": "All Runs",
     }
     return json.dumps({"name": name, "createdAt": CREATED_MS, "updatedAt": CREATED_MS, "state": json.dumps(state)})
+
+
+def is_unchanged(tag: str) -> bool:
+    """Return whether a view is as some version of ours made it, so that another one may replace it."""
+    return f'"updatedAt": {CREATED_MS}' in tag
 
 
 def key_of_sweep(sweep_id: str) -> str:

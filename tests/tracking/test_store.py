@@ -10,6 +10,7 @@ import pytest
 
 from compressbench.core.faults import PlanError
 from compressbench.tracking.store import Store, chosen, client, embedded, experiment_id, forget, prepare
+from compressbench.tracking.view import view
 
 
 def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +100,10 @@ def test_an_experiment_gets_our_view_and_keeps_what_a_person_makes_of_it(store: 
     forget(store)
     prepare(store, ["table5"])
     assert api.get_experiment(identity).tags[key] == "their own"
+    api.set_experiment_tag(identity, key, view("what an older version showed"))
+    forget(store)
+    prepare(store, ["table5"])
+    assert api.get_experiment(identity).tags[key] == view("Results")
 
 
 def test_nothing_is_left_in_the_working_directory(
