@@ -26,6 +26,8 @@ from compressbench.tracking.store import OPENING_S, Store
 
 SILENT_S = 3.0
 """Who waits longer than this is told what for."""
+EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+"""What MLflow itself takes an experiment's name from; ours are named after tables."""
 PIPE_BYTES = 1 << 20
 """Room for what is told while the process starts: hundreds of bytes an epoch."""
 DELIVERY = "compressbench.tracking.delivery"
@@ -135,5 +137,7 @@ def courier(store: Store, experiment: str) -> Courier:
     if not _ours:
         if store.origin:
             print(f"tracking: runs go to {store.name} ({store.origin})", file=sys.stderr)
+        if os.environ.get(EXPERIMENT):
+            print(f"tracking: {EXPERIMENT} is not used; this experiment is called {experiment}", file=sys.stderr)
         _ours.append(Courier(store, experiment))
     return _ours[0]

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,19 @@ def test_a_store_that_is_down_costs_one_line(outputs: Path, capfd: pytest.Captur
     assert messenger.send(run, written(run, outputs)) is None
     messenger.stop()
     assert "compressbench sync" in capfd.readouterr().err
+
+
+def test_the_environment_is_not_followed_in_silence(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
+    first = courier(replace(store, origin="MLFLOW_TRACKING_URI"), "table5")
+    assert courier(replace(store, origin="MLFLOW_TRACKING_URI"), "table5") is first
+    first.stop()
+    assert capfd.readouterr().err.splitlines() == [
+        f"tracking: runs go to {store.name} (MLFLOW_TRACKING_URI)",
+        "tracking: MLFLOW_EXPERIMENT_NAME is not used; this experiment is called table5",
+    ]
 
 
 def test_the_runs_of_a_sweep_share_a_courier_and_another_store_gets_another(store: Store, tmp_path: Path) -> None:
