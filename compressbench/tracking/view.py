@@ -32,7 +32,7 @@ def view(name: str, search: str = "", swept: tuple[str, ...] = ()) -> str:
     state = {
         "selectedColumns": list(widths),
         "columnOrder": [NAME, CREATED, *widths, DURATION],
-        "columnWidths": {NAME: 220, CREATED: 108, **widths, DURATION: 80},
+        "columnWidths": {NAME: 212, CREATED: 116, **widths, DURATION: 80},
         "searchFilter": search,
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
