@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import PlanError, RunError
+from compressbench.core.observer import NOBODY
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Place
 from compressbench.running import finished
-from compressbench.running.folders import write_record
+from compressbench.running.folders import RECORD, write_record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from compressbench.core.plan import Plan
     from compressbench.planning.settings import Settings
+    from compressbench.tracking.courier import Courier
     from compressbench.tracking.store import Store
 
 DATA = "COMPRESSBENCH_DATA"
@@ -39,7 +41,6 @@ def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
     from omegaconf import OmegaConf
 
     from compressbench.planning.settings import settings
-    from compressbench.tracking.courier import courier
     from compressbench.tracking.link import run_link
     from compressbench.tracking.send import send
 
@@ -52,8 +53,8 @@ def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
     found, messenger = finished.recall(identity, outputs), None
     if found is None:
         if given.tracking.enabled:
-            messenger = courier(store_of(given), config.recipe.rpartition("/")[0] or ".")
-        record, folder = _run(config, overrides, given, identity, printer, place)
+            messenger = _courier(given, config.recipe)
+        record, folder = _run(config, overrides, given, identity, printer, place, messenger)
     else:
         record, folder = found
         known = f"{name}{record.recipe} seed {record.seed} is finished already; nothing is trained again."
@@ -64,12 +65,12 @@ def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
 
     for file, text in run_files(record).items():
         write_atomically(folder / file, text)
-    if given.tracking.enabled:
+    _show(record, folder, place, printer)
+    if given.tracking.enabled:  # last: whoever waits for it has the result
         store = store_of(given)
         sent = messenger.send(record, folder) if messenger else send(record, folder, store)
         if sent and not place:
             printer.print(f"compressbench ui   shows it at {run_link(store, folder)}", style="dim", highlight=False)
-    _show(record, folder, place, printer)
     if record.missed and not place:
         raise RunError("the budget is missed: " + "; ".join(record.missed))
     return folder.relative_to(outputs / "runs").as_posix()
@@ -103,6 +104,15 @@ def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
     return found | {"custom": changes_training(overrides), "data": [os.environ.get(DATA), os.getcwd()]}
 
 
+def _courier(given: Settings, recipe: str) -> Courier:
+    """Return what tells the store of a configuration how a run of a recipe goes on."""
+    from compressbench.tracking.content import experiment_of
+    from compressbench.tracking.courier import courier
+
+    table, _, row = recipe.rpartition("/")
+    return courier(store_of(given), experiment_of(table or ".", row))
+
+
 def _run(
     config: DictConfig,
     overrides: list[str],
@@ -110,9 +120,11 @@ def _run(
     identity: dict[str, Any],
     console: Console,
     place: Place | None,
+    messenger: Courier | None,
 ) -> tuple[RunRecord, Path]:
     from compressbench.planning.build import build
     from compressbench.planning.published import with_its_reference
+    from compressbench.running.decided import decided
     from compressbench.running.environment import usable_device
     from compressbench.running.folders import run_folder
     from compressbench.running.progress import ConsoleProgress, NamedProgress
@@ -128,14 +140,29 @@ def _run(
         faults = faults + [fault for fault in missed if not place or fault.where not in MARKED]
     if faults or plan is None:
         raise PlanError(faults)
-    plan = with_its_reference(plan, overrides)
-    with ConsoleProgress(console) as progress:
-        record = run(plan, outputs, NamedProgress(progress, _short(place, console)), device)
-    folder = run_folder(outputs, plan.table, plan.row, record.plan_id)
+    plan = decided(with_its_reference(plan, overrides), device)
+    folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+    try:
+        with ConsoleProgress(console) as progress:
+            named = NamedProgress(progress, _short(place, console))
+            record = run(plan, outputs, named, device, messenger or NOBODY)
+    except Exception as error:
+        if messenger:
+            _tell_of_failure(messenger, folder, error)
+        raise
     if place:
         _join(place, record, folder)
     finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
+
+
+def _tell_of_failure(messenger: Courier, folder: Path, error: Exception) -> None:
+    """Have a run that failed shown as such: with its record, if it came to one."""
+    record = RunRecord.read(folder / RECORD) if isinstance(error, RunError) and (folder / RECORD).is_file() else None
+    if record is not None and record.error == str(error):
+        messenger.send(record, folder)
+    else:
+        messenger.failed(str(error) or type(error).__name__)
 
 
 def _sources(plan: Plan) -> list[str]:

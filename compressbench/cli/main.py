@@ -163,7 +163,7 @@ def _ui(words: list[str]) -> int:
     given = parser.parse_args(words)
     from compressbench.tracking.ui import serve
 
-    _, store = _outputs_and_store(given.overrides)
+    _, store, _ = _outputs_and_store(given.overrides)
     try:
         return serve(store, given.host, given.port, not given.no_browser)
     except ValueError as error:
@@ -171,19 +171,23 @@ def _ui(words: list[str]) -> int:
 
 
 def _sync(words: list[str]) -> int:
-    parser = verb_parser("sync", "Send to MLflow the finished runs that could not be sent when they ended.")
+    parser = verb_parser("sync", "Send to MLflow what could not be sent when it ended: where it was meant to go.")
     parser.epilog = "example: compressbench sync tracking.uri=http://127.0.0.1:5000"
     parser.add_argument("overrides", nargs="*", help="outputs=FOLDER tracking.uri=URI")
     overrides = parser.parse_args(words).overrides
     from compressbench.tracking.sync import sync
 
-    outputs, store = _outputs_and_store(overrides)
-    sent, missing = sync(outputs, store)
-    print(f"{sent} runs sent, {missing} still missing")
-    return 1 if missing else 0
+    outputs, store, named = _outputs_and_store(overrides)
+    done = sync(outputs, store, everything=named)
+    for where, sent, missing in done:
+        print(f"{sent} {'run' if sent == 1 else 'runs'} sent to {where}, {missing} still missing")
+    if not done:
+        print(f"nothing is missing{f' at {store.name}' if named else ''}")
+    return 1 if any(each.missing for each in done) else 0
 
 
-def _outputs_and_store(overrides: list[str]) -> tuple[Path, Store]:
+def _outputs_and_store(overrides: list[str]) -> tuple[Path, Store, bool]:
+    """Return the folder of the runs, the store, and whether the configuration names it."""
     from compressbench.cli.job import store_of
     from compressbench.planning.compose import compose
     from compressbench.planning.settings import settings
@@ -191,7 +195,7 @@ def _outputs_and_store(overrides: list[str]) -> tuple[Path, Store]:
     given = settings(compose(overrides))
     if not given.tracking.enabled:
         raise PlanError.of("tracking", "is off, so there is no store; allowed: mlflow")
-    return given.folder, store_of(given)
+    return given.folder, store_of(given), given.tracking.uri is not None
 
 
 def _completion(words: list[str]) -> int:

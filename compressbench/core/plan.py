@@ -126,6 +126,7 @@ class Plan:
     model, dataset, stages, seed and limits decide what comes out; measures, budget and reference look at it.
     auto: what `precision: auto` means for this network on the device it runs on ("fp32 contiguous"), the same for all
     of its trainings; empty as long as no device is known. The runner decides it before anything is computed.
+    changed: (key, value) of what was written over the recipe; only a name for what the others hold.
     """
 
     recipe: str
@@ -139,6 +140,7 @@ class Plan:
     budget: Budget = Budget()
     reference: Reference = Reference()
     auto: str = ""
+    changed: tuple[tuple[str, str], ...] = ()
 
     @property
     def table(self) -> str:

@@ -39,14 +39,15 @@ class StageRecord:
 
 @dataclass
 class RunRecord:
-    """A finished run. `status` is `finished`, or `failed` with the reason in `error`.
+    """A run. `status` is `finished`, or `failed` with the reason in `error`; `running` while it is told about, never
+    on disk.
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
     number of images a split. environment: versions and machine of the run; its stages have their own.
     layers: one row a layer of the final network, in committed records only of those that multiply.
     tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken. given: the network before the first stage, if its
-    weights were given.
+    weights were given. changed: what was written over the recipe, by key: how this run differs from others of its row.
     sweeps: the sweeps it is a point of: by id, the values that made it (`{"stages.prune.ratio": "0.5"}`).
     """
 
@@ -70,6 +71,7 @@ class RunRecord:
     seconds: float = 0.0
     sweeps: dict[str, dict[str, str]] = field(default_factory=dict)
     given: StageRecord | None = None
+    changed: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property

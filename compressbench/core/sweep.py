@@ -12,6 +12,8 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.record import RunRecord
 
 NAME = "sweep.json"
+WORD_LENGTH = 60
+"""Letters of a setting in a name."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,20 @@ def sweep_folder(outputs: Path, sweep: str) -> Path:
 
 
 def worded(values: dict[str, str]) -> str:
-    """Return swept values for people: `ratio=0.3 seed=1`."""
+    """Return overrides for people: `ratio=0.3 seed=1 without finetune`; what is long is cut."""
     keys = list(values)
-    return " ".join(f"{short}={values[key]}" for key, short in zip(keys, shortened(keys), strict=True))
+    return " ".join(_word(short, values[key]) for key, short in zip(keys, shortened(keys), strict=True))
+
+
+def _word(key: str, value: str) -> str:
+    word = f"{key}={value}" if value else f"without {key.lstrip('~')}"
+    return word if len(word) <= WORD_LENGTH else f"{word[: WORD_LENGTH - 3]}..."
 
 
 def shortened(keys: Sequence[str]) -> list[str]:
     """Return the last parts of dotted keys (`ratio`), where they differ: columns are narrow."""
     short = [key.rpartition(".")[2] for key in keys]
-    return short if len(set(short)) == len(keys) else list(keys)
+    return short if len(set(short)) == len(keys) else [key.removeprefix("stages.") for key in keys]
 
 
 def are_numbers(values: Iterable[str]) -> bool:

@@ -13,12 +13,12 @@ from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.measurement import Measure
-from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
+from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage, flatten
 from compressbench.planning.catalogue import measures as all_measures
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
-from compressbench.planning.overrides import DELETED, changes_training
+from compressbench.planning.overrides import DELETED, changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import Schedules, key_faults, settings
@@ -73,7 +73,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         by_hand = changes_training(overrides) or limits != Limits()
         label = protocol(stages, schedules, reference, by_hand)
     plan = Plan(config.recipe, model, dataset, tuple(stages), measures, plain.seed, label, limits, budget, reference)
-    return plan, faults
+    return replace(plan, changed=changed(overrides, flatten(plan.as_dict()))), faults
 
 
 def _own_copy(config: DictConfig) -> DictConfig:

@@ -20,6 +20,9 @@ DELETED = "__deleted__"
 NO_NAME = r"(?i)null|true|false|[-+\d._]+|[\[{].*"
 """What Hydra does not take for the name of a file."""
 
+NOT_THE_RESULT = ("recipe", "seed", "budget")
+"""Nodes of a plan that do not tell two runs of a row apart, or are said beside what does."""
+
 _TRAINING = frozenset(field.name for field in fields(Training))
 
 
@@ -43,6 +46,21 @@ def as_written(overrides: Iterable[str]) -> list[str]:
 def changes_training(overrides: Sequence[str]) -> bool:
     """Return whether any override changes how long or how something is trained, or limits it."""
     return any(_changes_training(text) for text in overrides)
+
+
+def changed(overrides: Sequence[str], plan: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (key, value) of every override that makes this another run than the recipe's own, as written.
+
+    plan: the dotted keys of the plan; where data lies, how a run is carried out and tracked is in none of them.
+    """
+    keys, found = list(plan), {}
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        node = key.lstrip("~").partition(".")[0]
+        inside = any(other == key or other.startswith(f"{key}.") for other in keys)
+        if node not in NOT_THE_RESULT and (inside or node in ("training", "debug") or key.startswith("~stages")):
+            found[key] = value
+    return tuple(found.items())
 
 
 def _changes_training(override: str) -> bool:

@@ -27,6 +27,7 @@ class LentContext:
 
     earlier_stages: by name, what loads the result of a stage before this one.
     auto: what `precision: auto` stands for in this run.
+    on_epoch: hears of every entry of the curve as soon as it is there.
     curve, setting: collected from the trainings.
     """
 
@@ -40,6 +41,7 @@ class LentContext:
     device: torch.device
     earlier_stages: dict[str, Callable[[], Subject]]
     deadline: float | None = None
+    on_epoch: Callable[[dict[str, float]], None] = lambda entry: None
     curve: list[dict[str, float]] = field(default_factory=list)
     setting: dict[str, str] = field(default_factory=dict)
     trainings: int = 0
@@ -48,7 +50,7 @@ class LentContext:
         self.generator = torch.Generator().manual_seed(self.seed)
 
     def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
-        number = self.trainings
+        number, done = self.trainings, len(self.curve)
         self.trainings += 1
         subject.to(self.device)
         trained = train(
@@ -63,8 +65,8 @@ class LentContext:
             checkpoint=self.checkpoints / f"{number}",
             deadline=self.deadline,
             auto=self.auto,
+            on_epoch=lambda entry: self.on_epoch({**entry, "epoch": done + entry["epoch"]}),
         )
-        done = len(self.curve)
         self.curve += [{**entry, "epoch": done + entry["epoch"]} for entry in trained.curve]
         self.setting = trained.setting
         trained.subject.to(torch.device("cpu"))

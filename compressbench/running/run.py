@@ -15,6 +15,7 @@ from compressbench.core.context import Progress
 from compressbench.core.data import Splits
 from compressbench.core.faults import PlanError, RunError
 from compressbench.core.identity import essence
+from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
@@ -34,13 +35,16 @@ from compressbench.running.start import AS_GIVEN, seed_of, start_subject
 from compressbench.training.setting import Setting
 
 
-def run(plan: Plan, outputs: Path, progress: Progress, device: torch.device = CPU) -> RunRecord:
+def run(
+    plan: Plan, outputs: Path, progress: Progress, device: torch.device = CPU, observer: Observer = NOBODY
+) -> RunRecord:
     """Carry out a plan and return its record; both the record and the final file are on the disk by then.
 
     Whatever is stored below `outputs` from an earlier run is used: a finished run trains nothing.
+    observer: told of the start, of every epoch and of every stage, but not of a run that is finished already.
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    return Run(plan, outputs, progress, device).execute()
+    return Run(plan, outputs, progress, device, observer).execute()
 
 
 class Run:
@@ -49,9 +53,9 @@ class Run:
     If weights are given, stage -1 stores and measures the network as it is.
     """
 
-    def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device):
+    def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device, observer: Observer):
         self.plan = plan = decided(plan, device)
-        self.outputs, self.progress, self.device = outputs, progress, device
+        self.outputs, self.progress, self.device, self.observer = outputs, progress, device, observer
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
         self.fingerprint = self._fingerprint()
@@ -81,6 +85,7 @@ class Run:
         found = self._finished()
         if found is not None:
             return found
+        self.observer.started(self._record("running"), self.folder)
         try:
             for index in self.stages:
                 self._stage(index)
@@ -122,6 +127,12 @@ class Run:
             if missing_measures(self.plan.measures, result):
                 self._measure(index, result)
             self.results[index] = result
+            self._tell(index)
+
+    def _tell(self, index: int) -> None:
+        stage = self._stage_record(index)
+        for figures in [*(stage.curve if stage.cached else []), stage.measurements]:
+            self.observer.reached(stage.name, figures)
 
     def _compute(self, index: int) -> StageResult:
         stage = self.stages[index]
@@ -184,6 +195,7 @@ class Run:
             device=self.device,
             earlier_stages=earlier,
             deadline=None if seconds is None else self.clock + seconds,
+            on_epoch=partial(self.observer.reached, self.plan.stages[index].name),
         )
 
     def _result_of(self, index: int) -> Subject:
@@ -202,6 +214,7 @@ class Run:
             table=plan.table,
             row=plan.row,
             protocol=plan.protocol,
+            changed=dict(plan.changed),
             seed=plan.seed,
             plan_id=plan.plan_id(),
             plan=plan.as_dict(),

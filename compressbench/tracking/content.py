@@ -19,6 +19,8 @@ from compressbench.tracking.files import description, files_of
 
 HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes")
 RATIOS = {"params": "params_ratio", "macs": "macs_ratio", "size_bytes": "size_ratio"}
+STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}
+"""What MLflow calls what became of a run."""
 SHORTER = {"model.name": "model", "dataset.name": "dataset"}
 """What the command line calls `model=` and `dataset=` is called so here, too."""
 PARAM_LENGTH = 6000
@@ -39,7 +41,8 @@ class Content:
     """Everything one MLflow run is to hold.
 
     identity: the tag, and its value, that no two runs of the experiment share. digest: of what is told; a run
-    with the same one is up to date. files: a file to copy, or its text, by its name among the artifacts.
+    with the same one is up to date. files: a file to copy, or its text, by its name among the artifacts. status: in
+    MLflow's words.
     dataset: as in the record. views: saved views of the run list, by key. started, ended: milliseconds since 1970.
     """
 
@@ -53,21 +56,21 @@ class Content:
     files: dict[str, Path | str]
     started: int
     ended: int
-    failed: bool = False
+    status: str = "FINISHED"
     dataset: dict[str, Any] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
 
 
-def experiment_of(table: str) -> str:
-    """Return the experiment a table's runs go to; recipes outside any table share one."""
-    return "compressbench" if table == "." else clean(table)
+def experiment_of(table: str, row: str) -> str:
+    """Return the experiment a row's runs go to: its table's; a recipe outside any table has one of its own."""
+    return clean(row if table == "." else table)
 
 
 def content(record: RunRecord, folder: Path, digest: str) -> Content:
     """Return what MLflow is told about `record`, whose files lie in `folder`; digest: `journal.content_of(record)`."""
     started, ended = times(record)
     return Content(
-        experiment=experiment_of(record.table),
+        experiment=experiment_of(record.table, record.row),
         name=name_of(record),
         identity=("plan_id", record.plan_id),
         digest=digest,
@@ -77,15 +80,15 @@ def content(record: RunRecord, folder: Path, digest: str) -> Content:
         files=files_of(record, folder),
         started=started,
         ended=ended,
-        failed=record.status != "finished",
+        status=STATUS[record.status],
         dataset=record.dataset,
     )
 
 
 def name_of(record: RunRecord) -> str:
-    """Return the row and the seed, and for a point of a sweep what makes it differ."""
-    swept = worded({key: value for key, value in record.swept.items() if key not in ("seed", "recipe")})
-    return " ".join(filter(None, [record.row, swept, f"seed {record.seed}"]))
+    """Return the row and the seed, and between them what makes it differ from the recipe's own run."""
+    differs = {key: value for key, value in {**record.swept, **record.changed}.items() if key not in ("seed", "recipe")}
+    return " ".join(filter(None, [record.row, worded(differs), f"seed {record.seed}"]))
 
 
 def tag_of_sweep(sweep: str) -> str:
@@ -156,6 +159,13 @@ def _user() -> str:
         return ""
 
 
+def _note(record: RunRecord, folder: Path) -> str:
+    """Return the text on top of the run's page: what is wrong with it first."""
+    wrong = [f"**Failed:** {record.error}"] if record.error else []
+    wrong += ["**Over budget:** " + "; ".join(record.missed)] if record.missed else []
+    return "\n\n".join([*wrong, description(folder)])
+
+
 def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
     tags = {
         "table": record.table,
@@ -165,7 +175,8 @@ def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
         "dataset_fingerprint": str(record.dataset.get("fingerprint", "")),
         **{tag_of_sweep(sweep): "true" for sweep in record.sweeps},
         "error": record.error,
-        "mlflow.note.content": description(folder),
+        "budget": "missed" if record.missed else "",
+        "mlflow.note.content": _note(record, folder),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": record.recipe,

@@ -10,81 +10,134 @@ import atexit
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from compressbench.core.record import RunRecord
-from compressbench.tracking.content import experiment_of
-from compressbench.tracking.quiet import settle
-from compressbench.tracking.send import reason, said, send
-from compressbench.tracking.store import Store, experiment_id
+from compressbench.tracking import journal
+from compressbench.tracking.content import name_of
+from compressbench.tracking.send import reason, said
+from compressbench.tracking.store import OPENING_S, Store
+
+SILENT_S = 3.0
+"""Who waits longer than this is told what for."""
+EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+"""What MLflow itself takes an experiment's name from; ours are named after tables."""
+PIPE_BYTES = 1 << 20
+"""Room for what is told while the process starts: hundreds of bytes an epoch."""
+DELIVERY = "compressbench.tracking.delivery"
 
 
 class Courier:
-    """One process that sends one record after the other to one store. It ends with ours, however that ends."""
+    """One process that tells one store of one run after the other: an observer while a run goes on, then its record.
 
-    def __init__(self, store: Store, table: str):
-        command = [sys.executable, "-m", __name__]
+    A run that was started and neither sent nor failed when we end, however we end, is marked as killed.
+    """
+
+    def __init__(self, store: Store, experiment: str):
         # In a session of its own, so that Ctrl-C is ours to handle; the end of our pipe is its sign to stop.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-m", DELIVERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            pipesize=PIPE_BYTES,
+            start_new_session=True,
         )
-        self.store = store
-        self._tell({"store": asdict(store), "table": table})
+        self.store, self.ready_by, self.ready, self.going = store, time.monotonic() + OPENING_S, False, False
+        assert self.process.stdin is not None
+        os.set_blocking(self.process.stdin.fileno(), False)
+        self._tell(store=asdict(store), experiment=experiment)
         atexit.register(self.stop)
 
+    def started(self, record: RunRecord, folder: Path) -> None:
+        self.going = True
+        self._tell(started=record.to_json(), folder=str(folder))
+
+    def reached(self, stage: str, figures: dict[str, float]) -> None:
+        self._tell(reached=stage, figures=figures, when=round(time.time() * 1000))
+
+    def failed(self, error: str) -> None:
+        """Have the run that goes on marked as failed, without a record."""
+        self.going = False
+        self._tell(failed=error)
+
     def send(self, record: RunRecord, folder: Path) -> str | None:
-        """Have the record in `folder` sent, and return the run's id; None, after one line on stderr, if that failed."""
+        """Have the record in `folder` sent, and return the run's id; None, after one line on stderr, if that failed.
+
+        It is waited for as long as the store may take to open, or a delivery twice (one of the run's curve may be
+        under way); who takes longer is ended.
+        """
+        self.going = False
+        journal.intend(folder, self.store.name)
+        self._tell(folder=str(folder))
         try:
-            self._tell({"folder": str(folder)})
-            assert self.process.stdout is not None
-            answer: str | None = json.loads(self.process.stdout.readline())
+            if not self.ready:
+                self.ready = self._answer(max(self.ready_by - time.monotonic(), self.store.deadline_s)) == "ready"
+            answer: str | None = self._answer(2 * self.store.deadline_s)
         except (OSError, ValueError) as error:
-            said(f"{record.row} seed {record.seed}", reason(error), self.store)
+            self.stop()
+            said(name_of(record), reason(error), self.store)
             return None
         return answer
 
     def stop(self) -> None:
-        """End the process at once; what it was told to send before has been sent."""
-        self.process.kill()
-        self.process.wait()
+        """End the process at once; what it was told to send before has been sent. A run that goes on is marked first.
 
-    def _tell(self, message: dict[str, object]) -> None:
+        That takes seconds at most, and nobody waits for it.
+        """
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # then reading its answer says that it is gone
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        if not self.going:
+            self.process.kill()
+            self.process.wait()
+
+    def _answer(self, seconds: float) -> Any:
+        """Return the next thing the process says. TimeoutError after so long; ValueError if it is gone."""
+        assert self.process.stdout is not None
+        patient = min(seconds, SILENT_S)
+        if not select.select([self.process.stdout], [], [], patient)[0]:
+            print(f"tracking: waiting for MLflow at {self.store.name}, {seconds:.0f} s at most", file=sys.stderr)
+            if not select.select([self.process.stdout], [], [], seconds - patient)[0]:
+                raise TimeoutError(f"no answer within {seconds:.0f} s")
+        line = self.process.stdout.readline()
+        if not line:
+            raise ValueError("the process that sends has ended")
+        return json.loads(line)
+
+    def _tell(self, **message: Any) -> None:
+        """Write a message into the pipe. One that is full has a reader that hangs: it is given up, not waited for."""
+        assert self.process.stdin is not None
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            whole = os.write(self.process.stdin.fileno(), data) == len(data)
+        except BlockingIOError:
+            whole = False
+        except (OSError, ValueError):  # it is gone; reading its answer says so
+            return
+        if not whole:
+            self.going = False
+            self.stop()
 
 
 _ours: list[Courier] = []
 """The courier of this process, if it has one."""
 
 
-def courier(store: Store, table: str) -> Courier:
-    """Return this process's courier for a store; the runs of a sweep share it. `table`: of the first run."""
+def courier(store: Store, experiment: str) -> Courier:
+    """Return this process's courier for a store; the runs of a sweep share it. `experiment`: of the first run."""
     if _ours and (_ours[0].store != store or _ours[0].process.poll() is not None):
         _ours.pop().stop()
     if not _ours:
-        _ours.append(Courier(store, table))
+        if store.origin:
+            print(f"tracking: runs go to {store.name} ({store.origin})", file=sys.stderr)
+        if os.environ.get(EXPERIMENT):
+            print(f"tracking: {EXPERIMENT} is not used; this experiment is called {experiment}", file=sys.stderr)
+        _ours.append(Courier(store, experiment))
     return _ours[0]
-
-
-def main() -> None:
-    """Open the store, then send what standard input names, a folder a line, until it ends."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    opening = json.loads(sys.stdin.readline())
-    store = Store(**opening["store"])
-    with contextlib.suppress(Exception):  # it goes wrong again, and is said, when something is sent
-        settle(store.timeout_s, store.retries)
-        if store.database:
-            experiment_id(store, experiment_of(opening["table"]))
-    for line in sys.stdin:
-        folder = Path(json.loads(line)["folder"])
-        print(json.dumps(send(RunRecord.read(folder / "record.json"), folder, store)), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

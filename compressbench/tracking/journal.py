@@ -15,7 +15,10 @@ NAME = "tracked.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One delivery: to which store, as which run of which experiment, and a digest of what was told."""
+    """One delivery: to which store, as which run of which experiment, and a digest of what was told.
+
+    The digest is empty while the run goes on; without a `run_id` this is where it was to be sent.
+    """
 
     uri: str
     experiment_id: str
@@ -39,13 +42,31 @@ def read(folder: Path) -> Entry | None:
 
 def write(folder: Path, entry: Entry) -> None:
     """Note a delivery, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{NAME}.{os.getpid()}"
     temporary.write_text(json.dumps(asdict(entry), indent=1))
     temporary.replace(folder / NAME)
 
 
-def pending(outputs: Path, uri: str) -> list[Path]:
-    """Return the records that have not been sent, as they are now, to the store at `uri`.
+def intend(folder: Path, uri: str) -> None:
+    """Note, before anything is sent, where what lies in `folder` is meant to go."""
+    entry = read(folder)
+    if entry is None or entry.uri != uri:
+        write(folder, Entry(uri, "", "", ""))
+
+
+def target(folder: Path, content: str, uri: str | None, otherwise: str) -> str | None:
+    """Return the URI that lacks what lies in `folder`, None if nothing does.
+
+    uri: the one that is asked about; None: where it was meant to go, or `otherwise` if nobody noted that.
+    """
+    entry = read(folder)
+    wanted = uri or (entry.uri if entry else otherwise)
+    return None if entry and (entry.uri, entry.content) == (wanted, content) else wanted
+
+
+def pending(outputs: Path, uri: str | None, otherwise: str = "") -> list[tuple[str, Path]]:
+    """Return the records that have not been sent, as they are now, and to which store each has not (see `target`).
 
     A file that is no record is left out: `compressbench report` complains about it.
     """
@@ -55,7 +76,7 @@ def pending(outputs: Path, uri: str) -> list[Path]:
             wanted = content_of(RunRecord.read(path))
         except (ValueError, OSError):
             continue
-        entry = read(path.parent)
-        if entry is None or (entry.uri, entry.content) != (uri, wanted):
-            missing.append(path)
+        lacking = target(path.parent, wanted, uri, otherwise)
+        if lacking is not None:
+            missing.append((lacking, path))
     return missing

@@ -38,4 +38,4 @@ def list_link(where: str, experiment_id: str, view: str = RESULTS) -> str:
 
 def _entry(store: Store, folder: Path) -> journal.Entry | None:
     entry = journal.read(folder)
-    return entry if entry and entry.uri == store.name else None
+    return entry if entry and entry.run_id and entry.uri == store.name else None

@@ -6,32 +6,39 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from compressbench.core.lock import alone
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
-from compressbench.tracking.content import Content, content
+from compressbench.tracking.content import Content, content, name_of
 from compressbench.tracking.quiet import settle
-from compressbench.tracking.store import Store, experiment_id, forget, without_passwords
-from compressbench.tracking.write import write
+from compressbench.tracking.store import OPENING_S, Store, experiment_id, forget, without_passwords
+from compressbench.tracking.write import Going, write
+
+Got = TypeVar("Got")
 
 
-def send(record: RunRecord, folder: Path, store: Store) -> str | None:
+def send(record: RunRecord, folder: Path, store: Store, going: Going | None = None) -> str | None:
     """Write `record`, whose files lie in `folder`, as one MLflow run and return the run's id.
 
     Sending it again changes nothing. If the store is down or slow, one line says so on stderr and the answer
     is None, within `store.deadline_s` (MLflow's own import, and creating the embedded database, come on top).
+    going: the run that showed it while it went on.
     """
-    return guarded(f"{record.row} seed {record.seed}", lambda: deliver_record(record, folder, store), store)
+    journal.intend(folder, store.name)
+    return guarded(name_of(record), lambda: deliver_record(record, folder, store, going), store)
 
 
-def deliver_record(record: RunRecord, folder: Path, store: Store) -> str:
+def deliver_record(record: RunRecord, folder: Path, store: Store, going: Going | None = None) -> str:
     """As `send`, but raises what went wrong."""
     digest = journal.content_of(record)
-    return deliver(lambda: content(record, folder, digest), digest, folder, store)
+    return deliver(lambda: content(record, folder, digest), digest, folder, store, going)
 
 
-def deliver(describe: Callable[[], Content], digest: str, folder: Path, store: Store) -> str:
+def deliver(
+    describe: Callable[[], Content], digest: str, folder: Path, store: Store, going: Going | None = None
+) -> str:
     """Write what `describe` returns, unless the journal in `folder` says that it was; return the run's id.
 
     Raises TimeoutError after `store.deadline_s`, OSError, or whatever MLflow raises.
@@ -42,20 +49,20 @@ def deliver(describe: Callable[[], Content], digest: str, folder: Path, store: S
     told = describe()
     settle(store.timeout_s, store.retries)
     if store.database:
-        experiment_id(store, told.experiment)  # may create the database, which takes seconds once
+        within(OPENING_S, lambda: experiment_id(store, told.experiment))  # may create it, which takes seconds once
 
     def work() -> str:
         with alone(folder / "tracked.lock"):
-            experiment, run = write(told, store)
+            experiment, run = write(told, store, going)
             journal.write(folder, journal.Entry(store.name, experiment, run, digest))
         return run
 
     return within(store.deadline_s, work)
 
 
-def within(seconds: float, work: Callable[[], str]) -> str:
+def within(seconds: float, work: Callable[[], Got]) -> Got:
     """Return what `work` returns; TimeoutError once `seconds` have passed (it is then left to itself)."""
-    results: list[str] = []
+    results: list[Got] = []
     errors: list[Exception] = []
 
     def target() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -14,13 +15,18 @@ from urllib.parse import quote
 from compressbench.core.faults import PlanError
 from compressbench.core.lock import alone
 from compressbench.tracking.quiet import settle
-from compressbench.tracking.view import PREFIX, RESULTS, view
+from compressbench.tracking.view import PREFIX, RESULTS, is_unchanged, view
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.tracking import MlflowClient
 
 SQLITE = "sqlite:///"
+URI = "MLFLOW_TRACKING_URI"
+"""The environment variable that MLflow itself reads."""
+ALLOWED = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+OPENING_S = 90.0
+"""How long opening a store may take: creating a database takes seconds on a machine that is busy."""
 TAGS = {f"{PREFIX}{RESULTS}": view("Results"), "mlflow.experimentKind": "custom_model_development"}
 """What makes the pages show figures and charts of trained models, not the columns of chat applications."""
 _known: dict[tuple[str, str], str] = {}
@@ -33,7 +39,8 @@ class Store:
 
     uri: what MLflow calls a tracking URI. artifacts: folder below which experiments keep their files, None
     where a server decides. timeout_s: how long one request waits for an answer. retries: how often a failed
-    one is tried again. deadline_s: how long sending one run may take altogether. PlanError for a wrong one.
+    one is tried again. deadline_s: how long sending one run may take altogether. origin: who named it, if that was
+    neither us nor the configuration. PlanError for a wrong one.
     """
 
     uri: str
@@ -41,6 +48,7 @@ class Store:
     timeout_s: float = 3.0
     retries: int = 1
     deadline_s: float = 12.0
+    origin: str = ""
 
     def __post_init__(self) -> None:
         for key in ("timeout_s", "deadline_s"):
@@ -71,13 +79,40 @@ def without_passwords(text: str) -> str:
 
 def embedded(outputs: Path) -> Store:
     """Return the store that needs no server: a SQLite database and a folder of artifacts below `outputs`."""
-    root = outputs.resolve()
-    return Store(f"{SQLITE}{root / 'mlflow.db'}", str(root / "mlflow-artifacts"))
+    return at(outputs, f"{SQLITE}{outputs.resolve() / 'mlflow.db'}")
+
+
+def at(outputs: Path, uri: str, key: str = "tracking.uri") -> Store:
+    """Return the store at `uri`; runs in a database without a server keep their files below `outputs`.
+
+    PlanError, naming `key`, for what MLflow keeps no runs in any more (a folder) or we cannot reach (databricks).
+    """
+    scheme, found, rest = uri.partition("://")
+    if not found or scheme.partition("+")[0] not in ALLOWED or not rest.strip("/"):
+        allowed = "http://HOST:PORT, sqlite:////FILE.db, postgresql://..., mysql://..., mssql://..."
+        folder = scheme == "file" or (not found and uri != "databricks")
+        why = "; MLflow keeps no runs in folders any more" if folder else ""
+        way_out = f", or tracking.uri=... or tracking=off beside {URI}" if key == URI else ""
+        raise PlanError.of(key, f"is {without_passwords(uri)!r}{why}; allowed: {allowed}{way_out}")
+    if scheme in ("http", "https"):
+        return Store(uri.rstrip("/"))
+    if uri.startswith(SQLITE):
+        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
+    return Store(uri, str(outputs.resolve() / "mlflow-artifacts"))
 
 
 def chosen(outputs: Path, uri: str | None, timeout_s: float, retries: int, deadline_s: float) -> Store:
-    """Return the store at `uri`, or the embedded one for None. The arguments are the keys of conf/tracking/mlflow."""
-    store = embedded(outputs) if uri is None else Store(uri.rstrip("/"))
+    """Return the store at `uri`; for None the one that the environment names, or else the embedded one.
+
+    The arguments are the keys of conf/tracking/mlflow.
+    """
+    named = os.environ.get(URI)
+    if uri is not None:
+        store = at(outputs, uri)
+    elif named:
+        store = replace(at(outputs, named, URI), origin=URI)
+    else:
+        store = embedded(outputs)
     return replace(store, timeout_s=timeout_s, retries=retries, deadline_s=deadline_s)
 
 
@@ -137,8 +172,10 @@ def _find_or_create(api: MlflowClient, store: Store, name: str) -> str:
                 raise
     if found.lifecycle_stage == "deleted":
         api.restore_experiment(found.experiment_id)
-    for key in TAGS.keys() - found.tags.keys():  # what a person has changed since stays as it is
-        api.set_experiment_tag(found.experiment_id, key, TAGS[key])
+    for key, tag in TAGS.items():
+        old = found.tags.get(key)
+        if old is None or (old != tag and is_unchanged(old)):  # what a person has changed since stays as it is
+            api.set_experiment_tag(found.experiment_id, key, tag)
     return str(found.experiment_id)
 
 

@@ -60,6 +60,7 @@ def send_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Pa
     """
     if not records:
         raise ValueError(f"the sweep {sweep_id} has no runs")
+    journal.intend(folder, store.name)
     return guarded(f"sweep {sweep_id}", lambda: deliver_sweep(sweep_id, records, store, folder), store)
 
 
@@ -69,14 +70,14 @@ def deliver_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder:
     return deliver(lambda: summary(sweep_id, records, folder, wanted), wanted, folder, store)
 
 
-def pending_sweeps(outputs: Path, uri: str) -> list[Path]:
-    """Return the `sweep.json` of every sweep whose summary the store lacks."""
+def pending_sweeps(outputs: Path, uri: str | None, otherwise: str = "") -> list[tuple[str, Path]]:
+    """Return the `sweep.json` of every sweep whose summary a store lacks, and which (see `journal.target`)."""
     missing = []
     for path in sorted((outputs / "sweeps").glob(f"*/{NAME}")):
-        entry = journal.read(path.parent)
         sweep_id, records = _runs(path, outputs)
-        if records and (entry is None or (entry.uri, entry.content) != (uri, _digest(sweep_id, records))):
-            missing.append(path)
+        lacking = journal.target(path.parent, _digest(sweep_id, records), uri, otherwise) if records else None
+        if lacking is not None:
+            missing.append((lacking, path))
     return missing
 
 
@@ -142,7 +143,7 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
     name = f"sweep of {first.row} over {over}"
     search = f"tags.{tag_of_sweep(sweep_id)} = 'true'"
     return Content(
-        experiment=experiment_of(first.table),
+        experiment=experiment_of(first.table, first.row),
         name=name,
         identity=("summary_of_sweep", sweep_id),
         digest=wanted,
@@ -162,9 +163,9 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
         files=tables_and_plots(folder),
         started=ended,  # the newest of the list: MLflow charts only the first ten
         ended=ended,
-        failed=all(record.status != "finished" for record in records),
+        status="FAILED" if all(record.status != "finished" for record in records) else "FINISHED",
         dataset=first.dataset,
-        views={key_of_sweep(sweep_id): view(name, search, tuple(clean(key) for key in swept))},
+        views={key_of_sweep(sweep_id): view(name, search, tuple(clean(key) for key in swept if key != "recipe"))},
     )
 
 

@@ -13,7 +13,8 @@ import webbrowser
 
 from compressbench.tracking.link import address, list_link
 from compressbench.tracking.quiet import settle
-from compressbench.tracking.store import Store, experiments, prepare
+from compressbench.tracking.send import within
+from compressbench.tracking.store import OPENING_S, Store, experiments, prepare
 
 START_S = 60
 STOP_S = 10
@@ -34,8 +35,9 @@ def serve(store: Store, host: str, port: int, open_browser: bool) -> int:
         raise ValueError(f"port is {port}; allowed: 1 to 65535")
     if _listens(host, port):
         raise ValueError(f"port is {port}; something listens there on {host} already: choose another")
-    prepare(store, [])
-    lists = {found.name: list_link(address(store, host, port), found.experiment_id) for found in experiments(store)}
+    within(OPENING_S, lambda: prepare(store, []))
+    found = within(OPENING_S, lambda: experiments(store))
+    lists = {each.name: list_link(address(store, host, port), each.experiment_id) for each in found}
     settle(store.timeout_s, store.retries)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri, "--workers", "1"]
     command += ["--host", host, "--port", str(port)]

@@ -12,19 +12,27 @@ PREFIX = "mlflow.sharedViewState."
 RESULTS = "results"
 CREATED_MS = 1_767_225_600_000
 """A fixed date, so that setting the same view again changes nothing."""
-METRICS = ("macs", "macs_ratio", "params_nonzero", "size_bytes", "top1", "top1_change")
-"""As many as fit beside MLflow's own columns. Non-zero parameters: of a sparse network all of them say nothing."""
-PARAMS = ("dataset", "protocol", "seed")
+NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
+"""What MLflow calls the columns that are always there."""
+METRICS = {"top1": 64, "size_bytes": 84, "macs": 84, "params_nonzero": 112, "top1_change": 90}
+"""Our columns and their widths in pixels. Non-zero parameters: of a sparse network all of them say nothing."""
+PARAMS = {"dataset": 80, "protocol": 80, "seed": 60}
+SWEPT_WIDTH = 72
 
 
-def view(name: str, search: str = "", extra_params: tuple[str, ...] = ()) -> str:
+def view(name: str, search: str = "", swept: tuple[str, ...] = ()) -> str:
     """Return the tag's value for a view called `name` of the runs that `search` finds.
 
-    extra_params: parameters to show beside ours, such as the swept one. MLflow orders columns by name.
+    swept: parameters to show first, but the seed only if nothing else was swept. The widths are such that the figures
+    stand on a laptop's screen, beside the pane that MLflow opens for whoever sees it for the first time.
     """
-    columns = [f"params.`{key}`" for key in (*extra_params, *PARAMS)] + [f"metrics.`{key}`" for key in METRICS]
+    widths = {f"params.`{key}`": SWEPT_WIDTH for key in [key for key in swept if key != "seed"] or swept}
+    widths |= {f"metrics.`{key}`": width for key, width in METRICS.items()}
+    widths |= {f"params.`{key}`": width for key, width in PARAMS.items() if f"params.`{key}`" not in widths}
     state = {
-        "selectedColumns": columns,
+        "selectedColumns": list(widths),
+        "columnOrder": [NAME, CREATED, *widths, DURATION],
+        "columnWidths": {NAME: 212, CREATED: 116, **widths, DURATION: 80},
         "searchFilter": search,
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
@@ -34,6 +42,11 @@ def view(name: str, search: str = "", extra_params: tuple[str, ...] = ()) -> str
         "modelVersionFilter": "All Runs",
     }
     return json.dumps({"name": name, "createdAt": CREATED_MS, "updatedAt": CREATED_MS, "state": json.dumps(state)})
+
+
+def is_unchanged(tag: str) -> bool:
+    """Return whether a view is as some version of ours made it, so that another one may replace it."""
+    return f'"updatedAt": {CREATED_MS}' in tag
 
 
 def key_of_sweep(sweep_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,11 @@ from compressbench.training.promises import Promises
 from compressbench.training.setting import PLAIN, Setting
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
+OnEpoch = Callable[[dict[str, float]], None]
+
+
+def _unheard(entry: dict[str, float]) -> None:
+    pass
 
 
 @dataclass
@@ -58,6 +63,7 @@ def train(
     checkpoint: Path | None = None,
     deadline: float | None = None,
     auto: Setting = PLAIN,
+    on_epoch: OnEpoch = _unheard,
 ) -> Trained:
     """Return `subject`, trained in place where it lies, in evaluation mode, fp32 and contiguous.
 
@@ -65,6 +71,7 @@ def train(
     for whoever makes the splits.) penalty: adds to the gradients before every step. checkpoint: a file to
     go on from; on a CPU, with as many threads, the result is bit-identical to an undisturbed training.
     deadline: `time.monotonic()` at which the budget is used up. auto: what `precision: auto` stands for.
+    on_epoch: hears of every entry of the curve, those of the checkpoint first.
 
     Raises RunError for a loss that is no number, a full disk, or a deadline that has passed (after an epoch, so
     that every start gets further); ValueError without training images, if the best epoch is asked for and there
@@ -85,7 +92,7 @@ def train(
     state = (keeper.read() if keeper else None) or Checkpoint(0)
     with _arranged(subject.model, setting), progress.task("training", epochs * steps) as advance:
         work = _work(subject, training, setting, state, penalty, seed, epochs, steps, limits.steps)
-        _epochs(work, state, train_split, validation_split, advance, keeper, deadline)
+        _epochs(work, state, train_split, validation_split, advance, keeper, deadline, on_epoch)
         if state.best:
             subject.model.load_state_dict(state.best)
     return Trained(subject, state.curve, setting.described(work.device))
@@ -160,10 +167,13 @@ def _epochs(
     advance: Advance,
     keeper: _Keeper | None,
     deadline: float | None,
+    on_epoch: OnEpoch,
 ) -> None:
     """Train the epochs after `state.epoch`; `state` is brought up to date after each."""
     if state.epoch:
         advance(state.epoch * work.steps_per_epoch)
+    for entry in state.curve:
+        on_epoch(entry)
     while state.epoch < work.epochs:
         start = time.monotonic()
         try:
@@ -177,6 +187,7 @@ def _epochs(
         if work.training.select == "best" and _is_best(entry, state.curve):
             state.best = {name: tensor.clone() for name, tensor in work.model.state_dict().items()}
         state.curve.append(entry)
+        on_epoch(entry)
         state.epoch += 1
         late = deadline is not None and time.monotonic() > deadline and state.epoch < work.epochs
         if keeper:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.planning.overrides import as_written, changes_training, without_plus
+from compressbench.planning.overrides import as_written, changed, changes_training, without_plus
 
 WRITTEN = ["recipe=a", "stages.prune.ratio=0.1,0.3", "~stages.code", "+stages.kd={a: 1}", "hydra.run.dir=x", "seed=1"]
 
@@ -45,3 +45,24 @@ def test_these_change_the_training(override):
 )
 def test_these_do_not(override):
     assert not changes_training([override])
+
+
+def test_what_makes_a_run_another_one_is_told_from_how_it_is_carried_out():
+    plan = [
+        "recipe",
+        "seed",
+        "model.name",
+        "dataset.name",
+        "stages.prune.ratio",
+        "stages.more.technique",
+        "limits.steps",
+    ]
+    differs = ["stages.prune.ratio=0.7", "training=reduced", "dataset=mnist", "limits.steps=3", "debug=smoke"]
+    does_not = ["recipe=a", "seed=1", "outputs=x", "device=cpu", "threads=2", "tracking.uri=x", "dataset.root=/data"]
+    assert changed([*differs, *does_not, "budget.params=1"], plan) == tuple(
+        tuple(override.split("=")) for override in differs
+    )
+    assert changed(["~stages.code", "+stages.more={technique: a}"], plan) == (
+        ("~stages.code", ""),
+        ("stages.more", "{technique: a}"),
+    )

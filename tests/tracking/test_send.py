@@ -17,6 +17,7 @@ import pytest
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
 from compressbench.tracking import send as sending
+from compressbench.tracking.content import name_of
 from compressbench.tracking.send import send
 from compressbench.tracking.store import Store, client
 from compressbench.tracking.sync import sync
@@ -105,19 +106,28 @@ def test_sending_twice_makes_one_run(store: Store, outputs: Path) -> None:
     assert len(runs_of(store)) == 1
 
 
-def test_a_half_written_run_is_replaced(store: Store, outputs: Path) -> None:
+def test_a_half_written_run_is_completed_and_one_that_says_something_else_is_replaced(
+    store: Store, outputs: Path
+) -> None:
     run = record()
     folder = written(run, outputs)
     first = send(run, folder, store)
-    (folder / journal.NAME).unlink()
-    client(store).update_run(first, status="RUNNING")
-    client(store).set_tag(first, "mlflow.compressbench.content", "what an older version wrote")
+
+    def half_written() -> None:
+        (folder / journal.NAME).unlink()
+        client(store).update_run(first, status="RUNNING")
+        client(store).set_tag(first, "mlflow.compressbench.content", "what an older version wrote")
+
+    half_written()
+    assert send(run, folder, store) == first
+    half_written()
+    run.plan["stages"]["prune"]["keep"] = []
     second = send(run, folder, store)
     assert second != first
     assert [found.info.run_id for found in runs_of(store)] == [second]
 
 
-def test_a_changed_result_replaces_the_earlier_run(store: Store, outputs: Path) -> None:
+def test_a_run_that_failed_is_the_one_that_finishes_later(store: Store, outputs: Path) -> None:
     run = record()
     folder = written(run, outputs)
     failed = replace(run, status="failed", error="training diverged in epoch 3", stages=run.stages[:1])
@@ -126,8 +136,41 @@ def test_a_changed_result_replaces_the_earlier_run(store: Store, outputs: Path) 
     assert info.info.status == "FAILED"
     assert info.data.tags["error"] == "training diverged in epoch 3"
     assert "top1" not in info.data.metrics  # an unfinished run must not stand among the finished ones
+    assert "training diverged" in info.data.tags["mlflow.note.content"]
+    assert send(run, folder, store) == first
+    (found,) = runs_of(store)
+    assert found.info.status == "FINISHED"
+    assert "error" not in found.data.tags
+    assert "training diverged" not in found.data.tags["mlflow.note.content"]
+
+
+def test_a_changed_result_replaces_the_earlier_run(store: Store, outputs: Path) -> None:
+    run = record()
+    folder = written(run, outputs)
+    first = send(run, folder, store)
+    run.stages[2].measurements["top1"] += 0.01
     second = send(run, folder, store)
-    assert [(found.info.run_id, found.info.status) for found in runs_of(store)] == [(second, "FINISHED")]
+    assert second != first
+    assert [found.info.run_id for found in runs_of(store)] == [second]
+
+
+def test_a_missed_budget_is_a_result_that_says_so(store: Store, outputs: Path) -> None:
+    run = replace(record(), missed=["macs is 3,837,500; the limit is 1,000,000"])
+    found = client(store).get_run(send(run, written(run, outputs), store))
+    assert (found.info.status, found.data.tags["budget"]) == ("FINISHED", "missed")
+    assert found.data.tags["mlflow.note.content"].startswith("**Over budget:** macs is 3,837,500; the limit")
+    assert found.data.metrics["macs"] == 3_837_500
+
+
+def test_runs_that_differ_have_names_that_differ() -> None:
+    def named(**changed: str) -> str:
+        return name_of(replace(record(), changed={key.replace("_", "."): value for key, value in changed.items()}))
+
+    assert named() == "mnist_l1norm_50 seed 0"
+    assert named(stages_prune_ratio="0.7", training="reduced") == "mnist_l1norm_50 ratio=0.7 training=reduced seed 0"
+    assert named(stages_a_lr="1", stages_b_lr="2") == "mnist_l1norm_50 a.lr=1 b.lr=2 seed 0"
+    assert name_of(replace(record(), changed={"~stages.prune": ""})) == "mnist_l1norm_50 without prune seed 0"
+    assert len(named(stages_prune_ratios="{" + "conv1: 0.5, " * 30 + "}")) < 90
 
 
 def test_a_run_without_any_stage_is_sent_all_the_same(store: Store, outputs: Path) -> None:
@@ -150,10 +193,10 @@ def test_long_values_and_odd_names_are_made_to_fit(store: Store, outputs: Path) 
     assert len(client(store).get_metric_history(identity, "train/train_loss")) == 2500
 
 
-def test_a_recipe_outside_any_table_goes_to_the_experiment_compressbench(store: Store, outputs: Path) -> None:
+def test_a_recipe_outside_any_table_has_an_experiment_of_its_own(store: Store, outputs: Path) -> None:
     run = record(table=".")
     send(run, written(run, outputs), store)
-    assert len(runs_of(store, "compressbench")) == 1
+    assert len(runs_of(store, "mnist_l1norm_50")) == 1
 
 
 def test_a_server_that_is_down_costs_no_result_and_little_time(
@@ -169,7 +212,7 @@ def test_a_server_that_is_down_costs_no_result_and_little_time(
     assert shown.count("\n") == 1
     assert "compressbench sync" in shown
     assert RunRecord.read(folder / "record.json") == run
-    assert sync(outputs, store) == (1, 0)
+    assert sync(outputs, store, everything=True) == [(store.name, 1, 0)]
     assert len(runs_of(store)) == 1
 
 
@@ -184,7 +227,7 @@ def test_a_server_that_never_answers_costs_no_result_and_little_time(
     assert send(run, folder, slow) is None
     assert time.monotonic() - started < 5
     assert capfd.readouterr().err.count("\n") == 1
-    assert sync(outputs, store) == (1, 0)
+    assert sync(outputs, store, everything=True) == [(store.name, 1, 0)]
 
 
 def test_work_that_takes_too_long_is_left_to_itself() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from compressbench.core.faults import PlanError
 from compressbench.tracking.store import Store, chosen, client, embedded, experiment_id, forget, prepare
+from compressbench.tracking.view import view
 
 
 def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +22,43 @@ def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pyte
 
 def test_no_uri_means_the_embedded_store(tmp_path: Path) -> None:
     assert chosen(tmp_path, None, 3.0, 1, 12.0) == embedded(tmp_path)
+    assert chosen(tmp_path, None, 3.0, 1, 12.0).artifacts == str(tmp_path / "mlflow-artifacts")
     assert chosen(tmp_path, "http://host:5000/", 1.0, 0, 9.0) == Store("http://host:5000", None, 1.0, 0, 9.0)
+
+
+def test_the_environment_names_the_store_where_the_configuration_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://team:5000")
+    assert chosen(tmp_path, None, 3.0, 1, 12.0) == Store("http://team:5000", origin="MLFLOW_TRACKING_URI")
+    assert chosen(tmp_path, "http://mine:5000", 3.0, 1, 12.0) == Store("http://mine:5000")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert chosen(tmp_path, None, 3.0, 1, 12.0) == embedded(tmp_path)
+
+
+def test_a_database_without_a_server_keeps_its_files_below_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = chosen(Path("outputs"), "sqlite:///mine.db", 3.0, 1, 12.0)
+    assert store == Store(f"sqlite:///{tmp_path}/mine.db", f"{tmp_path}/outputs/mlflow-artifacts")
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "/data/mlruns", "file:///data/mlruns"])
+def test_a_folder_is_refused_with_the_reason(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        PlanError, match=r"tracking\.uri: is .*; MLflow keeps no runs in folders any more; allowed: http"
+    ):
+        chosen(tmp_path, uri, 3.0, 1, 12.0)
+
+
+@pytest.mark.parametrize("uri", ["databricks", "databricks://profile", "uc:main", "ftp://host", "sqlite://", "http://"])
+def test_what_we_cannot_reach_is_refused_with_the_variable_that_names_it_and_a_way_out(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(PlanError, match=r"MLFLOW_TRACKING_URI: is .*; allowed: http.*tracking\.uri=.* or tracking=off"):
+        chosen(tmp_path, None, 3.0, 1, 12.0)
 
 
 def test_a_wait_of_nothing_is_refused() -> None:
@@ -63,6 +100,10 @@ def test_an_experiment_gets_our_view_and_keeps_what_a_person_makes_of_it(store: 
     forget(store)
     prepare(store, ["table5"])
     assert api.get_experiment(identity).tags[key] == "their own"
+    api.set_experiment_tag(identity, key, view("what an older version showed"))
+    forget(store)
+    prepare(store, ["table5"])
+    assert api.get_experiment(identity).tags[key] == view("Results")
 
 
 def test_nothing_is_left_in_the_working_directory(
