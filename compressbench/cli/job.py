@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.core.parent import end_with_announced
 from compressbench.core.record import RunRecord
 from compressbench.running import finished
 from compressbench.running.folders import RECORD
+from compressbench.running.room import sweep_left_behind
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,6 +51,8 @@ def job(config: DictConfig, overrides: list[str]) -> None:
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     printer, given = console(), settings(config)
     outputs = given.folder
+    end_with_announced()
+    sweep_left_behind(outputs)
     identity = _identity(OmegaConf.to_container(config, resolve=True), overrides)
     found, messenger = finished.recall(identity, outputs), None
     if found is None:
@@ -116,7 +120,7 @@ def _run(
         raise PlanError(faults)
     with ConsoleProgress(console) as progress:
         record = run(plan, outputs, progress, device)
-    folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+    folder = run_folder(outputs, plan)
     finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from compressbench.core.sealed import sealed, unsealed
 
 VERSION = 1
 
@@ -42,6 +43,7 @@ class RunRecord:
     network. tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken.
     sweep: shared by the runs of one multirun, empty otherwise. swept: the overrides that made this point.
+    digests: SHA-256 of the files it was stored with, by name.
     """
 
     recipe: str
@@ -64,6 +66,7 @@ class RunRecord:
     seconds: float = 0.0
     sweep: str = ""
     swept: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property
@@ -71,18 +74,18 @@ class RunRecord:
         return self.stages[-1]
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=False)
+        return sealed(asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
-        """Raises ValueError if the text is no record of a version we know."""
+        """Raises ValueError if the text is no record of a version we know, or damaged."""
         try:
-            data = json.loads(text)
+            data = unsealed(text)
             if data["version"] != VERSION:
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
             return cls(stages=stages, **data)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError) as error:
             raise ValueError(f"not a run record: {error}") from error
 
     @classmethod

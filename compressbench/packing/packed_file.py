@@ -7,6 +7,8 @@ integers by its format (`levels`) and coded by the coder whose result is the sma
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,17 @@ from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 
-__all__ = ["PackedFileError", "content_of", "entries", "note", "printable", "read", "rewrite_note", "write"]
+__all__ = [
+    "PackedFileError",
+    "content_of",
+    "entries",
+    "network_digest",
+    "note",
+    "printable",
+    "read",
+    "rewrite_note",
+    "write",
+]
 
 FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
 """How many elements a file may hold at most: so many, and so many more for each of its bytes.
@@ -84,6 +96,14 @@ def read(path: Path) -> Subject:
 def note(path: Path) -> dict[str, Any]:
     """Return what stands beside the network. Raises PackedFileError."""
     return content_of(path).note
+
+
+def network_digest(path: Path) -> str:
+    """Return hexadecimal digits of what a file holds but its note. Raises PackedFileError."""
+    content = content_of(path)
+    found = hashlib.sha256(json.dumps(content.header, sort_keys=True).encode())
+    found.update(content.data)
+    return found.hexdigest()
 
 
 def content_of(path: Path) -> Content:

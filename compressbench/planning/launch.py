@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from compressbench.core.faults import PlanError, RunError, suggestion
+from compressbench.core.faults import PlanError, RunError, lack_of_memory, suggestion
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import as_written, without_plus
@@ -150,6 +150,8 @@ def _check(config: DictConfig, overrides: list[str]) -> None:
 def _said(error: BaseException, run: str) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED if error.code else DONE
+    if isinstance(error, Exception):
+        error = lack_of_memory(error) or error
     if isinstance(error, PlanError | RunError):
         for line in str(error).splitlines():
             print(f"error: {run}: {line}", file=sys.stderr)

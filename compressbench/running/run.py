@@ -18,6 +18,7 @@ from compressbench.core.identity import essence
 from compressbench.core.places import machine_cache
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.sealed import file_digest
 from compressbench.core.subject import Subject
 from compressbench.measuring.macs import layer_table
 from compressbench.packing import packed_file
@@ -25,7 +26,9 @@ from compressbench.packing.inspect import tensor_table
 from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.environment import environment
+from compressbench.running.finished import whole_record
 from compressbench.running.folders import RECORD, WEIGHTS, run_folder
+from compressbench.running.in_use import relying_on
 from compressbench.running.lent import LentContext
 from compressbench.running.note import sign
 from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
@@ -41,7 +44,9 @@ def run(plan: Plan, outputs: Path, progress: Progress, device: torch.device = CP
     Whatever is stored below `outputs` from an earlier run is used: a finished run trains nothing.
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    return Run(plan, outputs, progress, device).execute()
+    runner = Run(plan, outputs, progress, device)
+    with relying_on(runner.stage_ids, outputs / "cache"):
+        return runner.execute()
 
 
 class Run:
@@ -50,7 +55,7 @@ class Run:
     def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device):
         self.plan, self.outputs, self.progress, self.device = plan, outputs, progress, device
         self.cache = StageCache(outputs / "cache" / "stages")
-        self.folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+        self.folder = run_folder(outputs, plan)
         self.fingerprint = self._fingerprint()
         self.stage_ids = plan.stage_ids(self.fingerprint)
         self.results: list[StageResult] = []
@@ -88,17 +93,15 @@ class Run:
         record.layers = layer_table(packed_file.read(final).model, self._example())
         record.tensors = tensor_table(final)
         record.missed = missed_limits(self.plan.budget, record)
+        record.digests = {WEIGHTS: file_digest(self.folder / WEIGHTS)}
         self._write(record)
         return record
 
     def _finished(self) -> RunRecord | None:
         """Return the record of this very run if it is there, with today's names, references and budget."""
-        try:
-            record = RunRecord.read(self.folder / RECORD)
-        except (OSError, ValueError):
-            return None
-        same = [stage.stage_id for stage in record.stages] == list(self.stage_ids)
-        if record.status != "finished" or not same or not (self.folder / WEIGHTS).exists():
+        record = whole_record(self.folder)
+        same = record is not None and [stage.stage_id for stage in record.stages] == list(self.stage_ids)
+        if record is None or not same:
             return None
         before = record.to_json()
         record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)

@@ -15,11 +15,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from compressbench.core.parent import end_with
 from compressbench.core.record import RunRecord
 from compressbench.tracking.content import experiment_of
 from compressbench.tracking.quiet import settle
 from compressbench.tracking.send import reason, said, send
 from compressbench.tracking.store import Store, experiment_id
+
+GRACE_S = 5.0
+"""How long what is being sent when our parent is killed may still take."""
 
 
 class Courier:
@@ -72,7 +76,8 @@ def courier(store: Store, table: str) -> Courier:
 
 
 def main() -> None:
-    """Open the store, then send what standard input names, a folder a line, until it ends."""
+    """Open the store, then send what standard input names, a folder a line, until it or our parent ends."""
+    end_with(os.getppid(), GRACE_S)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     opening = json.loads(sys.stdin.readline())

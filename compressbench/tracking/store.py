@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from compressbench.core.faults import PlanError
 from compressbench.core.lock import alone
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 TAGS = {f"{PREFIX}{RESULTS}": view("Results"), "mlflow.experimentKind": "custom_model_development"}
 """What makes the pages show figures and charts of trained models, not the columns of chat applications."""
+PREPARED_S = 300.0
+"""How long another process may take to make a database: seconds, unless it hangs."""
 _known: dict[tuple[str, str], str] = {}
 """Experiment ids this process has looked up, by store and name."""
 
@@ -52,7 +54,7 @@ class Store:
     @property
     def database(self) -> Path | None:
         """The file of a SQLite store, None for any other."""
-        return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
+        return Path(unquote(self.uri.removeprefix(SQLITE))) if self.uri.startswith(SQLITE) else None
 
     @property
     def name(self) -> str:
@@ -72,7 +74,8 @@ def without_passwords(text: str) -> str:
 def embedded(outputs: Path) -> Store:
     """Return the store that needs no server: a SQLite database and a folder of artifacts below `outputs`."""
     root = outputs.resolve()
-    return Store(f"{SQLITE}{root / 'mlflow.db'}", str(root / "mlflow-artifacts"))
+    database = str(root / "mlflow.db").replace("%", "%25").replace("?", "%3F")  # an address is decoded when it is used
+    return Store(f"{SQLITE}{database}", str(root / "mlflow-artifacts"))
 
 
 def chosen(outputs: Path, uri: str | None, timeout_s: float, retries: int, deadline_s: float) -> Store:
@@ -88,7 +91,7 @@ def prepare(store: Store, names: Iterable[str]) -> None:
     a lock. Raises whatever MLflow raises if the store cannot be reached or written.
     """
     database = store.database
-    with alone(database.with_name(database.name + ".lock")) if database else nullcontext():
+    with _alone(database) if database else nullcontext():
         api = client(store)
         if database:
             _write_ahead(database)
@@ -121,6 +124,11 @@ def client(store: Store) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+
+
+def _alone(database: Path) -> AbstractContextManager[None]:
+    waiting = f"waiting for another process that prepares {database}"
+    return alone(database.with_name(f"{database.name}.lock"), waiting, limit_s=PREPARED_S)
 
 
 def _find_or_create(api: MlflowClient, store: Store, name: str) -> str:

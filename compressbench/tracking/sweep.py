@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import json
 import statistics
+import warnings
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.identity import digest
+from compressbench.core.places import found_run
 from compressbench.core.record import RunRecord
+from compressbench.core.sealed import sealed, unsealed
 from compressbench.tracking import journal
 from compressbench.tracking.content import (
     HEADLINES,
@@ -62,7 +65,7 @@ def send_sweep(sweep_id: str, records: list[RunRecord], store: Store, folder: Pa
     if not records:
         raise ValueError(f"the sweep {sweep_id} has no runs")
     runs = [f"{record.recipe.rpartition('/')[0] or '.'}/{record.row}/{record.plan_id}" for record in records]
-    write_atomically(folder / NAME, json.dumps({"sweep": sweep_id, "runs": runs}, indent=1))
+    write_atomically(folder / NAME, sealed({"sweep": sweep_id, "runs": runs}, indent=1))
     return guarded(f"sweep {sweep_id}", lambda: deliver_sweep(sweep_id, records, store, folder), store)
 
 
@@ -90,10 +93,15 @@ def resend_sweep(path: Path, outputs: Path, store: Store) -> str:
 
 def _runs(path: Path, outputs: Path) -> tuple[str, list[RunRecord]]:
     try:
-        listed = json.loads(path.read_text())
-        files = [outputs / "runs" / run / "record.json" for run in listed["runs"]]
+        listed = unsealed(path.read_bytes())
+        rows = [(outputs / "runs" / run).parent for run in listed["runs"]]
+        folders = [found_run(row, Path(run).name) for row, run in zip(rows, listed["runs"], strict=True)]
+        files = [folder / "record.json" for folder in folders if folder]
         return str(listed["sweep"]), [RunRecord.read(file) for file in files if file.is_file()]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(
+            f"the sweep in {path.parent} is left out ({error}); the same command makes it again", stacklevel=2
+        )
         return "", []
 
 

@@ -69,7 +69,9 @@ def damaged_note(content: bytes, chance: random.Random) -> bytes:
     found = unseal(content)
     note = {"seed": 0, "stages": {"train": {"technique": "x"}}, "measured": {"top1": 0.9}, **copy.deepcopy(found.note)}
     if chance.random() < 0.2:
-        return sealed_with(found, nested(chance.choice([60, 70, 500, 990, 5000, 100_000])), chance.choice([True, False]))
+        return sealed_with(
+            found, nested(chance.choice([60, 70, 500, 990, 5000, 100_000])), chance.choice([True, False])
+        )
     for _ in range(chance.choice([1, 2, 3])):
         _damage(*chance.choice(list(_places(note))), chance)
     return seal(found.header, note, [bytes(found.data)])
