@@ -14,7 +14,7 @@ from compressbench.core.faults import RunError
 from compressbench.core.lock import alone
 from compressbench.core.places import machine_cache
 from compressbench.core.record import RunRecord
-from compressbench.core.temporary import find_left_behind, remove, sweep
+from compressbench.core.temporary import NAMED, find_left_behind, remove, sweep
 from compressbench.running.folders import CHECKPOINTS, RECORD, STAGE, stage_lock
 from compressbench.running.in_use import relied_on
 
@@ -136,7 +136,12 @@ def _entry(kind: str, path: Path, without: str = "", used: bool = False) -> Entr
             status = each.lstat()
             written = max(written, status.st_mtime)
             if stat.S_ISDIR(status.st_mode):
-                pending += [inside for inside in _inside(each) if inside != path / without]
+                pending += [inside for inside in _inside(each) if _counts(inside, path / without)]
             else:
                 size_bytes += status.st_size
     return Entry(kind, path, size_bytes, max(0.0, time.time() - written) / SECONDS_A_DAY, used)
+
+
+def _counts(inside: Path, without: Path) -> bool:
+    """Return whether a part counts as part of its folder; temporaries are entries of their own."""
+    return inside != without and not NAMED.fullmatch(inside.name)

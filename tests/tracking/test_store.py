@@ -19,6 +19,16 @@ def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pyte
     assert store.artifacts == f"{tmp_path}/outputs/mlflow-artifacts"
 
 
+@pytest.mark.parametrize("name", ["a%20b", "100%", "a b", "what?", "ü#"])
+def test_a_database_lies_where_its_folder_is_said_to_be(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    store = embedded(tmp_path / name)
+    assert store.database == tmp_path / name / "mlflow.db"
+    prepare(store, ["one"])
+    assert store.database.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_no_uri_means_the_embedded_store(tmp_path: Path) -> None:
     assert chosen(tmp_path, None, 3.0, 1, 12.0) == embedded(tmp_path)
     assert chosen(tmp_path, "http://host:5000/", 1.0, 0, 9.0) == Store("http://host:5000", None, 1.0, 0, 9.0)
