@@ -73,6 +73,7 @@ class StageCache:
             warnings.warn(f"the cached stage {folder} cannot be used ({error}); it is computed again", stacklevel=2)
             shutil.rmtree(folder)
             return None
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of a process killed before it did so itself
         return result
 
     def load(self, stage_id: str, result: StageResult) -> Subject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +97,9 @@ def prepare(store: Store, names: Iterable[str]) -> None:
             _write_ahead(database)
         for name in names:
             _known[store.uri, name] = _find_or_create(api, store, name)
+        if database and (undecoded := Path(store.uri.removeprefix(SQLITE)).parent) != database.parent:
+            with suppress(OSError):
+                undecoded.rmdir()  # MLflow takes the address for a path, and makes its folder
 
 
 def experiment_id(store: Store, name: str) -> str:

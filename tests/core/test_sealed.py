@@ -32,5 +32,5 @@ def test_what_has_no_digest_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"[1]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"a": 1'])
 def test_what_is_no_json_object_is_a_value_error(text: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):  # noqa: PT011
         unsealed(text)

@@ -1,4 +1,4 @@
-"""Whatever is damaged of what a run stored, it is found, said once, and made again; nothing damaged is taken as it is."""
+"""Whatever is damaged of what a run stored is found, said once, and made again; nothing is taken as it is."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_killed_at_any_of_its_files_ends_with_the_same_record_and_nothing_left_over(
     tmp_path: Path, moment: str
@@ -29,7 +30,7 @@ def test_a_run_killed_at_any_of_its_files_ends_with_the_same_record_and_nothing_
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=290,
+        timeout=880,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -19,8 +19,8 @@ def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pyte
     assert store.artifacts == f"{tmp_path}/outputs/mlflow-artifacts"
 
 
-@pytest.mark.parametrize("name", ["a%20b", "100%", "a b", "what?", "ü#"])
-def test_a_database_lies_where_its_folder_is_said_to_be(tmp_path: Path, name: str) -> None:
+def test_a_database_lies_where_its_folder_is_said_to_be(tmp_path: Path) -> None:
+    name = "a%20b 100% what? ü#"
     (tmp_path / name).mkdir()
     store = embedded(tmp_path / name)
     assert store.database == tmp_path / name / "mlflow.db"
