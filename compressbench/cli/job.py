@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import Fault, PlanError, RunError
+from compressbench.core.faults import Fault, PlanError, RunError, check_memory
 from compressbench.core.parent import end_with_announced
 from compressbench.core.record import RunRecord
 from compressbench.running import finished
@@ -97,6 +97,7 @@ def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
 def _run(
     config: DictConfig, overrides: list[str], given: Settings, identity: dict[str, Any], console: Console
 ) -> tuple[RunRecord, Path]:
+    check_memory()
     import torch
 
     from compressbench.planning.build import build
