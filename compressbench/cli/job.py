@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.faults import PlanError, RunError, check_memory
 from compressbench.core.observer import NOBODY
+from compressbench.core.parent import end_with_announced
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Place
 from compressbench.running import finished
 from compressbench.running.folders import RECORD, write_record
+from compressbench.running.room import sweep_left_behind
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,6 +49,8 @@ def job(config: DictConfig, overrides: list[str], place: Place | None) -> str:
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     printer, given = console(), settings(config)
     outputs, name = given.folder, f"{place.name}: " if place and not place.parallel else ""
+    end_with_announced()
+    sweep_left_behind(outputs)
     if place:
         printer.print(f"{name}started", style="bold", highlight=False, markup=False)
     identity = _identity(OmegaConf.to_container(config, resolve=True), overrides)
@@ -122,6 +126,7 @@ def _run(
     place: Place | None,
     messenger: Courier | None,
 ) -> tuple[RunRecord, Path]:
+    check_memory()
     from compressbench.planning.build import build
     from compressbench.planning.published import with_its_reference
     from compressbench.running.decided import decided
@@ -141,7 +146,7 @@ def _run(
     if faults or plan is None:
         raise PlanError(faults)
     plan = decided(with_its_reference(plan, overrides), device)
-    folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+    folder = run_folder(outputs, plan)
     try:
         with ConsoleProgress(console) as progress:
             named = NamedProgress(progress, _short(place, console))

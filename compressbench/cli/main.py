@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import compressbench
+from compressbench.cli.cache import cache
 from compressbench.cli.packed import evaluate, export, inspect
 from compressbench.cli.parser import FORMATS, verb_parser
-from compressbench.core.faults import PlanError, RunError, suggestion
+from compressbench.core import parent
+from compressbench.core.faults import PlanError, RunError, lack_of_memory, suggestion
 
 if TYPE_CHECKING:
     from compressbench.tracking.store import Store
@@ -29,6 +31,7 @@ compressbench: a declarative experiment runner for model compression
   compressbench export FILE --output model.onnx        a packed file as an ONNX model
   compressbench ui                                     the MLflow UI on what was run
   compressbench sync                                   send to MLflow what could not be sent
+  compressbench cache [size|prune]                     what takes room in the caches, and what of it can go
   compressbench completion                             print the line that turns on tab completion in bash
 
 compressbench VERB --help says more, with an example.
@@ -83,8 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        plain = error if isinstance(error, OSError) else lack_of_memory(error)
+        if plain is None:
+            raise
+        print(f"error: {plain}", file=sys.stderr)
         return 1
 
 
@@ -106,6 +112,7 @@ def _run(words: list[str]) -> int:
         return launch(words, job)
     from compressbench.cli.sweep import swept
 
+    parent.announce()
     return swept(given.overrides, given.config_dir, lambda ended: launch(words, job, ended))
 
 
@@ -231,5 +238,6 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "export": export,
     "ui": _ui,
     "sync": _sync,
+    "cache": cache,
     "completion": _completion,
 }

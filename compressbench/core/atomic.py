@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from compressbench.core.faults import RunError
+from compressbench.core.temporary import prefix
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -18,7 +19,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{prefix(path.name)}")
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()

@@ -58,3 +58,40 @@ def out_of_range(key: str, value: object, allowed: str) -> ValueError:
 
 class RunError(Exception):
     """A run that cannot go on. The message is for people; the command line prints it and exits with 1."""
+
+
+NO_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "could not create a primitive",
+    "can't start new thread",
+)
+"""What the loader, torch and its kernels say, in exceptions of many kinds, where memory is too little."""
+
+
+LEAST_MEMORY_BYTES = 800_000_000
+"""Of address space, that importing torch takes; with less it may end the process without an exception."""
+
+
+def check_memory() -> None:
+    """Raise RunError if this process may not have the memory that importing torch takes."""
+    import resource
+
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY_BYTES:
+        raise RunError(
+            f"there is not enough memory: a limit (ulimit -v) allows {allowed:,} bytes; "
+            f"importing torch takes {LEAST_MEMORY_BYTES:,}"
+        )
+
+
+def lack_of_memory(error: BaseException) -> RunError | None:
+    """Return the error to show if another one only says that there is too little memory."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in NO_MEMORY):
+        first = f" ({text.strip().splitlines()[0][:200]})" if text.strip() else ""
+        return RunError(f"there is not enough memory{first}; a limit on it (ulimit -v) may be too tight")
+    return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from compressbench.core.before import index_before
+from compressbench.core.sealed import sealed, unsealed
 
 VERSION = 1
 
@@ -49,6 +49,7 @@ class RunRecord:
     missed: sentences about limits of the budget that were broken. given: the network before the first stage, if its
     weights were given. changed: what was written over the recipe, by key: how this run differs from others of its row.
     sweeps: the sweeps it is a point of: by id, the values that made it (`{"stages.prune.ratio": "0.5"}`).
+    digests: SHA-256 of the files it was stored with, by name.
     """
 
     recipe: str
@@ -72,6 +73,7 @@ class RunRecord:
     sweeps: dict[str, dict[str, str]] = field(default_factory=dict)
     given: StageRecord | None = None
     changed: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property
@@ -101,13 +103,13 @@ class RunRecord:
         return replace(self, sweeps={sweep: self.sweeps.get(sweep, {})})
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=False)
+        return sealed(asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
-        """Raises ValueError if the text is no record of a version we know."""
+        """Raises ValueError if the text is no record of a version we know, or damaged."""
         try:
-            data = json.loads(text)
+            data = unsealed(text)
             if data["version"] != VERSION:
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
@@ -116,7 +118,7 @@ class RunRecord:
                 data["sweeps"] = {sweep: swept} if sweep else {}
             given = data.pop("given", None)  # older records have none
             return cls(stages=stages, given=given and StageRecord(**given), **data)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError) as error:
             raise ValueError(f"not a run record: {error}") from error
 
     @classmethod

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 
 from compressbench.core.atomic import write_atomically
+from compressbench.core.places import found_run
 from compressbench.core.record import RunRecord
+from compressbench.core.sealed import sealed, unsealed
 
 NAME = "sweep.json"
 WORD_LENGTH = 60
@@ -58,13 +59,13 @@ class SweepRecord:
     outcomes: list[Outcome]
 
     def write(self, folder: Path) -> None:
-        write_atomically(folder / NAME, json.dumps(asdict(self), indent=1))
+        write_atomically(folder / NAME, sealed(asdict(self), indent=1))
 
     @classmethod
     def read(cls, path: Path) -> SweepRecord:
         """ValueError, naming the file, if it is no such note; OSError if it cannot be read."""
         try:
-            data = json.loads(path.read_text())
+            data = unsealed(path.read_bytes())
             if "runs" in data:  # notes of version 0.2 listed only what had finished
                 return cls(data["sweep"], [], [Outcome(n, {}, run=run) for n, run in enumerate(data["runs"], start=1)])
             return cls(data["sweep"], data["overrides"], [Outcome(**outcome) for outcome in data["outcomes"]])
@@ -73,8 +74,9 @@ class SweepRecord:
 
     def records(self, outputs: Path) -> list[RunRecord]:
         """Return the runs that have a result, in order, each as a point of this sweep alone."""
-        runs = dict.fromkeys(outcome.run for outcome in self.outcomes if outcome.run)
-        files = [outputs / "runs" / run / "record.json" for run in runs]
+        runs = [outputs / "runs" / run for run in dict.fromkeys(outcome.run for outcome in self.outcomes) if run]
+        folders = [found_run(run.parent, run.name) or run for run in runs]  # older notes say the whole identity
+        files = [folder / "record.json" for folder in folders]
         return [RunRecord.read(file).in_sweep(self.sweep) for file in files if file.is_file()]
 
 

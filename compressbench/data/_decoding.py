@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
@@ -18,6 +21,7 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.faults import Fault, PlanError, RunError
 from compressbench.core.places import machine_cache
 from compressbench.core.preprocessing import Sides
+from compressbench.core.sealed import file_digest, sealed, stamp, unsealed
 from compressbench.data._listing import refuse, state_of
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ def three_colours(image: Image.Image) -> Image.Image:
 
 def open_image(file: str, convert: Callable[[Image.Image], Image.Image] = three_colours) -> Image.Image:
     """Return the picture, converted. PlanError, naming the file, if it is none or damaged."""
+    state_of(file)
     try:
         with Image.open(file) as image:
             return convert(image)
@@ -81,28 +86,49 @@ def decoded(files: Sequence[str], resize: int, image_size: int, threads: int) ->
     """Return `decode(...)`, from the cache folder if these files were decoded before.
 
     The cache entry's name covers every file's path, size and time of change, so it is never out of date. An
-    entry that is damaged is made anew, and one that cannot be written is done without; both with a warning.
+    entry that is damaged, or of which no digest is noted, is made anew, and one that cannot be written is done
+    without; with a warning.
     """
     key = hashlib.sha256(f"{resize} {image_size} {PIL.__version__}\n".encode())
     for file in files:
         state = state_of(file)
-        key.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
+        key.update(os.fsencode(f"{file} {state.st_size} {state.st_mtime_ns}\n"))
     entry = machine_cache() / "decoded" / f"{key.hexdigest()[:16]}.npy"
     shape = (len(files), 3, image_size, image_size)
     try:
-        found = numpy.load(entry)
-        if found.shape == shape and found.dtype == numpy.uint8:
-            return found  # type: ignore[no-any-return]
-        warnings.warn(f"{entry} is damaged; decoding the images again", stacklevel=2)
+        return _kept(entry, shape)
     except (FileNotFoundError, NotADirectoryError):
         pass  # never decoded, or the cache folder is no folder, which writing will say
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, KeyError) as error:
         warnings.warn(f"{entry} is damaged ({error}); decoding the images again", stacklevel=2)
     pixels = decode(files, resize, image_size, threads)
     try:
         content = io.BytesIO()
         numpy.save(content, pixels)
+        digest = hashlib.sha256(content.getbuffer()).hexdigest()
+        write_atomically(_note(entry), sealed({"sha256": digest, "state": None}))
         write_atomically(entry, content.getvalue())
     except RunError as error:
         warnings.warn(f"the decoded images are not kept: {error}", stacklevel=2)
     return pixels
+
+
+def _kept(entry: Path, shape: tuple[int, ...]) -> Pixels:
+    """Return a cache entry, compared with its digest unless it has not been touched since that was done last.
+
+    ValueError or KeyError if it is damaged, FileNotFoundError if it or its note is not there.
+    """
+    note = unsealed(_note(entry).read_bytes())
+    if note["state"] != (state := stamp(entry)):
+        if file_digest(entry) != note["sha256"]:
+            raise ValueError("its digest is another one")
+        with suppress(RunError):
+            write_atomically(_note(entry), sealed({**note, "state": state}))
+    found: Pixels = numpy.load(entry)
+    if found.shape != shape or found.dtype != numpy.uint8:
+        raise ValueError("it holds other images")
+    return found
+
+
+def _note(entry: Path) -> Path:
+    return entry.with_suffix(".json")

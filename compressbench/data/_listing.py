@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,11 +88,14 @@ def list_splits(folders: dict[str, Path]) -> dict[str, Listing]:
 
 
 def state_of(file: str) -> os.stat_result:
-    """Return a file's size and times. PlanError for a link that leads nowhere."""
+    """Return a file's size and times. PlanError for a link that leads nowhere, and for what would never end."""
     try:
-        return os.stat(file)
+        state = os.stat(file)
     except OSError as error:
         raise PlanError.of(file, f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(state.st_mode):
+        raise PlanError.of(file, "is no file but a pipe, a device or a folder; expected an image")
+    return state
 
 
 def refuse(faults: list[Fault]) -> None:

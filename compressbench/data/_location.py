@@ -12,6 +12,7 @@ from pathlib import Path
 
 from compressbench.core.data import Dataset
 from compressbench.core.faults import PlanError
+from compressbench.core.temporary import prefix, sweep
 
 VARIABLE = "COMPRESSBENCH_DATA"
 
@@ -71,7 +72,8 @@ def fetch(name: str, download: Callable[[str], object], produced: str, target: P
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+        sweep(target.parent, ".download", deep=False)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix(".download")) as folder:
             download(folder)
             target.mkdir(exist_ok=True)
             for file in (Path(folder) / produced).iterdir():

@@ -20,6 +20,8 @@ MAGIC = b"\x89CBP01\r\n"
 FIXED = len(MAGIC) + 16
 LONGEST_JSON = 1 << 21
 """Bytes of JSON that are written and read; a network of a thousand layers needs a tenth of it."""
+DEEPEST_JSON = 64
+"""Levels of containers that are read: whoever goes through a header or a note may do so recursively."""
 
 
 class PackedFileError(ValueError):
@@ -84,11 +86,22 @@ def _inflate(packed: memoryview) -> dict[str, Any]:
         if not unpacker.eof or unpacker.unused_data:
             raise ValueError("it does not end where it should")
         tree = json.loads(text)
+        if _depth(tree) > DEEPEST_JSON:
+            raise ValueError(f"it is nested more than {DEEPEST_JSON} deep")
     except (zlib.error, ValueError, RecursionError) as error:
         raise PackedFileError(f"its header cannot be read: {error}") from error
     if not isinstance(tree, dict):
         raise PackedFileError("its header is no JSON object")
     return tree
+
+
+def _depth(tree: Any) -> int:
+    """Return how many levels of containers a tree has, without recursion."""
+    depth, level = 0, [tree]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 DICTIONARY = (

@@ -7,6 +7,8 @@ integers by its format (`levels`) and coded by the coder whose result is the sma
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ __all__ = [
     "architecture_of",
     "content_of",
     "entries",
+    "network_digest",
     "note",
     "printable",
     "read",
@@ -101,6 +104,14 @@ def read(path: Path) -> Subject:
 def note(path: Path) -> dict[str, Any]:
     """Return what stands beside the network. Raises PackedFileError."""
     return content_of(path).note
+
+
+def network_digest(path: Path) -> str:
+    """Return hexadecimal digits of what a file holds but its note. Raises PackedFileError."""
+    content = content_of(path)
+    found = hashlib.sha256(json.dumps(content.header, sort_keys=True).encode())
+    found.update(content.data)
+    return found.hexdigest()
 
 
 def content_of(path: Path) -> Content:

@@ -13,7 +13,8 @@ from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.measurement import Measure
-from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage, flatten
+from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
+from compressbench.core.structure import flatten
 from compressbench.planning.catalogue import measures as all_measures
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.network import build_model

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from compressbench.core.faults import PlanError, RunError, suggestion
+from compressbench.core.faults import PlanError, RunError, lack_of_memory, suggestion
 from compressbench.core.sweep import Outcome, Place
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.diagnose import all_faults
@@ -175,6 +175,8 @@ def _said(error: BaseException, who: str) -> tuple[int, str]:
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else FAILED if error.code else DONE
         return code, f"it was ended with {error.code}" if code else ""
+    if isinstance(error, Exception):
+        error = lack_of_memory(error) or error
     if isinstance(error, PlanError | RunError):
         lines = str(error).splitlines()
         print("\n".join(f"{who}error: {line}" for line in lines), file=sys.stderr)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compressbench.core.faults import PlanError
-from compressbench.core.plan import Plan, Reference, changed, structure
+from compressbench.core.plan import Plan, Reference
+from compressbench.core.structure import changed, structure
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
 

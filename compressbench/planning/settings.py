@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from compressbench.planning.recipe import GROUPS, NODES
 from compressbench.planning.typed import resolved, typed
 
 ALLOWED = ("recipe", "seed", "outputs", "device", "threads", "measures", *NODES, *GROUPS)
+LONGEST_PATH, LONGEST_NAME = 3_500, 255
+"""Bytes of the path of the outputs: most systems take 4,096 with what lies below, and 255 for a name."""
 CHOSEN = "chosen"
 """What planning itself adds: the chosen names of the groups."""
 
@@ -63,6 +66,10 @@ class Settings:
             found.append(Fault("seed", f"is {self.seed}; allowed: 0 or more"))
         if not self.outputs:
             found.append(Fault("outputs", "is ''; allowed: a folder"))
+        length, longest = len(os.fsencode(self.folder)), max(len(os.fsencode(part)) for part in self.folder.parts)
+        if length > LONGEST_PATH or longest > LONGEST_NAME:
+            allowed = f"{LONGEST_PATH:,}, and {LONGEST_NAME} for each folder's name"
+            found.append(Fault("outputs", f"is a path of {length:,} bytes, a name of {longest:,}; allowed: {allowed}"))
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             found.append(Fault("device", f"is {self.device!r}; allowed: auto, cpu, mps, cuda, cuda:1"))
         if self.threads is not None and self.threads < 1:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
 from typing import Any
 
-from compressbench.core.plan import Reference, changed, flatten, is_structural, structure
+from compressbench.core.plan import Reference
 from compressbench.core.record import RunRecord
+from compressbench.core.structure import changed, flatten, is_structural, structure
 from compressbench.reporting import verdict as rules
 from compressbench.reporting.figures import Estimate, estimate
 

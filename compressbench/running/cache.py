@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -18,10 +17,12 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.constraint import CONSTRAINTS, Constraint
 from compressbench.core.lock import alone
 from compressbench.core.measurement import Measurement
+from compressbench.core.sealed import file_digest, sealed, unsealed
 from compressbench.core.subject import Skipped, Subject
 from compressbench.packing import packed_file
+from compressbench.running.folders import CHECKPOINTS, STAGE, stage_lock
 
-MODEL, PROMISES, STAGE, CHECKPOINT = "model.cbp", "constraints.safetensors", "stage.json", "training"
+MODEL, PROMISES = "model.cbp", "constraints.safetensors"
 
 
 @dataclass
@@ -29,7 +30,8 @@ class StageResult:
     """What is known of a finished stage besides its weights. `measured`: by identity of the measure.
 
     environment: versions and machine it was computed with; empty if it was stored before that was kept.
-    digests: SHA-256 of the files it was stored with, so that a damaged one is found; the packed file has its own.
+    digests: SHA-256 of the files it was stored with, so that a damaged one is found, or another one in its place; of
+    the packed file without its note, which is written when the stage is measured.
     """
 
     measured: dict[str, list[Measurement]] = field(default_factory=dict)
@@ -52,11 +54,11 @@ class StageCache:
 
     def checkpoint_path(self, stage_id: str) -> Path:
         """Where a training of this stage keeps its checkpoints until the stage is stored."""
-        return self.folder / stage_id / CHECKPOINT
+        return self.folder / stage_id / CHECKPOINTS
 
     def lock(self, stage_id: str, waiting: str = "") -> AbstractContextManager[None]:
         """Hold the stage for this process; another one that wants it waits, and warns with the words `waiting`."""
-        return alone(self.folder / f".{stage_id}.lock", waiting)
+        return alone(stage_lock(self.folder, stage_id), waiting)
 
     def find(self, stage_id: str) -> StageResult | None:
         """Return a stored result, or None. A damaged one is removed with a warning, to be computed again."""
@@ -64,15 +66,16 @@ class StageCache:
         if not (folder / STAGE).exists():
             return None
         try:
-            result = _from_json((folder / STAGE).read_text())
-            packed_file.content_of(folder / MODEL)  # checks its own digest
+            result = _from_json((folder / STAGE).read_bytes())
+            digests = _digests(folder)
             for name, expected in result.digests.items():
-                if _digest(folder / name) != expected:
+                if digests.get(name) != expected:
                     raise ValueError(f"{name} is damaged")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             warnings.warn(f"the cached stage {folder} cannot be used ({error}); it is computed again", stacklevel=2)
             shutil.rmtree(folder)
             return None
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of a process killed before it did so itself
         return result
 
     def load(self, stage_id: str, result: StageResult) -> Subject:
@@ -93,17 +96,19 @@ class StageCache:
         packed_file.write(subject, folder / MODEL)
         if subject.constraints:
             _write_constraints(subject.constraints, folder / PROMISES)
-            result.digests = {PROMISES: _digest(folder / PROMISES)}
+        else:
+            (folder / PROMISES).unlink(missing_ok=True)
+        result.digests = _digests(folder)
         self.update(stage_id, result)
-        shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
     def update(self, stage_id: str, result: StageResult) -> None:
         """Store what is known of a stage again, with further measurements."""
-        write_atomically(self.folder / stage_id / STAGE, json.dumps(asdict(result)))
+        write_atomically(self.folder / stage_id / STAGE, sealed(asdict(result)))
 
 
-def _from_json(text: str) -> StageResult:
-    data = json.loads(text)
+def _from_json(text: bytes) -> StageResult:
+    data = unsealed(text)
     data["measured"] = {
         key: [Measurement(**measurement) for measurement in found] for key, found in data["measured"].items()
     }
@@ -111,9 +116,10 @@ def _from_json(text: str) -> StageResult:
     return StageResult(**data)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the digests of a stage's files. PackedFileError if the packed one is damaged, by its own checksum."""
+    found = {MODEL: packed_file.network_digest(folder / MODEL)}
+    return found | ({PROMISES: file_digest(folder / PROMISES)} if (folder / PROMISES).exists() else {})
 
 
 def _write_constraints(constraints: list[Constraint], path: Path) -> None:

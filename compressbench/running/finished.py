@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import compressbench
 from compressbench.core.atomic import write_atomically
 from compressbench.core.record import RunRecord
+from compressbench.core.sealed import file_digest, sealed, stamp, unsealed
+from compressbench.packing.container import unseal
 from compressbench.running.folders import RECORD, WEIGHTS
 
 
@@ -21,7 +24,7 @@ def config_id(config: dict[str, Any]) -> str:
     """Return the identity of a composed configuration under this version of the program, file by file: one that was
     changed since takes the long way, which knows the versions of techniques, data and measures."""
     package = Path(compressbench.__file__).parent
-    code = {str(file.relative_to(package)): _state(str(file)) for file in package.rglob("*.py")}
+    code = {str(file.relative_to(package)): stamp(file) for file in package.rglob("*.py")}
     text = json.dumps([compressbench.__version__, code, config], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -31,26 +34,65 @@ def remember(config: dict[str, Any], outputs: Path, folder: Path, sources: list[
     note = {
         "folder": str(folder.relative_to(outputs)),
         "record": _judged(RunRecord.read(folder / RECORD)),
-        "sources": {source: _state(source) for source in sources},
+        "sources": {source: stamp(Path(source)) for source in sources},
+        "weights": stamp(folder / WEIGHTS),
     }
-    write_atomically(_note(config, outputs), json.dumps(note))
+    write_atomically(_note(config, outputs), sealed(note))
 
 
 def recall(config: dict[str, Any], outputs: Path) -> tuple[RunRecord, Path] | None:
-    """Return the record a configuration led to and its folder, if its data has not been touched since."""
+    """Return the record a configuration led to and its folder, if neither it nor its data has been touched since."""
     try:
-        note = json.loads(_note(config, outputs).read_text())
-        if any(_state(source) != state for source, state in note["sources"].items()):
+        note = _read(_note(config, outputs))
+        if any(stamp(Path(source)) != state for source, state in note["sources"].items()):
             return None
         folder = outputs / note["folder"]
         record = RunRecord.read(folder / RECORD)
         if _judged(record) != note["record"]:
             return None  # another configuration has put its own names and limits to the same result since
-    except (OSError, ValueError, KeyError, TypeError):
+        if note["weights"] != stamp(folder / WEIGHTS):
+            _check_weights(record, folder)
+            write_atomically(_note(config, outputs), sealed({**note, "weights": stamp(folder / WEIGHTS)}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     measured = record.given is not None or not record.plan["model"]["weights"]  # older records lack what was given
-    whole = record.status == "finished" and measured and (folder / WEIGHTS).exists()
-    return (record, folder) if whole else None
+    return (record, folder) if record.status == "finished" and measured else None
+
+
+def whole_record(folder: Path) -> RunRecord | None:
+    """Return the record of the finished run in a folder. None if there is none, and, after a warning, if it or the
+    weights are damaged."""
+    try:
+        record = RunRecord.read(folder / RECORD)
+        if record.status != "finished":
+            return None
+        _check_weights(record, folder)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        warnings.warn(f"the finished run in {folder} cannot be used ({error}); it is carried out again", stacklevel=2)
+        return None
+    return record
+
+
+def _check_weights(record: RunRecord, folder: Path) -> None:
+    """Raise ValueError unless the file of weights is the one the record was written with; OSError if it is not there.
+
+    Records of older versions say nothing of it: then the file's own checksum must do.
+    """
+    if WEIGHTS not in record.digests:
+        unseal((folder / WEIGHTS).read_bytes())
+    elif record.digests[WEIGHTS] != file_digest(folder / WEIGHTS):
+        raise ValueError(f"{WEIGHTS} is damaged")
+
+
+def _read(note: Path) -> dict[str, Any]:
+    """Return what is noted. ValueError, after a warning, if the note is damaged; OSError if there is none."""
+    try:
+        return unsealed(note.read_bytes())
+    except ValueError as error:
+        warnings.warn(f"the note {note} cannot be used ({error}); it is made again", stacklevel=3)
+        raise
 
 
 def _note(config: dict[str, Any], outputs: Path) -> Path:
@@ -61,9 +103,3 @@ def _judged(record: RunRecord) -> str:
     """Return the identity of what a configuration adds to a result without changing it."""
     text = json.dumps([record.protocol, record.plan, record.reference, record.missed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _state(source: str) -> list[int]:
-    """Return what changes when a file, or the list of names in a folder, changes."""
-    status = Path(source).stat()
-    return [status.st_size, status.st_mtime_ns]

@@ -18,6 +18,7 @@ from compressbench.core.identity import essence
 from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.sealed import file_digest
 from compressbench.core.subject import Subject
 from compressbench.measuring.macs import layer_table
 from compressbench.packing import packed_file
@@ -26,11 +27,14 @@ from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU, environment
-from compressbench.running.folders import RECORD, WEIGHTS, run_folder, write_record
+from compressbench.running.finished import whole_record
+from compressbench.running.folders import WEIGHTS, run_folder, write_record
+from compressbench.running.in_use import relying_on
 from compressbench.running.lent import LentContext
 from compressbench.running.note import sign
-from compressbench.running.observe import measure_key, missing_measures, observe, reads_file
+from compressbench.running.observe import missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
+from compressbench.running.recorded import stage_record
 from compressbench.running.start import AS_GIVEN, seed_of, start_subject
 from compressbench.training.setting import Setting
 
@@ -44,7 +48,9 @@ def run(
     observer: told of the start, of every epoch and of every stage, but not of a run that is finished already.
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    return Run(plan, outputs, progress, device, observer).execute()
+    runner = Run(plan, outputs, progress, device, observer)
+    with relying_on(runner.ids.values(), outputs / "cache"):
+        return runner.execute()
 
 
 class Run:
@@ -57,7 +63,7 @@ class Run:
         self.plan = plan = decided(plan, device)
         self.outputs, self.progress, self.device, self.observer = outputs, progress, device, observer
         self.cache = StageCache(outputs / "cache" / "stages")
-        self.folder = run_folder(outputs, plan.table, plan.row, plan.plan_id())
+        self.folder = run_folder(outputs, plan)
         self.fingerprint = self._fingerprint()
         given = {} if plan.model.weights is None else {-1: AS_GIVEN}
         self.stages = {**given, **dict(enumerate(plan.stages))}
@@ -98,17 +104,14 @@ class Run:
         record.layers = layer_table(packed_file.read(final).model, self._example())
         record.tensors = tensor_table(final)
         record.missed = missed_limits(self.plan.budget, record)
+        record.digests = {WEIGHTS: file_digest(self.folder / WEIGHTS)}
         self._write(record)
         return record
 
     def _finished(self) -> RunRecord | None:
         """Return the record of this very run if it is there, with today's names, references and budget."""
-        try:
-            record = RunRecord.read(self.folder / RECORD)
-        except (OSError, ValueError):
-            return None
-        same = [network.stage_id for network in record.networks] == [self.ids[index] for index in self.stages]
-        if record.status != "finished" or not same or not (self.folder / WEIGHTS).exists():
+        record = whole_record(self.folder)
+        if record is None or [stage.stage_id for stage in record.networks] != [self.ids[n] for n in self.stages]:
             return None
         before = record.to_json()
         record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)
@@ -185,7 +188,7 @@ class Run:
             earlier[self.stages[number].name] = partial(self._result_of, number)
         stage_id, seconds = self.ids[index], self.plan.budget.seconds
         return LentContext(
-            seed=seed_of(self.plan.seed, stage_id),
+            seed=seed_of(self.plan.seed, self.stages[index].name),
             splits=self.splits,
             example=self._example(),
             progress=NamedProgress(self.progress, self.stages[index].name),
@@ -233,21 +236,8 @@ class Run:
         return {f"{name}_images": len(split) for name, split in vars(self.splits).items()}
 
     def _stage_record(self, index: int) -> StageRecord:
-        stage, result = self.stages[index], self.results[index]
-        wanted = [measurement for _, m in self.plan.measures for measurement in result.measured[measure_key(m)]]
-        return StageRecord(
-            name=stage.name,
-            kind=stage.kind,
-            stage_id=self.ids[index],
-            measurements={measurement.name: measurement.value for measurement in wanted},
-            units={measurement.name: measurement.unit for measurement in wanted},
-            curve=result.curve,
-            skipped=[[skipped.what, skipped.why] for skipped in result.skipped],
-            setting=result.setting,
-            environment=result.environment,
-            seconds=result.seconds,
-            cached=self.was_cached[index],
-        )
+        stage, cached = self.stages[index], self.was_cached[index]
+        return stage_record(stage, self.ids[index], self.results[index], self.plan.measures, cached)
 
     def _write(self, record: RunRecord) -> None:
         write_record(record, self.folder)

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from compressbench.core.plan import flatten
 from compressbench.core.record import RunRecord
+from compressbench.core.structure import flatten
 from compressbench.core.sweep import worded
 from compressbench.tracking.files import description, files_of
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from compressbench.core.record import RunRecord
+from compressbench.core.temporary import prefix, sweep
 
 LARGEST_BYTES = 50_000_000
 """Weights above this stay where they are: MLflow's copy would be the second of something large."""
@@ -48,7 +49,8 @@ def description(folder: Path) -> str:
 @contextmanager
 def gathered(files: Mapping[str, Path | str]) -> Iterator[Path]:
     """Lend a folder that holds all of them (links, so nothing is copied twice), for one call that sends it."""
-    with tempfile.TemporaryDirectory(prefix="compressbench-") as name:
+    sweep(Path(tempfile.gettempdir()), "compressbench", deep=False)
+    with tempfile.TemporaryDirectory(prefix=prefix("compressbench")) as name:
         for relative, source in files.items():
             target = Path(name) / relative
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from compressbench.core.atomic import write_atomically
 from compressbench.core.identity import digest
 from compressbench.core.record import RunRecord
+from compressbench.core.sealed import sealed, unsealed
 
 NAME = "tracked.json"
 
@@ -35,17 +35,14 @@ def content_of(record: RunRecord) -> str:
 def read(folder: Path) -> Entry | None:
     """Return what was noted beside the record in `folder`; None if nothing was, or if it cannot be read."""
     try:
-        return Entry(**json.loads((folder / NAME).read_text()))
+        return Entry(**unsealed((folder / NAME).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def write(folder: Path, entry: Entry) -> None:
     """Note a delivery, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{NAME}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(entry), indent=1))
-    temporary.replace(folder / NAME)
+    write_atomically(folder / NAME, sealed(asdict(entry), indent=1))
 
 
 def intend(folder: Path, uri: str) -> None:

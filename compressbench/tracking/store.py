@@ -6,11 +6,11 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from compressbench.core.faults import PlanError
 from compressbench.core.lock import alone
@@ -29,6 +29,8 @@ OPENING_S = 90.0
 """How long opening a store may take: creating a database takes seconds on a machine that is busy."""
 TAGS = {f"{PREFIX}{RESULTS}": view("Results"), "mlflow.experimentKind": "custom_model_development"}
 """What makes the pages show figures and charts of trained models, not the columns of chat applications."""
+PREPARED_S = 300.0
+"""How long another process may take to make a database: seconds, unless it hangs."""
 _known: dict[tuple[str, str], str] = {}
 """Experiment ids this process has looked up, by store and name."""
 
@@ -60,7 +62,7 @@ class Store:
     @property
     def database(self) -> Path | None:
         """The file of a SQLite store, None for any other."""
-        return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
+        return Path(unquote(self.uri.removeprefix(SQLITE))) if self.uri.startswith(SQLITE) else None
 
     @property
     def name(self) -> str:
@@ -79,7 +81,12 @@ def without_passwords(text: str) -> str:
 
 def embedded(outputs: Path) -> Store:
     """Return the store that needs no server: a SQLite database and a folder of artifacts below `outputs`."""
-    return at(outputs, f"{SQLITE}{outputs.resolve() / 'mlflow.db'}")
+    return at(outputs, _address(outputs.resolve() / "mlflow.db"))
+
+
+def _address(database: Path) -> str:
+    """Return the URI of a SQLite file; it is decoded when it is used."""
+    return SQLITE + str(database).replace("%", "%25").replace("?", "%3F")
 
 
 def at(outputs: Path, uri: str, key: str = "tracking.uri") -> Store:
@@ -123,12 +130,15 @@ def prepare(store: Store, names: Iterable[str]) -> None:
     a lock. Raises whatever MLflow raises if the store cannot be reached or written.
     """
     database = store.database
-    with alone(database.with_name(database.name + ".lock")) if database else nullcontext():
+    with _alone(database) if database else nullcontext():
         api = client(store)
         if database:
             _write_ahead(database)
         for name in names:
             _known[store.uri, name] = _find_or_create(api, store, name)
+        if database and (undecoded := Path(store.uri.removeprefix(SQLITE)).parent) != database.parent:
+            with suppress(OSError):
+                undecoded.rmdir()  # MLflow takes the address for a path, and makes its folder
 
 
 def experiment_id(store: Store, name: str) -> str:
@@ -156,6 +166,11 @@ def client(store: Store) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+
+
+def _alone(database: Path) -> AbstractContextManager[None]:
+    waiting = f"waiting for another process that prepares {database}"
+    return alone(database.with_name(f"{database.name}.lock"), waiting, limit_s=PREPARED_S)
 
 
 def _find_or_create(api: MlflowClient, store: Store, name: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import warnings
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -90,7 +91,9 @@ def _runs(path: Path, outputs: Path) -> tuple[str, list[RunRecord]]:
     try:
         found = SweepRecord.read(path)
         return found.sweep, found.records(outputs)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        what = f"the sweep in {path.parent} is left out ({error}); the same command makes it again"
+        warnings.warn(what, stacklevel=2)
         return "", []
 
 

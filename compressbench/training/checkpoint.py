@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from compressbench.core.atomic import write_atomically
 
 Curve = list[dict[str, float]]
+DIGEST_BYTES = 32
 
 
 @dataclass
@@ -34,14 +35,14 @@ class Checkpoint:
 
 
 def write(path: Path, identity: str, checkpoint: Checkpoint) -> None:
-    """Write it as one safetensors file, atomically. RunError if the disk is full."""
+    """Write it as one safetensors file with its SHA-256 behind it, atomically. RunError if the disk is full."""
     tensors = {f"model/{name}": tensor for name, tensor in checkpoint.model.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in checkpoint.best.items()}
     for index, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer/{index}/{key}": tensor for key, tensor in state.items()}
     rest = {"epoch": checkpoint.epoch, "curve": checkpoint.curve}
     content = save(_apart(tensors), {"identity": identity, "checkpoint": json.dumps(rest)})
-    write_atomically(path, content)
+    write_atomically(path, content + hashlib.sha256(content).digest())
 
 
 def read(path: Path, identity: str) -> Checkpoint | None:
@@ -50,7 +51,10 @@ def read(path: Path, identity: str) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        content = path.read_bytes()
+        stored = path.read_bytes()
+        content = stored[:-DIGEST_BYTES]
+        if hashlib.sha256(content).digest() != stored[-DIGEST_BYTES:]:
+            raise ValueError("it is damaged")
         tensors, metadata = load(content), _metadata(content)
         if metadata["identity"] != identity:
             raise ValueError("it belongs to another training")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.plan import Budget, Limits, Reference, Stage, flatten
+from compressbench.core.plan import Budget, Limits, Reference, Stage
+from compressbench.core.structure import flatten
 from compressbench.data.synthetic import Synthetic
 from compressbench.measuring.accuracy import Accuracy
 from compressbench.running.observe import measure_key

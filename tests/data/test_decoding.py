@@ -28,7 +28,7 @@ def test_grey_images_and_transparent_ones_become_three_colours(tmp_path):
 def test_decoded_images_are_kept_and_used_again(tmp_path, cache, monkeypatch):
     write_folder(tmp_path, {"test": 3})
     first = image_folder(tmp_path).load().test.images
-    assert len(list(cache.iterdir())) == 1
+    assert len(list(cache.glob("*.npy"))) == 1
     monkeypatch.setattr("compressbench.data._decoding.decode", None)  # decoding again would now fail
     assert torch.equal(image_folder(tmp_path).load().test.images, first)
 
@@ -46,7 +46,7 @@ def test_a_changed_file_is_decoded_again(tmp_path):
 def test_a_damaged_cache_entry_is_made_again_with_a_warning(tmp_path, cache, content):
     write_folder(tmp_path, {"test": 3})
     before = image_folder(tmp_path).load().test.images
-    entry = next(cache.iterdir())
+    entry = next(cache.glob("*.npy"))
     entry.write_bytes(entry.read_bytes()[:-5] if content is None else content)
     with pytest.warns(UserWarning, match="is damaged"):
         again = image_folder(tmp_path).load().test.images
@@ -54,6 +54,27 @@ def test_a_damaged_cache_entry_is_made_again_with_a_warning(tmp_path, cache, con
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image_folder(tmp_path).load()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_one_changed_bit_of_a_cache_entry_is_found(tmp_path, cache, suffix):
+    write_folder(tmp_path, {"test": 3})
+    before = image_folder(tmp_path).load().test.images
+    image_folder(tmp_path).load()  # compared with its digest now, and that is noted
+    file = next(cache.glob(f"*{suffix}"))
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert torch.equal(image_folder(tmp_path).load().test.images, before)
+
+
+def test_an_entry_that_was_compared_with_its_digest_is_not_compared_again(tmp_path, cache, monkeypatch):
+    write_folder(tmp_path, {"test": 3})
+    for _ in range(2):
+        image_folder(tmp_path).load()
+    monkeypatch.setattr("compressbench.data._decoding.file_digest", None)  # comparing would now fail
+    image_folder(tmp_path).load()
 
 
 def test_a_cache_folder_that_cannot_be_written_costs_only_a_warning(tmp_path, monkeypatch):

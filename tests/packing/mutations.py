@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import random
+import zlib
 from typing import Any
 
-from compressbench.packing.container import FIXED, MAGIC, _digest, seal, unseal
+from compressbench.packing.container import DICTIONARY, FIXED, MAGIC, Content, _digest, seal, unseal
 
 NASTY: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 7, 255, 2**31, 2**63, 10**12, -(10**12), 10**30, 0.5, -0.0, 1e300),
@@ -61,6 +62,35 @@ def damaged_header(content: bytes, chance: random.Random) -> bytes:
         if places:
             _damage(*chance.choice(places), chance)
     return seal(header, found.note, [bytes(found.data)])
+
+
+def damaged_note(content: bytes, chance: random.Random) -> bytes:
+    """Return a file whose note is damaged in one to three places, or nested very deep, in JSON, and sealed again."""
+    found = unseal(content)
+    note = {"seed": 0, "stages": {"train": {"technique": "x"}}, "measured": {"top1": 0.9}, **copy.deepcopy(found.note)}
+    if chance.random() < 0.2:
+        return sealed_with(
+            found, nested(chance.choice([60, 70, 500, 990, 5000, 100_000])), chance.choice([True, False])
+        )
+    for _ in range(chance.choice([1, 2, 3])):
+        _damage(*chance.choice(list(_places(note))), chance)
+    return seal(found.header, note, [bytes(found.data)])
+
+
+def nested(depth: int) -> bytes:
+    """Return JSON of an object in an object, and so on."""
+    return b'{"a":' * depth + b"0" + b"}" * depth
+
+
+def sealed_with(found: Content, text: bytes, as_header: bool) -> bytes:
+    """Return a file with this text as its note, or as its header, sealed."""
+    packer = zlib.compressobj(9, wbits=-15, zdict=DICTIONARY)
+    packed = packer.compress(text) + packer.flush()
+    other = seal(found.header, found.note, [])[FIXED:]
+    head, tail = other[: found.header_bytes], other[found.header_bytes :]
+    head, tail = (packed, tail) if as_header else (head, packed)
+    lengths = b"".join(len(part).to_bytes(4, "little") for part in (head, tail))
+    return with_right_checksum(MAGIC + bytes(8) + lengths + head + tail + bytes(found.data))
 
 
 def _places(tree: Any) -> Any:

@@ -68,6 +68,23 @@ def test_checkpoints_are_gone_once_the_stage_is_stored(tmp_path: Path, subject: 
     assert not cache.checkpoint_path("stage").exists()
 
 
+def test_checkpoints_that_a_killed_process_left_beside_a_stored_stage_go_when_it_is_found(
+    tmp_path: Path, subject: Subject
+) -> None:
+    cache, _ = stored(tmp_path, subject)
+    cache.checkpoint_path("stage").mkdir()
+    assert cache.find("stage")
+    assert not cache.checkpoint_path("stage").exists()
+
+
+def test_the_packed_file_of_another_stage_in_its_place_is_found(tmp_path: Path, subject: Subject) -> None:
+    cache, _ = stored(tmp_path, subject)
+    cache.store("other", Subject(LENET.build(), LENET), StageResult())
+    (tmp_path / "stage" / "model.cbp").write_bytes((tmp_path / "other" / "model.cbp").read_bytes())
+    with pytest.warns(UserWarning, match=r"model\.cbp is damaged.*computed again"):
+        assert cache.find("stage") is None
+
+
 def _hold(folder: Path, entered: multiprocessing.Queue[float]) -> None:
     with StageCache(folder).lock("stage"):
         entered.put(time.monotonic())

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "data").write_text("digits")
     whole = plan(stages=plan().stages[:1])
     run(whole, tmp_path, SilentProgress())
-    found = run_folder(tmp_path, whole.table, whole.row, whole.plan_id())
+    found = run_folder(tmp_path, whole)
     remember(CONFIG, tmp_path, found, [str(tmp_path / "data")])
     return found
 

@@ -18,6 +18,7 @@ from compressbench.core.faults import RunError
 from compressbench.core.plan import Budget, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
+from compressbench.running.folders import run_folder
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
@@ -36,7 +37,7 @@ def test_every_stage_is_measured_and_the_file_is_what_was_measured(tmp_path: Pat
     assert [stage.name for stage in record.stages] == ["train", "prune", "finetune"]
     # LeNet-5 with 10 of 20 and 25 of 50 filters: 10*25+10 + 25*10*25+25 + 25*16*500+500 + 500*4+4
     assert record.final.measurements["params"] == 260 + 6275 + 200_500 + 2004
-    folder = tmp_path / "runs" / "tests" / "lenet" / whole.plan_id()
+    folder = run_folder(tmp_path, whole)
     assert RunRecord.read(folder / "record.json").to_json() == record.to_json()
     assert (folder / "model.cbp").stat().st_size == record.final.measurements["size_bytes"]
     decoded = packed_file.read(folder / "model.cbp").model
@@ -96,7 +97,7 @@ def test_a_damaged_cache_entry_is_computed_again_with_a_warning(tmp_path: Path) 
     content = bytearray(damaged.read_bytes())
     content[-1] ^= 1  # one bit of one weight
     damaged.write_bytes(content)
-    (tmp_path / "runs" / "tests" / "lenet" / whole.plan_id() / "record.json").unlink()
+    (run_folder(tmp_path, whole) / "record.json").unlink()
     with pytest.warns(UserWarning, match=r"model\.cbp.*checksum is wrong"):
         record = run(whole, tmp_path, SilentProgress())
     assert [stage.cached for stage in record.stages] == [True, False, True]
@@ -109,7 +110,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_failed_record(tmp_path: Pa
     whole = replace(whole, stages=(diverging, *whole.stages[1:]))
     with pytest.raises(RunError, match="epoch"):
         run(whole, tmp_path, SilentProgress())
-    record = RunRecord.read(tmp_path / "runs" / "tests" / "lenet" / whole.plan_id() / "record.json")
+    record = RunRecord.read(run_folder(tmp_path, whole) / "record.json")
     assert record.status == "failed"
     assert "epoch" in record.error
 
@@ -146,6 +147,7 @@ import sys, time
 from dataclasses import replace
 from pathlib import Path
 from compressbench.core.plan import Stage
+from compressbench.running.folders import run_folder
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.tuning.from_scratch import FromScratch

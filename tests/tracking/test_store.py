@@ -20,6 +20,16 @@ def test_the_embedded_store_has_absolute_paths(tmp_path: Path, monkeypatch: pyte
     assert store.artifacts == f"{tmp_path}/outputs/mlflow-artifacts"
 
 
+def test_a_database_lies_where_its_folder_is_said_to_be(tmp_path: Path) -> None:
+    name = "a%20b 100% what? ü#"
+    (tmp_path / name).mkdir()
+    store = embedded(tmp_path / name)
+    assert store.database == tmp_path / name / "mlflow.db"
+    prepare(store, ["one"])
+    assert store.database.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_no_uri_means_the_embedded_store(tmp_path: Path) -> None:
     assert chosen(tmp_path, None, 3.0, 1, 12.0) == embedded(tmp_path)
     assert chosen(tmp_path, None, 3.0, 1, 12.0).artifacts == str(tmp_path / "mlflow-artifacts")

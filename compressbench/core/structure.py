@@ -1,0 +1,39 @@
+"""A plan as a dictionary, taken apart: what of it makes a run a run of its row, and what differs between two."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from compressbench.core.training import Training
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested dictionary as one level of dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def structure(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a run a run of its row, by dotted key, of a plan as a dictionary: network and stages."""
+    flat = flatten({part: plan.get(part, {}) for part in ("model", "stages")})
+    return {key: value for key, value in flat.items() if is_structural(key)}
+
+
+def is_structural(key: str) -> bool:
+    """Whether a key makes a run a run of its row: the network and every stage, but not how long and how fast it
+    trains, which is the protocol's business, nor where given weights come from."""
+    training = {field.name for field in fields(Training)}
+    return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes", "model.weights")
+
+
+def changed(ours: dict[str, Any], others: dict[str, Any]) -> list[str]:
+    """Return the keys that differ. A key that only one side has is a field that was added since, unless it says
+    which technique a stage is."""
+    added = {key for key in ours.keys() ^ others.keys() if key.endswith(".technique")}
+    return sorted(added | {key for key in ours.keys() & others.keys() if ours[key] != others[key]})
