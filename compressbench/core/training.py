@@ -14,8 +14,9 @@ OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
 LOSSES = ("cross_entropy", "hinge", "squared_hinge")
-LOOP_VERSION = 1
-"""Raised when a change of the training loop changes results; part of the identity of every stage that trains."""
+LOOP_VERSION = 2
+"""Raised when a change of the training loop, or of what seeds it, changes results; part of the identity of every stage
+that trains."""
 
 
 @dataclass(frozen=True)

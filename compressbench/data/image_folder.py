@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -209,5 +210,5 @@ def _digest(listings: dict[str, Listing]) -> str:
     for split, listing in listings.items():
         for file in listing.files:
             name = file.removeprefix(str(listing.folder))
-            found.update(f"{split}{name} {_listing.state_of(file).st_size}\n".encode())
+            found.update(os.fsencode(f"{split}{name} {_listing.state_of(file).st_size}\n"))
     return found.hexdigest()[:16]

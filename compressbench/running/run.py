@@ -198,7 +198,7 @@ class Run:
             device=self.device,
             earlier_stages=earlier,
             deadline=None if seconds is None else self.clock + seconds,
-            on_epoch=partial(self.observer.reached, self.plan.stages[index].name),
+            on_epoch=partial(self.observer.reached, self.stages[index].name),
         )
 
     def _result_of(self, index: int) -> Subject:

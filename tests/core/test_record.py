@@ -28,8 +28,15 @@ def test_a_record_comes_back_as_it_was() -> None:
     assert RECORD.final.measurements["top1"] == 0.98
 
 
+def undigested(text: str) -> str:
+    """Return a record as older versions wrote it."""
+    content = json.loads(text)
+    del content["digest"]
+    return json.dumps(content)
+
+
 def test_a_record_that_knew_its_last_sweep_only_can_still_be_read() -> None:
-    text = RECORD.to_json().replace('"sweeps": {}', '"sweep": "s1", "swept": {"seed": "1"}')
+    text = undigested(RECORD.to_json()).replace('"sweeps": {}', '"sweep": "s1", "swept": {"seed": "1"}')
     assert RunRecord.from_json(text).sweeps == {"s1": {"seed": "1"}}
     assert RunRecord.from_json(text.replace('"s1"', '""').replace('{"seed": "1"}', "{}")) == RECORD
 
@@ -44,7 +51,7 @@ def test_a_run_of_two_sweeps_is_a_point_of_each() -> None:
 def test_a_given_network_comes_back_too_and_records_from_before_there_was_one_are_read() -> None:
     with_given = replace(RECORD, given=StageRecord("given", "given", "start", {"top1": 0.99}))
     assert RunRecord.from_json(with_given.to_json()) == with_given
-    older = json.loads(RECORD.to_json())
+    older = json.loads(undigested(RECORD.to_json()))
     del older["given"]
     assert RunRecord.from_json(json.dumps(older)) == RECORD
 

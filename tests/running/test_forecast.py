@@ -12,6 +12,7 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.plan import Budget, Limits, Model, Plan, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
+from compressbench.running.decided import decided
 from compressbench.running.folders import WEIGHTS, run_folder
 from compressbench.running.forecast import forecast
 from compressbench.running.progress import SilentProgress
@@ -31,7 +32,7 @@ BATCH_NORM = Model("resnet20", Architecture("compressbench.zoo.resnet_cifar.ResN
 def carried_out(whole: Plan, outputs: Path) -> tuple[RunRecord, int]:
     """Return the record, and the length of the final file without its note."""
     record = run(whole, outputs, SilentProgress())
-    file = run_folder(outputs, whole.table, whole.row, whole.plan_id()) / WEIGHTS
+    file = run_folder(outputs, decided(whole, CPU)) / WEIGHTS
     return record, packed_file.rewrite_note(file, {})
 
 

@@ -14,6 +14,7 @@ from compressbench.core.measurement import Measurement, Specimen
 from compressbench.core.plan import Budget, Plan, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
+from compressbench.running.folders import run_folder
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
@@ -76,7 +77,7 @@ def test_without_stages_the_given_network_is_all_there_is(weights: Path, tmp_pat
     record = run(whole, tmp_path, SilentProgress())
     assert record.stages == []
     assert record.final is record.given
-    folder = tmp_path / "runs" / "tests" / "lenet" / whole.plan_id()
+    folder = run_folder(tmp_path, whole)
     assert (folder / "model.cbp").stat().st_size == record.final.measurements["size_bytes"]
     assert run(whole, tmp_path, SilentProgress()).to_json() == record.to_json()
 
@@ -89,7 +90,7 @@ def test_a_run_that_trains_itself_has_no_given_network(tmp_path: Path) -> None:
 def test_a_record_from_before_the_given_network_was_measured_is_completed(weights: Path, tmp_path: Path) -> None:
     whole = with_weights(weights, PRUNE)
     first = run(whole, tmp_path, SilentProgress())
-    file = tmp_path / "runs" / "tests" / "lenet" / whole.plan_id() / "record.json"
+    file = run_folder(tmp_path, whole) / "record.json"
     file.write_text(replace(first, given=None).to_json())
     again = run(whole, tmp_path, SilentProgress())
     assert again.given is not None
@@ -101,7 +102,7 @@ def test_a_stage_that_fails_leaves_a_record_with_the_given_network(weights: Path
     whole = with_weights(weights, wrong)
     with pytest.raises(RunError, match="convv1"):
         run(whole, tmp_path, SilentProgress())
-    record = RunRecord.read(tmp_path / "runs" / "tests" / "lenet" / whole.plan_id() / "record.json")
+    record = RunRecord.read(run_folder(tmp_path, whole) / "record.json")
     assert (record.status, record.stages, record.given is None) == ("failed", [], False)
 
 
