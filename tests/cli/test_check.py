@@ -13,6 +13,7 @@ from tests.cli.commands import Captured, refused
 ONE = ["recipe=quickstart", "limits.epochs=1"]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_checked_point_by_point(capsys: Captured) -> None:
     assert main(["check", "-m", *ONE, "stages.prune.ratio=0.1,0.5", "seed=0,1"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("0.")]

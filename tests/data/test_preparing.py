@@ -170,7 +170,7 @@ def test_grey_becomes_three_colours_and_colours_become_grey() -> None:
         (random_pixels(0, 8, 8, 3), "there is no picture"),
         ([[1, 2], [3, 4]], "a list is no picture"),
         (None, "a NoneType is no picture; expected a path"),
-        ("nowhere.png", "nowhere.png: cannot be read as an image"),
+        ("nowhere.png", "nowhere.png: cannot be read: No such file"),
     ],
 )
 def test_what_is_no_picture_or_may_mean_several_things_is_refused(pictures: Any, said: str) -> None:

@@ -69,6 +69,7 @@ def test_a_run_is_seen_while_it_trains_marked_when_it_is_killed_and_taken_over(
         stop_group(again)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_in_mlflow_at_once_with_its_error(words: list[str], store: Store, capsys: Captured) -> None:
     assert main([*words, "stages.train.lr=1e20", "stages.train.schedule=constant"]) == 1
     error = capsys.readouterr().err
