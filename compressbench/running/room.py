@@ -20,7 +20,7 @@ from compressbench.running.in_use import relied_on
 
 SECONDS_A_DAY = 86_400.0
 NEVER_NEEDED = ("checkpoints of finished stages", "left by killed processes")
-KEPT_BY_AGE = ("decoded images", "settings")
+KEPT_BY_AGE = "decoded images"
 """No record says whether these are still used."""
 _swept: set[Path] = set()
 
@@ -51,8 +51,7 @@ def entries(outputs: Path) -> list[Entry]:
         _entry(kind, path, without, path.name in used) for kind, path, without in _stages(outputs / "cache" / "stages")
     ]
     cache, machine = outputs / "cache", machine_cache()
-    places = {"notes of finished runs": cache / "finished"}
-    places |= {kind: machine / name for kind, name in zip(KEPT_BY_AGE, ("decoded", "settings"), strict=True)}
+    places = {"notes of finished runs": cache / "finished", KEPT_BY_AGE: machine / "decoded"}
     for kind, folder in places.items():
         found += [_entry(kind, path) for path in _inside(folder) if path.is_file()]
     return found + [_entry(NEVER_NEEDED[1], path) for top in _tops(outputs) for path in find_left_behind(top)]
@@ -78,7 +77,7 @@ def _may_go(entry: Entry, older_than_days: float | None, unused: bool) -> bool:
     old = older_than_days is not None and entry.age_days >= older_than_days
     if not unused:
         return old
-    return not entry.used and entry.kind not in KEPT_BY_AGE and (old or older_than_days is None)
+    return not entry.used and entry.kind != KEPT_BY_AGE and (old or older_than_days is None)
 
 
 def _remove(entry: Entry) -> bool:
