@@ -22,6 +22,7 @@ def test_a_sweep_is_checked_point_by_point(capsys: Captured) -> None:
     assert not Path("outputs").exists()
 
 
+@pytest.mark.slow
 def test_all_faults_of_all_points_come_in_one_message(capsys: Captured) -> None:
     said = refused(capsys, "check", "-m", *ONE, "stages.prune.ratio=0.5,1.5,2", "budget.epochs=1")
     assert "ratio is 1.5; allowed: 0 or more and less than 1 (stages.prune.ratio=1.5)" in said
@@ -43,6 +44,7 @@ def test_a_gpu_that_is_not_there_is_a_fault(capsys: Captured) -> None:
     assert "budget.params" in said
 
 
+@pytest.mark.slow
 def test_epochs_are_shown_as_limits_and_smoke_cut_them(capsys: Captured) -> None:
     for words in (["limits.epochs=3"], ["debug=smoke", "limits.epochs=3"], ["debug=smoke"]):
         epochs = "1" if words == ["debug=smoke"] else "3"

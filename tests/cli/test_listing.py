@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from compressbench.cli.main import main
 from tests.cli.commands import Captured, recipe, refused
 
@@ -46,6 +48,7 @@ def test_listing_rows_imports_no_torch() -> None:
     assert done.stdout.endswith("False\n")
 
 
+@pytest.mark.slow
 def test_a_recipe_outside_any_table_reports_its_own_runs(capsys: Captured) -> None:
     named = recipe("extends: quickstart\nlimits: {epochs: 1, steps: 1}\n")
     recipe("extends: quickstart\n", "other")

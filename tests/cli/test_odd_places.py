@@ -43,6 +43,7 @@ def test_a_pipe_among_the_images_is_refused_by_name(pets: Path, in_memory: str, 
     assert "pipe.png: is no file but a pipe" in refused(capsys, "run", *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_memory", ["true", "false"])
 def test_names_that_are_no_utf8_are_names_like_others(pets: Path, in_memory: str) -> None:
     os.rename(pets / "0.png", os.fsencode(pets) + b"/\xff\xfe.png")

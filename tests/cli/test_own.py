@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from compressbench.cli.main import main
 from compressbench.core.record import RunRecord
 from compressbench.planning.catalogue import recipe_folders
@@ -54,6 +56,7 @@ def test_a_packed_network_is_evaluated_on_an_own_folder(capsys: Captured) -> Non
     assert "pets is not there: looked for" in refused(capsys, "evaluate", str(file), "dataset=image_folder", *words)
 
 
+@pytest.mark.slow
 def test_a_recipe_is_named_by_the_path_to_its_file_too(capsys: Captured) -> None:
     ours = recipe_folders()[-1]
     for path in (ours / "table5/mnist_l1norm_50.yaml", "recipes/mine.yaml", "./recipes/mine.yaml", "my own (1).yaml"):
@@ -64,6 +67,7 @@ def test_a_recipe_is_named_by_the_path_to_its_file_too(capsys: Captured) -> None
     assert heads == ["table5/mnist_l1norm_50", "mine", "mine", "my own (1)"]
 
 
+@pytest.mark.slow
 def test_a_recipe_by_its_path_is_the_same_run(capsys: Captured) -> None:
     named = recipe("extends: quickstart\nlimits: {epochs: 1, steps: 1}\n")
     assert main(["run", named, "tracking=off"]) == 0

@@ -84,6 +84,7 @@ def test_the_answer_can_be_had_again_in_every_format(capsys: Captured) -> None:
     assert "--commit" in refused(capsys, "report", folder.name, "--commit", "there")
 
 
+@pytest.mark.slow
 def test_a_run_of_two_sweeps_belongs_to_both(capsys: Captured) -> None:
     assert swept(capsys, "stages.prune.ratio=0.2,0.9")[0] == 0
     assert swept(capsys, "stages.prune.ratio=0.9,0.4")[0] == 0

@@ -61,6 +61,7 @@ def test_the_splits_are_the_same_every_time(splits):
     assert Digits().fingerprint() == Digits().fingerprint()
 
 
+@pytest.mark.slow
 def test_reading_them_does_not_import_scikit_learn():
     code = (
         "import sys; from compressbench.data.digits import Digits; d = Digits(); d.missing(); d.fingerprint();"

@@ -63,6 +63,7 @@ def test_what_is_decided_for_the_networks_whose_times_are_known(model: str, data
     assert decided(found, CPU).auto == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue.models()])
 def test_it_can_be_decided_for_every_network_of_the_catalogue(name: str) -> None:
     of_small_images = name in ("lenet5", "lenet_300_100", "vgg16_cifar") or name.startswith("alexnet")

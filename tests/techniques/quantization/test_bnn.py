@@ -77,6 +77,7 @@ def test_digits_are_learned_from_trained_weights():
     assert all(form == Binary() for form in subject.formats.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "hinge", "squared_hinge"])
 def test_digits_are_learned_from_scratch_with_every_loss(loss):
     layers = [nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
