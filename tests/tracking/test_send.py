@@ -268,7 +268,9 @@ def test_four_processes_may_all_be_the_first(tmp_path: Path) -> None:
         for folder in folders
     ]
     answers = [process.communicate(timeout=120) for process in processes]
-    assert [error for _, error in answers] == [b""] * 4  # nothing of MLflow's own chatter either
+    said = [line for _, error in answers for line in error.decode().splitlines() if not line.startswith("  ")]
+    assert all("waiting for another process that prepares" in line for line in said)  # nor MLflow's own chatter
+    assert len(said) <= 3  # the first one waits for nobody
     from compressbench.tracking.store import embedded
 
     store = embedded(tmp_path)
