@@ -9,7 +9,7 @@ from typing import Any
 
 from compressbench.core.faults import out_of_range, suggestion
 
-SCHEDULES = ("constant", "steps", "one_cycle", "cosine")
+SCHEDULES = ("constant", "steps", "one_cycle", "cosine", "exponential")
 OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
@@ -25,7 +25,8 @@ class Training:
 
     epochs: passes over the training split. batch_size: images a step. lr: the peak learning rate.
     schedule: `constant`; `steps` (lr times `gamma` at each of `milestones`, fractions of all epochs);
-        `one_cycle` (Smith 2018: up for 30 % of the steps, down to lr / 10,000); `cosine` (down to 0).
+        `one_cycle` (Smith 2018: up for 30 % of the steps, down to lr / 10,000); `cosine` (down to `final_lr`);
+        `exponential` (times the same factor after every epoch, so that it would be `final_lr` after the last one).
     weight_decay: L2 penalty, added to the gradient. momentum, nesterov: for `sgd`; `adam` uses (0.9, 0.999).
     precision: `fp32`, `bf16` (autocast), or `auto`: by a rule on network and device, always the same one for both
         (`compressbench.training.setting`); on a GPU tf32 (products of 19-bit floats).
@@ -47,6 +48,7 @@ class Training:
     precision: str = "auto"
     select: str = "last"
     loss: str = "cross_entropy"
+    final_lr: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -55,6 +57,10 @@ class Training:
             raise out_of_range("batch_size", self.batch_size, "1 or more")
         if not 0 < self.lr < inf:
             raise out_of_range("lr", self.lr, "more than 0")
+        if not 0 <= self.final_lr <= self.lr:
+            raise out_of_range("final_lr", self.final_lr, f"0 to lr, which is {self.lr:g}")
+        if self.schedule == "exponential" and self.final_lr == 0:
+            raise ValueError("schedule is 'exponential', but final_lr is 0; allowed: more than 0")
         if not 0 <= self.weight_decay < inf:
             raise out_of_range("weight_decay", self.weight_decay, "0 or more")
         if not 0 <= self.momentum < 1:

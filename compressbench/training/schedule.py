@@ -16,8 +16,8 @@ _ROUNDING = 1e-9
 def learning_rate(training: Training, step: int, total_steps: int, steps_per_epoch: int) -> float:
     """Return the learning rate of optimizer step `step`, counted from 0 over the whole training.
 
-    `steps` changes only between epochs, as the papers' code does: a milestone is passed from the first
-    epoch that begins at or after it. `one_cycle` (Smith 2018) rises from lr / 25 and falls to lr / 10,000,
+    `steps` and `exponential` change only between epochs, as the papers' code does: a milestone is passed from the
+    first epoch that begins at or after it. `one_cycle` (Smith 2018) rises from lr / 25 and falls to lr / 10,000,
     both along a cosine. We differ from torch's OneCycleLR: it falls to lr / 250,000 and cycles the
     momentum too; here the momentum is constant.
     """
@@ -29,7 +29,10 @@ def learning_rate(training: Training, step: int, total_steps: int, steps_per_epo
     if training.schedule == "one_cycle":
         return _one_cycle(training.lr, step, total_steps)
     if training.schedule == "cosine":
-        return _anneal(training.lr, 0.0, step / total_steps)
+        return _anneal(training.lr, training.final_lr, step / total_steps)
+    if training.schedule == "exponential":
+        gone = step // steps_per_epoch * steps_per_epoch / total_steps
+        return training.lr * (training.final_lr / training.lr) ** gone
     return training.lr
 
 

@@ -31,6 +31,7 @@ GOOD: dict[str, Any] = {
         ("schedule", "step", "did you mean 'steps'"),
         ("precision", "fp16", "did you mean"),
         ("select", "first", "allowed: best, last"),
+        ("final_lr", 0.2, "0 to lr, which is 0.1"),
     ],
 )
 def test_a_value_out_of_range_says_what_is_allowed(key: str, value: object, said: str) -> None:
@@ -41,3 +42,8 @@ def test_a_value_out_of_range_says_what_is_allowed(key: str, value: object, said
 def test_nesterov_needs_momentum() -> None:
     with pytest.raises(ValueError, match="nesterov"):
         Training(**GOOD, nesterov=True, momentum=0.0)
+
+
+def test_an_exponential_schedule_needs_a_rate_to_end_at() -> None:
+    with pytest.raises(ValueError, match="schedule is 'exponential', but final_lr is 0"):
+        Training(**{**GOOD, "schedule": "exponential"})

@@ -68,3 +68,20 @@ def test_a_training_of_few_steps_has_a_positive_rate_at_each(schedule: str, tota
     rates = [learning_rate(training(schedule), step, total, 1) for step in range(total)]
     assert all(0 < rate <= 0.1 for rate in rates)
     assert max(rates) > 0.05
+
+
+def test_cosine_ends_at_the_final_rate() -> None:
+    rates = [learning_rate(training("cosine", final_lr=0.02), step, 1000, 10) for step in (0, 500, 999)]
+    assert rates == pytest.approx([0.1, 0.06, 0.02], abs=1e-5)
+
+
+def test_exponential_falls_by_the_same_factor_after_every_epoch() -> None:
+    # The BNN authors' 500 epochs from 0.001 to 3e-7: a factor of (3e-4)^(1/500) = 0.98391 an epoch.
+    bnn = training("exponential", 500, lr=0.001, final_lr=3e-7)
+    rates = [learning_rate(bnn, epoch * 10 + step, 5000, 10) for epoch in range(500) for step in (0, 9)]
+    assert rates[::2] == rates[1::2]
+    assert rates[0] == pytest.approx(0.001)
+    assert [after / before for before, after in zip(rates[::2], rates[2::2], strict=False)] == pytest.approx(
+        [0.98391] * 499, rel=1e-5
+    )
+    assert rates[-1] * 0.98391 == pytest.approx(3e-7, rel=1e-4)

@@ -1,5 +1,6 @@
 """BNN: weights and activations of one bit, in the file too."""
 
+import math
 from contextlib import contextmanager
 
 import pytest
@@ -10,7 +11,7 @@ from torch.nn import functional
 from compressbench.core.format import Binary, Coding
 from compressbench.core.training import Training
 from compressbench.packing.packed_file import entries, read, write
-from compressbench.techniques.quantization.bnn import BinarizedNeuralNetwork
+from compressbench.techniques.quantization.bnn import BinarizedNeuralNetwork, glorot_bound
 from tests.techniques.lending import ALEXNET, BND, LentContext, bare, seeded, subject_of
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
@@ -140,3 +141,31 @@ def test_latent_weights_are_kept_between_minus_one_and_one_while_they_are_traine
     lent.train = train
     bnn(epochs=3, lr=50.0).apply(subject_of(ALEXNET, **BND), lent)
     assert seen == [1.0]
+
+
+def test_latents_move_in_glorots_range_as_fast_as_the_authors_code_moves_them():
+    # The authors' W_LR_scale, 1 / bound, times their rate of 0.001, for the survey's AlexNet, counted by hand.
+    shapes = [(64, 3, 11, 11), (192, 64, 5, 5), (384, 192, 3, 3), (256, 384, 3, 3), (256, 256, 3, 3)]
+    shapes += [(512, 256), (512, 512), (10, 512)]
+    rates = [0.001 / glorot_bound(torch.empty(shape)) for shape in shapes]
+    assert rates == pytest.approx([0.0735, 0.0653, 0.0588, 0.0620, 0.0554, 0.0226, 0.0261, 0.0187], abs=5e-5)
+
+
+def test_latent_weights_stay_in_glorots_range_while_they_are_trained():
+    largest = []
+
+    class Looking(LentContext):
+        def train(self, subject, training, penalty=None):
+            subject = super().train(subject, training, penalty)
+            weights = dict(subject.model.named_parameters())["conv1.parametrizations.weight.original"]
+            largest.append(float(weights.abs().max()))
+            return subject
+
+    subject = subject_of(ALEXNET, **BND)
+    bnn(epochs=1, latent_mean=None, latent_range="glorot").apply(subject, Looking())
+    assert largest == [pytest.approx(math.sqrt(1.5 / (67 * 121)))]
+
+
+def test_an_unknown_latent_range_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match="latent_range is 'glorrot'; did you mean 'glorot'"):
+        bnn(latent_range="glorrot")
