@@ -56,6 +56,9 @@ def convolutions(model: nn.Module) -> list[int]:
         (MNIST, BND, l1(["conv"], 0.6, {"conv1": 0.0}), [64, 76, 153, 102, 102], 789_105, 790_099, 24_797_022),
         (CIFAR10, SLIMMING, None, FULL, 2_471_114, 2_473_418, 89_860_638),
         (MNIST, SLIMMING, None, FULL, 2_455_626, 2_457_930, 83_913_246),
+        (CIFAR10, {**BND, "last_pool": "average"}, None, FULL, 2_869_066, 2_871_370, 92_273_694),
+        (CIFAR10, {**SLIMMING, "last_pool": "average"}, None, FULL, 2_471_114, 2_473_418, 89_860_638),
+        (MNIST, {**SLIMMING, "last_pool": "average"}, None, FULL, 2_455_626, 2_457_930, 83_913_246),
     ],
 )
 def test_alexnet_of_the_survey_has_the_recovered_counts(
@@ -75,6 +78,15 @@ def test_alexnet_of_the_survey_has_the_recovered_counts(
 def test_alexnet_of_the_survey_takes_15_352_832_macs():
     context = LentContext()
     assert mac_counts(subject_of(ALEXNET, **PLAIN).model, context.example)["macs"] == 15_352_832
+
+
+def test_alexnet_of_the_binary_code_is_36_million_parameters_wide():
+    # conv 192, 576, 1152, 768, 256 and two layers of 4,096, by hand with biases; MACs by the places of the outputs.
+    wide = subject_of(ALEXNET, **{**PLAIN, "hidden": [4096, 4096], "channels": [192, 576, 1152, 768, 256]})
+    convolutions = 69_888 + 2_765_376 + 5_973_120 + 7_963_392 + 1_769_728
+    assert parameter_counts(wide.model)["params"] == convolutions + 1_052_672 + 16_781_312 + 40_970 == 36_416_458
+    macs = 64 * 69_696 + 16 * 2_764_800 + 4 * (5_971_968 + 7_962_624 + 1_769_472) + 256 * 4096 + 4096**2 + 40_960
+    assert mac_counts(wide.model, LentContext().example)["macs"] == macs == 129_380_352
 
 
 def test_the_random_control_has_the_counts_of_the_criterion_it_controls():

@@ -20,7 +20,7 @@ def test_an_unknown_argument_names_the_nearest() -> None:
     "target",
     [
         "compressbench.zoo.alexnet.Sequence",  # imported there, not defined
-        "compressbench.zoo.alexnet.CONVOLUTIONS",
+        "compressbench.zoo.alexnet.CHANNELS",
         "compressbench.zoo.alexnet.nn.Linear",
         "compressbench.zoo.torchvision_models.torchvision_weights",
         "compressbench.zoo.resnet_cifar.Block",

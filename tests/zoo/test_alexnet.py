@@ -50,7 +50,30 @@ def test_an_impossible_width_is_refused_by_name(hidden):
         AlexNet(3, 10, **{**PLAIN, "hidden": hidden})
 
 
-@pytest.mark.parametrize("variant", [PLAIN, BND, SLIMMING])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"channels": [64, 192, 384, 256]}, r"channels is .*; allowed: 5 widths of 1 or more"),
+        ({"channels": [64, 192, 384, 256, 0]}, r"channels is .*; allowed: 5 widths of 1 or more"),
+        ({"last_pool": "avg"}, r"last_pool is 'avg'; .*average"),
+    ],
+)
+def test_impossible_channels_and_pools_are_refused_by_name(changes, said):
+    with pytest.raises(ValueError, match=said):
+        AlexNet(3, 10, **BND, **changes)
+
+
+def test_the_last_pool_averages_if_asked_and_the_others_do_not():
+    network = AlexNet(3, 10, **BND, last_pool="average").eval()
+    seen = {}
+    network.relu5.register_forward_hook(lambda _m, _i, output: seen.update(before=output))
+    network.pool5.register_forward_hook(lambda _m, _i, output: seen.update(after=output))
+    network(torch.randn(2, 3, 32, 32))
+    assert torch.allclose(seen["after"], seen["before"].mean((2, 3), keepdim=True))
+    assert [type(network.get_submodule(f"pool{number}")) for number in (1, 2)] == [nn.MaxPool2d, nn.MaxPool2d]
+
+
+@pytest.mark.parametrize("variant", [PLAIN, BND, SLIMMING, {**SLIMMING, "last_pool": "average"}])
 def test_filters_of_the_last_convolution_can_be_removed_through_the_flatten(variant):
     network = AlexNet(3, 10, **variant).eval()
     images = torch.randn(2, 3, 32, 32)

@@ -9,7 +9,15 @@ import yaml
 from compressbench.core.architecture import Architecture
 
 MODELS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
-SIDES = {"lenet5": 28, "lenet_300_100": 28, "alexnet": 32, "alexnet_bnd": 32, "alexnet_slimming": 32, "vgg16_cifar": 32}
+SIDES = {
+    "lenet5": 28,
+    "lenet_300_100": 28,
+    "alexnet": 32,
+    "alexnet_bnd": 32,
+    "alexnet_slimming": 32,
+    "alexnet_wide": 32,
+    "vgg16_cifar": 32,
+}
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
