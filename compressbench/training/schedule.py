@@ -32,7 +32,8 @@ def learning_rate(training: Training, step: int, total_steps: int, steps_per_epo
         return _anneal(training.lr, training.final_lr, step / total_steps)
     if training.schedule == "exponential":
         gone = step // steps_per_epoch * steps_per_epoch / total_steps
-        return training.lr * (training.final_lr / training.lr) ** gone
+        factor: float = (training.final_lr / training.lr) ** gone
+        return training.lr * factor
     return training.lr
 
 
