@@ -55,7 +55,8 @@ def _tables() -> list[str]:
 
 def _entries() -> list[str]:
     """Return every name that `list` can say more about."""
-    found = [catalogue.recipes(), *(catalogue.group(name) for name in ("technique", "model", "dataset", "measure", "training"))]
+    groups = ("technique", "model", "dataset", "measure", "training")
+    found = [catalogue.recipes(), *map(catalogue.group, groups)]
     return [entry.name for entries in found for entry in entries]
 
 

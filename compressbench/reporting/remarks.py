@@ -36,8 +36,8 @@ OF_LATENCY = (
 )
 
 PROTOCOLS = {
-    "steps_160": "160 epochs in steps in batches of 128, fine-tuning 40: the schedules of Liu et al. 2017 and Li et al. "
-    "2017 mixed, no paper's own",
+    "steps_160": "160 epochs in steps in batches of 128, fine-tuning 40: the schedules of Liu et al. 2017 and Li et "
+    "al. 2017 mixed, no paper's own",
     "survey": "the survey's own schedule as far as the public code tells: all training images, the last epoch",
     "survey_best": "the survey's own schedule as far as the public code tells, but the epoch that is best on held-out "
     "images",

@@ -44,7 +44,7 @@ def made(recipes: Path, format: str) -> str:
 def test_ours_the_published_and_the_difference_stand_beneath_each_other(recipes: Path, format: str) -> None:
     text = made(recipes, format)
     for ours in (
-        "mnist, paper, 3 seeds",
+        "mnist, steps_160, 3 seeds",
         "98.80 ± 0.20",
         "+0.00 ± 0.10",
         "1.03 M",
@@ -162,7 +162,7 @@ def test_pruned_and_scratch_stand_beside_each_other_paired_by_seed(tmp_path: Pat
     text = report("table6", tmp_path, [tmp_path], references, "markdown")
     assert isinstance(text, str)
     # +0.4 and +0.2 points: 0.3, with a sample standard deviation of 0.14
-    assert "| mnist | mnist, paper, 2 seeds | 98.50 ± 0.71 | 98.80 ± 0.57 | +0.30 ± 0.14 |" in text
+    assert "| mnist | mnist, steps_160, 2 seeds | 98.50 ± 0.71 | 98.80 ± 0.57 | +0.30 ± 0.14 |" in text
     assert "|  | published | 98.66 | 98.64 | -0.02 |" in text
 
 
