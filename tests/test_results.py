@@ -8,6 +8,7 @@ import pytest
 
 from compressbench.cli.main import main
 from compressbench.core.record import RunRecord
+from compressbench.planning import catalogue
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 TABLES = sorted(path.parent.name for path in RECIPES.glob("*/RESULTS.md"))
@@ -28,7 +29,7 @@ def test_the_report_can_be_rebuilt_from_a_clone(table: str, capsys: pytest.Captu
 def test_a_committed_record_is_small_finished_and_names_no_place_of_the_machine_it_ran_on(path: Path) -> None:
     record = RunRecord.read(path)
     assert record.status == "finished"
-    assert record.protocol in ("paper", "reduced", "reduced_mnist", "reduced_60", "custom", "")
+    assert record.protocol in (*(entry.name for entry in catalogue.training()), "custom", "")
     assert path.stat().st_size < 24_000
     assert "/home" not in path.read_text()
     assert "/root" not in path.read_text()

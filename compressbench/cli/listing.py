@@ -17,6 +17,7 @@ KINDS: dict[str, Callable[[], list[catalogue.Entry]]] = {
     "models": catalogue.models,
     "datasets": catalogue.datasets,
     "measures": catalogue.measures,
+    "training": catalogue.training,
 }
 USE = {
     "technique": "`stages: {{STAGE: {{technique: {name}, KEY: VALUE}}}}`; on the command line stages.STAGE.KEY=VALUE",
@@ -49,6 +50,7 @@ def print_list(what: str | None) -> int:
     _print_entries(below)
     if found:
         _print_recipe(what)
+        _print_training(what)
         _print_descriptions(what)
     return 0
 
@@ -67,6 +69,15 @@ def _print_recipe(name: str) -> None:
         print(
             f"compressbench check recipe={name}   says what it will do; `--cfg job` behind `run` shows all its values"
         )
+
+
+def _print_training(name: str) -> None:
+    from compressbench.planning.stages import group_file
+
+    file = group_file("training", name)
+    if file is not None:
+        print(f"training {name}: {file}\n\n{file.read_text(encoding='utf-8')}")
+        print(f"use: `training: {name}`; on the command line training={name}")
 
 
 def _print_descriptions(name: str) -> None:

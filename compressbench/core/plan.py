@@ -121,8 +121,8 @@ class Plan:
     """A run, complete. Nothing in it is read from anywhere else while it runs.
 
     recipe: name below `recipes/`; its folder is the table, its last part the row.
-    protocol: the schedule of conf/training that the training keeps to (`paper`, `reduced`, ...), `custom` if it keeps
-        to none, `smoke`, or empty for a recipe that is no paper's row or trains nothing by a schedule.
+    protocol: the schedule of conf/training that the training keeps to (`steps_160`, `reduced`, ...), `custom` if it
+        keeps to none, `smoke`, or empty for a recipe that is no paper's row or trains nothing by a schedule.
     model, dataset, stages, seed and limits decide what comes out; measures, budget and reference look at it.
     auto: what `precision: auto` means for this network on the device it runs on ("fp32 contiguous"), the same for all
     of its trainings; empty as long as no device is known. The runner decides it before anything is computed.

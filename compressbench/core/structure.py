@@ -7,6 +7,9 @@ from typing import Any
 
 from compressbench.core.training import Training
 
+OF_THE_PROTOCOL = frozenset({"init", *(field.name for field in fields(Training))})
+"""What a schedule of conf/training says of a stage: how long and how fast it trains, and from which weights."""
+
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a nested dictionary as one level of dotted keys."""
@@ -28,8 +31,11 @@ def structure(plan: dict[str, Any]) -> dict[str, Any]:
 def is_structural(key: str) -> bool:
     """Whether a key makes a run a run of its row: the network and every stage, but not how long and how fast it
     trains, which is the protocol's business, nor where given weights come from."""
-    training = {field.name for field in fields(Training)}
-    return key.rpartition(".")[2] not in training and key not in ("model.in_channels", "model.classes", "model.weights")
+    return key.rpartition(".")[2] not in OF_THE_PROTOCOL and key not in (
+        "model.in_channels",
+        "model.classes",
+        "model.weights",
+    )
 
 
 def changed(ours: dict[str, Any], others: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
 from compressbench.core.structure import flatten
 from compressbench.planning.catalogue import measures as all_measures
 from compressbench.planning.catalogue import techniques as all_techniques
+from compressbench.planning.held_out import choice_faults, nothing_held_out
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
 from compressbench.planning.overrides import DELETED, changed, changes_training
@@ -51,6 +52,10 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     schedules = attempt(_node, config, "training", Schedules)
     dataset = attempt(build_dataset, config)
     limits = attempt(_node, config, "limits", Limits)
+    if dataset and schedules and not schedules.hold_out:
+        dataset, own = nothing_held_out(dataset, overrides)
+        faults += own
+    given = dataset
     if is_smoke(config) and dataset and limits:
         dataset, limits = attempt(smoke_dataset, config, dataset), smoke_limits(config, limits)
     elif dataset and (reason := dataset.missing()):
@@ -59,6 +64,8 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     stages = [attempt(_stage, config, name) for name in config.stages]
     measures = attempt(build_measures, config)
     budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
+    if given and schedules:
+        faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)
     if None not in stages and model is not None:
         faults += order_faults(stages, trained=model.weights is not None)
         if not stages and (model.weights is None or is_smoke(config)):

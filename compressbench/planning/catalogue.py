@@ -71,6 +71,10 @@ def measures() -> list[Entry]:
     return group("measure")
 
 
+def training() -> list[Entry]:
+    return group("training")
+
+
 def group(name: str) -> list[Entry]:
     """Return the entries of a config group, nested ones as `pruning/l1_norm`."""
     files = _files(conf_folder() / name)

@@ -14,7 +14,7 @@ from compressbench.planning.stages import TARGET, technique_file
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "measures")
-KINDS = ("recipes", "techniques", "models", "datasets", "measures")
+KINDS = ("recipes", "techniques", "models", "datasets", "measures", "training")
 
 
 def offer(line: str, unfinished: str, verbs: list[str]) -> list[str]:
@@ -55,7 +55,8 @@ def _tables() -> list[str]:
 
 def _entries() -> list[str]:
     """Return every name that `list` can say more about."""
-    found = [catalogue.recipes(), *(catalogue.group(name) for name in ("technique", "model", "dataset", "measure"))]
+    groups = ("technique", "model", "dataset", "measure", "training")
+    found = [catalogue.recipes(), *map(catalogue.group, groups)]
     return [entry.name for entries in found for entry in entries]
 
 

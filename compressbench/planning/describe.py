@@ -19,13 +19,11 @@ from omegaconf import OmegaConf
 from compressbench.core.plan import Model
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.stages import TARGET, group_file
+from compressbench.planning.stages import TARGET, chosen_by_default, group_file
 from compressbench.planning.typed import MISSING, in_words, located
 
 GROUPS = ("technique", "model", "dataset", "measure")
 """The config groups whose entries name code."""
-PROTOCOL = "paper"
-"""The training whose values stand for `${training...}`."""
 PROBES: dict[Any, tuple[Any, ...]] = {int: (-(10**9), 10**9), float: (-1e9, 1e9), str: ("?",)}
 """By type, values that hardly any parameter allows."""
 
@@ -94,8 +92,8 @@ def _comments(file: Path) -> dict[str, str]:
 
 
 def _resolved(written: dict[str, Any]) -> dict[str, Any]:
-    """Return a file's values with what they take from the training put in."""
-    training = group_file("training", PROTOCOL)
+    """Return a file's values with what they take from the default training put in."""
+    training = group_file("training", chosen_by_default("training"))
     assert training is not None
     whole = OmegaConf.create({"own": written, "training": load_yaml(training)})
     found: Any = OmegaConf.to_container(whole, resolve=True)
@@ -106,7 +104,7 @@ def _default(written: Any, value: Any) -> str:
     if written in (MISSING, inspect.Parameter.empty):
         return ""
     if isinstance(written, str) and written.startswith("${"):
-        return f"{written[2:-1]} ({PROTOCOL}: {_shown(value)})"
+        return f"{written[2:-1]} ({chosen_by_default('training')}: {_shown(value)})"
     return _shown(written)
 
 

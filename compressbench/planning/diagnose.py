@@ -14,9 +14,10 @@ from omegaconf import DictConfig
 from compressbench.core.faults import Fault, PlanError
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import GROUPS
+from compressbench.planning.stages import chosen_by_default
 
-PLACEHOLDERS = {"model": "alexnet", "dataset": "digits", "training": "paper", "tracking": "mlflow", "debug": "none"}
-"""What stands for an unknown name that is like none we have, so that the rest can be composed."""
+PLACEHOLDERS = {"model": "alexnet", "dataset": "digits"}
+"""What stands for an unknown name that is like none we have, so that the rest can be composed; else the default."""
 
 
 def composed(overrides: Sequence[str], further: str | None = None) -> DictConfig:
@@ -79,7 +80,7 @@ class Repair:
         else:
             self.aside |= {part, f"{part}."}
             self.overrides = [text for text in self.overrides if not _key(text).startswith(f"{part}.")]
-            self.overrides.append(f"{part}={PLACEHOLDERS[part]}")
+            self.overrides.append(f"{part}={PLACEHOLDERS.get(part) or chosen_by_default(part)}")
 
     def made(self, fault: Fault) -> bool:
         """Return whether a fault comes from what was put aside."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from compressbench.core.faults import Fault
 from compressbench.core.plan import Stage
 from compressbench.core.technique import Technique
+
+if TYPE_CHECKING:
+    from compressbench.core.context import Context
+    from compressbench.core.subject import Subject
 
 NEEDED = {
     "trained": "needs a trained network, but no stage before it trains one",
@@ -32,10 +37,19 @@ REFUSED = {
 assert set(NEEDED) == set(REFUSED) == Technique.TRAITS
 
 
+class GivenWeights(Technique):
+    """Stands before the first stage if the network starts with given weights."""
+
+    adds = frozenset({"trained"})
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        return subject
+
+
 def order_faults(stages: Sequence[Stage], trained: bool) -> list[Fault]:
     """Return what is impossible about an order. trained: whether the network starts with given weights."""
     made_by = {"trained": "the given weights"} if trained else {}
-    faults, earlier = [], list[Technique]()
+    faults, earlier = [], [GivenWeights()] if trained else list[Technique]()
     for stage in stages:
         technique, where = stage.technique, f"stages.{stage.name}"
         for trait in sorted(technique.needs - made_by.keys()):

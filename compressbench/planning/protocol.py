@@ -19,8 +19,9 @@ def protocol(stages: Sequence[Stage], schedules: Schedules, reference: Reference
     """Return the label of a plan's training.
 
     It is the chosen schedule's name only if every stage below `tuning/` that trains at all does so as that schedule's
-    `train` or `finetune` says, in every field but the learning rate; else `custom`, as is any training changed or cut
-    short on the command line (by_hand). A recipe that is no paper's row (no `reference.source`), or one that trains
+    `train`, `finetune` or `finetune_slimming` says, in every field but the learning rate, and a network that starts
+    from new weights does so from those of its `init`; else it is `custom`, as is any training changed or cut short on
+    the command line (by_hand). A recipe that is no paper's row (no `reference.source`), or one that trains
     nothing of the kind, keeps to no protocol: the label is empty.
 
     What a method trains inside its own stage (a step of INQ, the centroids of Deep Compression) belongs to the method.
@@ -30,7 +31,8 @@ def protocol(stages: Sequence[Stage], schedules: Schedules, reference: Reference
     trained = list(_trainings(stages))
     if not reference.source or not trained:
         return NONE
-    kept = all(_same(training, schedules.train) or _same(training, schedules.finetune) for training in trained)
+    kept = all(any(_same(training, allowed) for allowed in schedules.trainings) for training in trained)
+    kept = kept and all(getattr(training, "init", schedules.init) == schedules.init for training in trained)
     return schedules.protocol if kept else CUSTOM
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -78,12 +78,44 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class OfPlainNetworks:
+    """What a schedule says of networks without batch norm."""
+
+    lr: float
+
+
+@dataclass(frozen=True)
+class AfterSlimming:
+    """In what the fine-tuning after network slimming is another one."""
+
+    epochs: int
+    lr: float
+    schedule: str
+
+
+@dataclass(frozen=True)
 class Schedules:
-    """What conf/training holds: the name of the protocol, and how to train and to fine-tune."""
+    """What conf/training holds: the name of the protocol, and how to train and to fine-tune.
+
+    hold_out: whether training images are held out for validation, as many as the dataset says. init: the weights that
+    networks start from. train_plain: for networks without batch norm. finetune_slimming: after network slimming.
+    """
 
     protocol: str
+    hold_out: bool
+    init: str
     train: Training
+    train_plain: OfPlainNetworks
     finetune: Training
+    finetune_slimming: AfterSlimming
+
+    def __post_init__(self) -> None:
+        _ = self.trainings  # ValueError for what is out of range
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """Every way to train that keeps to this schedule; learning rates of networks aside."""
+        return self.train, self.finetune, replace(self.finetune, **vars(self.finetune_slimming))
 
 
 def settings(config: DictConfig) -> Settings:

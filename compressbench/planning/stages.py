@@ -46,6 +46,12 @@ def technique_file(kind: str) -> Path | None:
     return group_file("technique", kind)
 
 
+def chosen_by_default(group: str) -> str:
+    """Return the entry of a config group that conf/config.yaml starts from."""
+    defaults = load_yaml(conf_folder() / "config.yaml")["defaults"]
+    return next(str(entry[group]) for entry in defaults if isinstance(entry, dict) and group in entry)
+
+
 def group_file(group: str, name: str) -> Path | None:
     """Return the YAML file of an entry of a config group, or None if there is none of that name."""
     if not all(part and part[0] not in "._" for part in name.split("/")):

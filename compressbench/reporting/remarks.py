@@ -36,7 +36,11 @@ OF_LATENCY = (
 )
 
 PROTOCOLS = {
-    "paper": "the papers' full schedule",
+    "steps_160": "160 epochs in steps in batches of 128, fine-tuning 40: the schedules of Liu et al. 2017 and Li et "
+    "al. 2017 mixed, no paper's own",
+    "survey": "the survey's own schedule as far as the public code tells: all training images, the last epoch",
+    "survey_best": "the survey's own schedule as far as the public code tells, but the epoch that is best on held-out "
+    "images",
     "reduced": "a shorter schedule instead of the papers'. The network before compression is not trained to its end, "
     "so fine-tuning may make up for some of that, and the change in accuracy look better than after full training",
     "reduced_60": "60 epochs in one cycle instead of the papers' schedules",
@@ -53,7 +57,7 @@ def introduction(comparisons: list[Comparison]) -> list[str]:
 
 
 def commands(table: str, comparisons: list[Comparison]) -> list[str]:
-    """Return command lines that run every row again as it was run, or as the paper did if none was.
+    """Return command lines that run every row again as it was run, or by its default schedule if none was.
 
     Of training changed by hand the record knows the outcome, not the words, so such runs have no line.
     """
@@ -118,7 +122,7 @@ def _overrides(comparison: Comparison) -> str:
     words = [f" seed={','.join(map(str, comparison.seeds))}"]
     if not comparison.same_dataset and comparison.reference.dataset:
         words.append(f" dataset={comparison.dataset.replace('-', '_')} dataset.root=FOLDER")
-    if comparison.protocol not in ("paper", "custom", ""):
+    if comparison.protocol not in ("custom", ""):
         words.append(f" training={comparison.protocol}")
     return "".join(words)
 

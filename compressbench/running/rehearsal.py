@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from compressbench.core.context import Penalty
 from compressbench.core.faults import Fault, PlanError, suggestion
@@ -44,7 +44,11 @@ class RehearsalContext:
         self.progress = SilentProgress()
 
     def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
-        self.epochs += self.limits.cut(training.epochs)
+        epochs = self.limits.cut(training.epochs)
+        if epochs:
+            move_from_zero(subject.model)
+            subject.enforce()
+        self.epochs += epochs
         return subject
 
     def steps(self, training: Training) -> int:
@@ -84,12 +88,18 @@ def rehearse(
 def fresh_subject(plan: Plan) -> Subject:
     """Return the plan's network as if its first training were over: untrained, but no parameter is zero any more."""
     subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in subject.model.parameters():
-            zero = parameter == 0
-            parameter[zero] = 0.01 + 0.01 * torch.rand(int(zero.sum()), generator=generator)
+    move_from_zero(subject.model)
     return subject
+
+
+@torch.no_grad()
+def move_from_zero(model: nn.Module) -> None:
+    """Let no parameter that is trained be zero any more, in place, as after a training."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        zero = parameter == 0
+        if parameter.requires_grad and bool(zero.any()):
+            parameter[zero] = 0.01 + 0.01 * torch.rand(int(zero.sum()), generator=generator)
 
 
 def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[RehearsedStage], list[Fault]]:

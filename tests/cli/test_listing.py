@@ -34,6 +34,15 @@ def test_a_technique_a_network_a_dataset_a_measure_and_a_recipe(capsys: Captured
     assert "model: alexnet_bnd" in listed(capsys, "quickstart")
 
 
+def test_the_schedules_and_one_of_them(capsys: Captured) -> None:
+    names = [line.partition(" ")[0] for line in listed(capsys, "training").splitlines()]
+    assert names == ["reduced", "reduced_60", "reduced_mnist", "steps_160", "survey", "survey_best"]
+    shown = listed(capsys, "survey")
+    assert "init: he_fan_out" in shown
+    assert "on the command line training=survey" in shown
+    assert "did you mean 'survey'?" in refused(capsys, "list", "survy")
+
+
 def test_an_unknown_name_is_met_with_the_nearest(capsys: Captured) -> None:
     assert "did you mean 'pruning/magnitude'?" in refused(capsys, "list", "pruning/magnitud")
     assert "did you mean 'alexnet'?" in refused(capsys, "list", "alexnt")

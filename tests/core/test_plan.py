@@ -36,7 +36,7 @@ def test_other_data_is_another_result() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"budget": Budget(params=1)}, {"reference": Reference(top1=0.5)}, {"protocol": "paper"}, {"recipe": "a/b"}],
+    [{"budget": Budget(params=1)}, {"reference": Reference(top1=0.5)}, {"protocol": "steps_160"}, {"recipe": "a/b"}],
 )
 def test_what_only_looks_at_a_result_does_not_decide_it(change: dict[str, object]) -> None:
     assert plan(**change).stage_ids("data") == plan().stage_ids("data")

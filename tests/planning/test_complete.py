@@ -39,6 +39,9 @@ def test_an_unknown_or_broken_recipe_completes_to_nothing_more(write):
 
 def test_other_verbs(row):
     assert complete(["list", "mod"]) == ["models "]
+    assert complete(["list", "train"]) == ["training "]
+    assert complete(["list", "surv"]) == ["survey ", "survey_best "]
+    assert complete(["check", "training=surv"]) == ["training=survey ", "training=survey_best "]
     assert complete(["list", "pruning/mag"]) == ["pruning/magnitude "]
     assert complete(["list", "table"]) == ["table5 ", "table6 ", "table7 ", *complete(["list", "table5/"]), *(
         f"{entry.name} " for table in (6, 7) for entry in recipes() if entry.name.startswith(f"table{table}/")

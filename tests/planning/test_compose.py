@@ -19,7 +19,7 @@ def message(*overrides: str) -> str:
 
 def test_a_recipe_names_its_model_dataset_and_training(row):
     config = compose(["recipe=row"])
-    assert dict(config.chosen) == {"model": "lenet5", "dataset": "digits", "training": "paper", "debug": "none"}
+    assert dict(config.chosen) == {"model": "lenet5", "dataset": "digits", "training": "steps_160", "debug": "none"}
     assert config.recipe == "row"
     assert "hydra" not in config
 

@@ -22,9 +22,9 @@ reference: {source: "a paper, its table"}
 @pytest.mark.parametrize(
     ("overrides", "protocol"),
     [
-        ([], "paper"),
+        ([], "steps_160"),
         (["training=reduced"], "reduced"),
-        (["stages.prune.ratio=0.1"], "paper"),
+        (["stages.prune.ratio=0.1"], "steps_160"),
         (["stages.train.epochs=3"], "custom"),
         (["training=reduced", "training.train.lr=1"], "custom"),
         (["limits.steps=5"], "custom"),
@@ -55,7 +55,7 @@ def test_a_recipe_that_trains_otherwise_than_the_protocol_has_not_earned_its_lab
 def test_what_a_method_trains_in_its_own_stage_belongs_to_the_method(write):
     of_inq = "inq: {technique: quantization/inq, epochs: 3}"
     write("row", PAPERS_ROW.replace("finetune: {technique: tuning/finetune}", of_inq))
-    assert built("recipe=row").protocol == "paper"
+    assert built("recipe=row").protocol == "steps_160"
 
 
 def test_a_recipe_that_is_no_papers_row_keeps_to_no_protocol(write):

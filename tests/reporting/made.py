@@ -35,7 +35,7 @@ def made_record(
     row: str = "mnist_l1norm_50",
     table: str = "table5",
     dataset: str = "mnist",
-    protocol: str = "paper",
+    protocol: str = "steps_160",
     ratio: float = 0.5,
     reference: dict[str, Any] | None = None,
     counts: dict[str, float] | None = None,
@@ -50,7 +50,7 @@ def made_record(
         StageRecord(last, "tuning/finetune", f"f{seed}", {"top1": after, "top5": 0.9998, **counts}),
     ]
     training = {"batch_size": 128, "schedule": "one_cycle", "lr": 0.03}
-    epochs = (160, 40) if protocol == "paper" else (15, 5)
+    epochs = (160, 40) if protocol == "steps_160" else (15, 5)
     for stage, count in ((stages[0], epochs[0]), (stages[-1], epochs[1])):
         stage.curve = [{"epoch": float(epoch), "lr": 0.03} for epoch in range(1, count + 1)]
     plan = {

@@ -113,9 +113,9 @@ def test_protocols_and_datasets_are_never_averaged_together_and_the_papers_datas
     records = [made_record(0, dataset="kmnist"), made_record(0), made_record(1), made_record(1, protocol="reduced")]
     rows, _ = compare(records, {"mnist_l1norm_50": MNIST_50})
     assert [(row.dataset, row.protocol, row.seeds) for row in rows] == [
-        ("mnist", "paper", (0, 1)),
+        ("mnist", "steps_160", (0, 1)),
         ("mnist", "reduced", (1,)),
-        ("kmnist", "paper", (0,)),
+        ("kmnist", "steps_160", (0,)),
     ]
 
 
@@ -132,7 +132,7 @@ def test_runs_that_were_trained_differently_are_never_averaged_though_their_prot
     newer = made_record(2, after=0.9, started="2026-01-01")
     [row], left_out = compare([*older, newer], {"mnist_l1norm_50": MNIST_50})
     assert row.seeds == (0, 2)
-    why = "left out, newer runs under paper were trained otherwise: stages.train.epochs"
+    why = "left out, newer runs under steps_160 were trained otherwise: stages.train.epochs"
     assert left_out == [f"mnist_l1norm_50, seed 1: {why}"]
 
 
@@ -168,7 +168,7 @@ def test_a_point_of_a_sweep_is_no_run_of_the_row_even_if_the_recipe_is_not_at_ha
 
 
 def test_a_run_of_the_reduced_protocol_is_a_run_of_the_row() -> None:
-    references = {"mnist_l1norm_50": MNIST_50 | {"plan": made_record(protocol="paper").plan}}
+    references = {"mnist_l1norm_50": MNIST_50 | {"plan": made_record(protocol="steps_160").plan}}
     rows, left_out = compare([made_record(protocol="reduced")], references)
     assert (rows[0].protocol, left_out) == ("reduced", [])
 

@@ -14,7 +14,7 @@ def test_a_run_leaves_its_stages_the_published_figures_and_what_has_to_be_said()
     record.tensors = [{"name": "conv1.weight", "shape": [20, 1, 5, 5], "bytes": 300}]
     files = run_files(record)
     lines = files["README.md"].splitlines()
-    assert lines[0] == "**table5/mnist_l1norm_50** on mnist, protocol paper, seed 0"
+    assert lines[0] == "**table5/mnist_l1norm_50** on mnist, protocol steps_160, seed 0"
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
     assert list(rows) == ["stage", "train", "prune", "finetune", "published before", "published"]
     assert "| 98.60 | -0.10 |" in rows["finetune"]

@@ -89,7 +89,7 @@ def long_record() -> RunRecord:
 def test_a_committed_record_is_a_few_kilobytes_and_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     [path] = commit_records([long_record()], tmp_path)
     text = path.read_text()
-    assert path.name == "mnist_l1norm_50-mnist-paper-seed3.json"
+    assert path.name == "mnist_l1norm_50-mnist-steps_160-seed3.json"
     assert len(text) < 6_000
     assert "somewhere" not in text
 

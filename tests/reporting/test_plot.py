@@ -28,7 +28,7 @@ def sweep(**more: str) -> list:
 def test_a_sweep_is_one_line_in_the_order_of_the_swept_value_and_seeds_are_one_point() -> None:
     [(panel, found)] = lines(sweep()).items()
     [(label, line)] = found.items()
-    assert (panel, label) == ("mnist, paper", "mnist_l1norm_50")
+    assert (panel, label) == ("mnist, steps_160", "mnist_l1norm_50")
     assert {value: len(runs) for value, runs in line.items()} == {"0.001": 2, "0.1": 2, "0.5": 2}
     assert list(line) == ["0.001", "0.1", "0.5"]
     top1 = measured(line["0.5"], "top1")
@@ -51,7 +51,7 @@ def test_rows_are_a_point_each() -> None:
 
 def test_datasets_and_protocols_are_never_one_point() -> None:
     records = [made_record(), made_record(dataset="kmnist"), made_record(protocol="reduced")]
-    assert list(lines(records)) == ["mnist, paper", "kmnist, paper", "mnist, reduced"]
+    assert list(lines(records)) == ["mnist, steps_160", "kmnist, steps_160", "mnist, reduced"]
 
 
 def drawn(records: list) -> list[Axes]:
@@ -69,7 +69,7 @@ def test_an_axis_whose_costs_span_decades_is_logarithmic_and_units_are_named() -
     file, macs = drawn([made_record(counts={"size_bytes": 1e5}), made_record(row="other")])
     assert (file.get_xscale(), file.get_xlabel()) == ("log", "file, kB")
     assert (macs.get_xscale(), macs.get_xlabel()) == ("linear", "MACs of one image, millions")
-    assert file.get_ylabel() == "mnist, paper\ntop1, %"
+    assert file.get_ylabel() == "mnist, steps_160\ntop1, %"
 
 
 def test_a_table_about_latency_is_drawn_against_latency() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from compressbench.core.record import RunRecord
+from compressbench.planning import catalogue
 from compressbench.reporting.compare import compare
-from compressbench.reporting.remarks import remarks
+from compressbench.reporting.remarks import PROTOCOLS, remarks
 from tests.reporting.made import MNIST_50, made_record
 
 LAPTOP = {"torch": "2.13.0", "python": "3.11.7", "device": "cpu", "processor": "a processor"}
@@ -58,3 +59,14 @@ def test_an_older_record_whose_trainings_came_from_a_gpu_says_so() -> None:
     for stage in (record.stages[0], record.stages[2]):
         stage.setting = {"precision": "tf32", "layout": "channels_last", "device": "cuda", "threads": "1"}
     assert run_with(record) == ["Run with a GPU (train, finetune); torch 2.13.0, Python 3.11.7, a processor (prune)."]
+
+
+def test_every_schedule_is_said_in_words() -> None:
+    names = [entry.name for entry in catalogue.training()]
+    assert [name for name in names if name not in PROTOCOLS and name.partition("_")[0] not in PROTOCOLS] == []
+
+
+def test_the_default_schedule_is_said_to_be_no_papers() -> None:
+    comparisons, _ = compare([made_record()], {"mnist_l1norm_50": MNIST_50})
+    (said,) = [words for words in remarks(comparisons) if words.startswith("steps_160: ")]
+    assert "Liu et al. 2017 and Li et al. 2017 mixed, no paper's own. Run: train 160 epochs" in said

@@ -44,7 +44,7 @@ def made(recipes: Path, format: str) -> str:
 def test_ours_the_published_and_the_difference_stand_beneath_each_other(recipes: Path, format: str) -> None:
     text = made(recipes, format)
     for ours in (
-        "mnist, paper, 3 seeds",
+        "mnist, steps_160, 3 seeds",
         "98.80 ± 0.20",
         "+0.00 ± 0.10",
         "1.03 M",
@@ -92,7 +92,7 @@ def test_markdown_escapes_what_would_break_its_tables(recipes: Path) -> None:
 def test_markdown_says_how_to_run_it_again(recipes: Path) -> None:
     text = made(recipes, "markdown")
     assert text.startswith("# table5\n")
-    assert "compressbench run -m recipe=table5/mnist_l1norm_50 seed=0,1,2\n" in text
+    assert "compressbench run -m recipe=table5/mnist_l1norm_50 seed=0,1,2 training=steps_160\n" in text
     run = "compressbench run -m 'recipe=glob(table5/cifar10_l1norm_50*)'"
     assert run not in text  # one row is named, not matched
     assert "recipe=table5/cifar10_l1norm_50 seed=0 dataset=cifar10_jpeg dataset.root=FOLDER training=reduced\n" in text
@@ -102,7 +102,7 @@ def test_markdown_says_how_to_run_it_again(recipes: Path) -> None:
 def test_training_changed_by_hand_has_no_command_that_claims_to_repeat_it(tmp_path: Path) -> None:
     commit_records([made_record(protocol="custom"), made_record(1)], tmp_path / "table5" / "records")
     text = report("table5", tmp_path, [tmp_path], REFERENCES, "markdown")
-    assert "seed=1\n" in text
+    assert "seed=1 training=steps_160\n" in text
     assert "seed=0" not in text
     assert "or one changed on the command line, which no command above repeats. Run: train 15 epochs" in text
 
@@ -162,7 +162,7 @@ def test_pruned_and_scratch_stand_beside_each_other_paired_by_seed(tmp_path: Pat
     text = report("table6", tmp_path, [tmp_path], references, "markdown")
     assert isinstance(text, str)
     # +0.4 and +0.2 points: 0.3, with a sample standard deviation of 0.14
-    assert "| mnist | mnist, paper, 2 seeds | 98.50 ± 0.71 | 98.80 ± 0.57 | +0.30 ± 0.14 |" in text
+    assert "| mnist | mnist, steps_160, 2 seeds | 98.50 ± 0.71 | 98.80 ± 0.57 | +0.30 ± 0.14 |" in text
     assert "|  | published | 98.66 | 98.64 | -0.02 |" in text
 
 

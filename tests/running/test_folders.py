@@ -36,5 +36,5 @@ def test_a_run_stays_where_it_lies_whatever_it_is_called_since(tmp_path: Path, m
     assert run_folder(tmp_path, whole) == folder
     assert run(whole, tmp_path, SilentProgress()).to_json() == first.to_json()
     folder = folder.rename(folder.with_name(f"mine_{whole.plan_id()[:8]}"))
-    assert run(replace(whole, protocol="paper"), tmp_path, SilentProgress()).protocol == "paper"
+    assert run(replace(whole, protocol="steps_160"), tmp_path, SilentProgress()).protocol == "steps_160"
     assert [path.parent for path in tmp_path.glob(f"runs/**/{RECORD}")] == [folder]

@@ -20,7 +20,9 @@ from compressbench.running.run import run
 from compressbench.techniques.coding.entropy import CodeWithEntropy
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.sharing.kmeans import SharedWeights
-from tests.running.plans import plan
+from compressbench.techniques.tuning._initialization import INITS
+from compressbench.techniques.tuning.from_scratch import FromScratch
+from tests.running.plans import TRAINING, plan
 
 CPU = torch.device("cpu")
 MAGNITUDE = Stage("prune", "pruning/magnitude", MagnitudePruning(["conv", "linear"], 0.5, {}, [], "per_layer", 1, None))
@@ -49,6 +51,14 @@ def test_zeros_that_training_fills_are_not_counted_and_the_bytes_are_those_of_th
         for name in ("params", "params_nonzero", "params_without_bn_nonzero", "macs", "macs_nonzero"):
             assert stage.counts[name] == measured.measurements[name], (stage.name, name)
     assert stages[-1].counts["network_bytes"] == length
+
+
+def test_biases_that_a_stage_sets_to_zero_and_training_moves_are_counted(tmp_path: Path) -> None:
+    limits = Limits(epochs=1)
+    trained = [Stage("train", "tuning/from_scratch", FromScratch(**TRAINING, init=init)) for init in INITS]
+    built, drawn = (forecast(plan(stages=(train, MAGNITUDE), limits=limits), tmp_path, CPU)[0] for train in trained)
+    assert [stage.counts for stage in drawn] == [stage.counts for stage in built]
+    assert drawn[0].counts["params_nonzero"] == drawn[0].counts["params"]
 
 
 def test_what_depends_on_the_weights_is_left_out(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from compressbench.core.faults import out_of_range, suggestion
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
+from compressbench.techniques.tuning._initialization import check_init, initialize
 
 RANDOM = "random"
 BUDGETS = ("epochs", "macs")
-INITS = ("torch", "he")
 LONGEST = 2.0
 """Liu et al. 2019: where more than half of the work is saved, the epochs are doubled and no more."""
 
@@ -31,9 +31,9 @@ class Rewind(Training, Technique):
         networks only: where filters were removed, nobody recorded which weight came from where).
     budget: `epochs` trains for `epochs` (Scratch-E); `macs` for as many more as the pruned network is
         cheaper than the one at the start, at most twice as many (Scratch-B).
-    init: what `random` means for convolutions: `torch`, each layer's own default, or `he`, as in the code of
-        Liu et al.: normal with variance 2 / (k k filters) (He et al. 2015) and no bias.
-    scale_init: the scales of batch normalisation after `random` (0.5 in that code); null means 1.
+    init: what `random` means: `torch`, each layer's own default, or `he_fan_out`, as in the code of Liu et al. (see
+        `tuning/from_scratch`).
+    scale_init: the scales of batch normalisation after `random`; null means those of `init`.
 
     We differ: masked layers are not rescaled by their remaining fan-in.
     """
@@ -49,10 +49,9 @@ class Rewind(Training, Technique):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, allowed in (("budget", BUDGETS), ("init", INITS)):
-            value = getattr(self, key)
-            if value not in allowed:
-                raise ValueError(f"{key} is {value!r}; {suggestion(value, allowed)}")
+        if self.budget not in BUDGETS:
+            raise ValueError(f"budget is {self.budget!r}; {suggestion(self.budget, BUDGETS)}")
+        check_init(self.init)
         if self.scale_init is not None and not 0 < self.scale_init < inf:
             raise out_of_range("scale_init", self.scale_init, "more than 0, or null")
 
@@ -85,12 +84,10 @@ def reset(model: nn.Module, generator: torch.Generator, init: str, scale_init: f
             restart: Callable[[], None] | None = getattr(module, "reset_parameters", None)
             if restart:
                 restart()
-            if init == "he" and isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            if scale_init is not None and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
-                nn.init.constant_(module.weight, scale_init)
+    initialize(model, init, generator)
+    for module in model.modules():
+        if scale_init is not None and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
+            nn.init.constant_(module.weight, scale_init)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TypeGuard
@@ -15,6 +16,7 @@ from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
 from compressbench.techniques._layers import layers_of
+from compressbench.techniques.tuning._initialization import AS_BUILT, check_init, initialize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +26,12 @@ class SparsityTraining(Training, Technique):
     scale_l1: the penalty's weight, lambda in the paper: 1e-4 for VGG, 1e-5 for ResNet and DenseNet. Its
         subgradient, lambda * sign(gamma), is added after the backward pass, as in the authors' code.
     scale_init: what every scale starts from (0.5 in the paper); null leaves them as they are.
+    init: the weights the network starts from, as in `tuning/from_scratch`.
     """
 
     scale_l1: float
     scale_init: float | None
+    init: str = AS_BUILT
 
     adds = frozenset({"trained"})
     refuses = frozenset({"int8"})
@@ -38,6 +42,12 @@ class SparsityTraining(Training, Technique):
             raise out_of_range("scale_l1", self.scale_l1, "0 or more")
         if self.scale_init is not None and not 0 < self.scale_init < inf:
             raise out_of_range("scale_init", self.scale_init, "more than 0, or null")
+        check_init(self.init)
+
+    def fault_after(self, earlier: Sequence[Technique]) -> str | None:
+        if self.init == AS_BUILT or not any("trained" in technique.adds for technique in earlier):
+            return None
+        return f"would draw new weights over trained ones: init is {self.init!r}; allowed here: {AS_BUILT!r}"
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         """Raises ValueError if the network has no batch normalisation with scales."""
@@ -47,6 +57,8 @@ class SparsityTraining(Training, Technique):
         for name, norm in layers_of(subject.model, ["bn"]).items():
             if not _is_scaled(norm):
                 subject.skipped.append(Skipped(name, "it is no BatchNorm2d with scales, so nothing pulls them to zero"))
+        initialize(subject.model, self.init, context.generator)
+        subject.enforce()
         if self.scale_init is not None:
             with torch.no_grad():
                 for scale in found:

@@ -72,13 +72,17 @@ def test_random_draws_from_the_stage_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_he_draws_convolutions_by_their_filters_and_halves_scales() -> None:
+@pytest.mark.parametrize(("scale_init", "scale"), [(None, 0.5), (1.0, 1.0)])
+def test_he_draws_convolutions_by_their_filters_and_a_scale_that_is_given_wins(
+    scale_init: float | None, scale: float
+) -> None:
     subject = subject_of(ALEXNET, **BND)
-    reset(subject.model, torch.Generator().manual_seed(0), "he", 0.5)
+    reset(subject.model, torch.Generator().manual_seed(0), "he_fan_out", scale_init)
     weight = subject.model.get_parameter("conv2.weight")
     assert float(weight.detach().std()) == pytest.approx((2 / (25 * 192)) ** 0.5, rel=0.01)
     assert subject.model.get_parameter("conv2.bias").eq(0).all()
-    assert subject.model.get_parameter("bn2.weight").eq(0.5).all()
+    assert subject.model.get_parameter("bn2.weight").eq(scale).all()
+    assert subject.model.get_buffer("bn2.running_mean").eq(0).all()
 
 
 def test_a_masked_network_takes_the_weights_of_an_earlier_stage() -> None:
