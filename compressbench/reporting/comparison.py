@@ -75,6 +75,8 @@ class Comparison:
         deciding = self.verdicts.get("top1", self.verdicts.get(CHANGE, ""))
         others = [f"{FIGURES[name]} {found}" for name, found in self.beside.items() if not rules.alike(found, deciding)]
         level = {"top1": "top1 (level)"} if others else {}
+        if others and "top1" in self.verdicts and deciding not in (self.verdict, rules.ABOVE):  # it is not named yet
+            others = [f"level of top1 {deciding}, {others[0]}"]
 
         def named(wanted: str) -> str:
             return ", ".join((FIGURES | level)[name] for name, found in self.verdicts.items() if found == wanted)

@@ -27,9 +27,9 @@ READING = (
     "reproduces nothing and counts against nothing. within tolerance: the row's tolerance is kept. differs: it is not. "
     "A row's verdict is the worst of its figures, where above comes before reproduced; top5 is shown, not judged.",
     "Of a sparse network's non-zero parameters, and of bytes, fewer are better, as long as top1 does not differ: "
-    "within the tolerance they reproduce the print, beyond it they are above. Every other count is off in both "
-    "directions. Behind a semicolon: what is above the print though something else is not; and, of a row judged by the "
-    "level of top1, the verdict on its change by the same tolerance, where that is another one.",
+    "within the tolerance they reproduce the print, beyond it they are above. Every other count has no good side: "
+    "fewer are as far off as more. Behind a semicolon: what is above the print though something else is not; and, of "
+    "a row judged by the level of top1, the verdict on its change by the same tolerance, where that is another one.",
     "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
     "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
     "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "

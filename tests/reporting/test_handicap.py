@@ -12,7 +12,7 @@ from compressbench.reporting.gather import commit_records
 from compressbench.reporting.handicap import handicaps
 from compressbench.reporting.table import report
 from tests.reporting.made import made_record, plain
-from tests.reporting.test_judging import BASE, CIFAR
+from tests.reporting.test_judging import BASE, CIFAR, PROTOCOL
 
 PRINTED = {"dataset": "cifar10", "top1": 0.7845}
 
@@ -38,7 +38,7 @@ def made(recipes: Path, format: str, **changed: str) -> str:
 
 def test_the_handicap_is_the_published_top1_minus_the_mean_of_the_rows_runs(recipes: Path) -> None:
     [(key, found)] = handicaps({BASE: PRINTED}, recipes / "none", [recipes]).items()
-    assert key == (BASE, "cifar10-jpeg", "paper")
+    assert key == (BASE, "cifar10-jpeg", PROTOCOL)
     assert found.points == pytest.approx(0.7845 - 0.765)
     assert found.ours.seeds == 2
 
@@ -54,8 +54,8 @@ def test_the_second_line_and_where_it_comes_from_are_shown(recipes: Path, format
     assert "published at equal handicap" in text
     assert "71.97 (+0.17)" in text  # 73.92 - 1.95; 72.14 - 71.97
     assert "differs: change in top1; level at equal handicap reproduced" in text
-    said = "minus the 1.95 points that table6/cifar10_base (published 78.45 %, ours 76.50 ± 0.71 %, 2 seeds, paper)"
-    assert said in " ".join(text.split())
+    said = "minus the 1.95 points that table6/cifar10_base (published 78.45 %, ours 76.50 ± 0.71 %, 2 seeds, "
+    assert f"{said}{PROTOCOL})" in " ".join(text.split())
 
 
 def test_csv_has_the_level_the_points_and_the_row(recipes: Path) -> None:
