@@ -102,6 +102,22 @@ def test_tables_5_and_6_have_their_21_rows_and_one_variant() -> None:
     assert found == ROWS.keys() | {"table5/cifar10_magnitude_conv50"}
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_a_handicap_is_measured_by_a_row_with_published_top1_on_the_same_data(name: str) -> None:
+    reference = recipe(name).get("reference") or {}
+    if reference.get("handicap"):
+        base = recipe(reference["handicap"])["reference"]
+        assert (base["dataset"], base["handicap"]) == (reference["dataset"], None)
+        assert base["top1"] == base["before"]["top1"]  # a network without compression
+
+
+def test_the_rows_of_tables_5_to_7_on_cifar10_name_the_batch_norm_base_as_their_handicap() -> None:
+    tables = ("table5/cifar10_", "table6/cifar10_", "table7/cifar10_")
+    named = {name: recipe(name)["reference"]["handicap"] for name in EVERY if name.startswith(tables)}
+    assert named.pop("table6/cifar10_base") is None
+    assert set(named.values()) == {"table6/cifar10_base"}
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_the_reference_of_a_row_is_what_the_survey_prints(name: str) -> None:
     top1_before, top5_before, top1, top5, params_before, params, flops_before, flops = (

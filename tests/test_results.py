@@ -25,6 +25,15 @@ def test_the_report_can_be_rebuilt_from_a_clone(table: str, capsys: pytest.Captu
     assert capsys.readouterr().out == (RECIPES / table / "RESULTS.md").read_text()
 
 
+@pytest.mark.slow
+def test_the_readmes_table_of_results_can_be_rebuilt_from_a_clone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--format", "markdown"]) == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert {line.split("|")[1].strip().partition("]")[0].lstrip("[") for line in table[2:]} >= set(TABLES)
+    readme = (RECIPES.parent / "README.md").read_text()
+    assert "\n\n" + "\n".join(table) + "\n\n" in readme
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*/records/*.json")), ids=lambda path: path.stem)
 def test_a_committed_record_is_small_finished_and_names_no_place_of_the_machine_it_ran_on(path: Path) -> None:
     record = RunRecord.read(path)

@@ -25,7 +25,7 @@ compressbench: a declarative experiment runner for model compression
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
   compressbench check [-m] recipe=R                    compose, check and predict, without training
   compressbench list [recipes|techniques|models|datasets|measures|training|NAME]   a name: its parameters, or its rows
-  compressbench report table5 [--format rich|markdown|csv|html]   a table, or a recipe: ours beside the published
+  compressbench report [table5] [--format rich|markdown|csv|html]   all tables, or one: ours beside the published
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
   compressbench export FILE --output model.onnx        a packed file as an ONNX model
@@ -145,18 +145,24 @@ def _list(words: list[str]) -> int:
 
 def _report(words: list[str]) -> int:
     parser = verb_parser("report", "Set what was measured beside the published figures.")
-    parser.epilog = "example: compressbench report table5 --format markdown > RESULTS.md"
-    parser.add_argument(
-        "table", help="a folder of recipes (table5, ...), one recipe (quickstart), or the id of a sweep"
+    parser.epilog = "examples: compressbench report; compressbench report table5 --format markdown > RESULTS.md"
+    which = (
+        "a folder of recipes (table5, ...), one recipe (quickstart), or the id of a sweep; a line a table if left out"
     )
+    parser.add_argument("table", nargs="?", help=which)
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     parser.add_argument("--outputs", default=None, help="folder of the runs (default: outputs)")
     parser.add_argument("--plot", metavar="FILE", help="also draw accuracy against MACs into a PNG file")
     parser.add_argument("--commit", metavar="FOLDER", help="also write the records, made small, into a folder")
     given = parser.parse_args(words)
-    from compressbench.cli.report import print_report
+    from compressbench.cli.report import print_report, print_summary
 
     outputs = Path(given.outputs or os.environ.get("COMPRESSBENCH_OUTPUTS") or "outputs").expanduser().absolute()
+    if given.table is None:
+        unfit = [f"--{name}" for name in ("plot", "commit") if getattr(given, name)]
+        if unfit:
+            raise PlanError.of(unfit[0], "goes with one table; name it: compressbench report TABLE")
+        return print_summary(outputs, given.format, _console())
     return print_report(given.table, outputs, given.format, given.plot, given.commit, _console())
 
 

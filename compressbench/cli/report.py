@@ -8,17 +8,22 @@ from typing import Any
 
 from rich.console import Console
 
-from compressbench.core.faults import PlanError
+from compressbench.core.faults import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
 from compressbench.planning.build import build
-from compressbench.planning.catalogue import recipe_folders, recipes
+from compressbench.planning.catalogue import recipe_folders, recipes, tables
 from compressbench.planning.compose import compose
+from compressbench.planning.recipe import load_yaml
 from compressbench.reporting.compare import compare
 from compressbench.reporting.gather import commit_records, gather
 from compressbench.reporting.plot import plot
+from compressbench.reporting.summary import summary
 from compressbench.reporting.sweep_page import sweep_page
 from compressbench.reporting.table import report, sweep_report
+
+ABOUT = "_tables.yaml"
+"""The file in a folder of recipes that says what its tables are about."""
 
 
 def print_report(
@@ -32,11 +37,7 @@ def print_report(
     folders = recipe_folders()
     table, row = _table_and_row(name, outputs, folders)
     rows = references(table, row)
-    made = report(table, outputs, folders, rows, style, row)
-    if isinstance(made, str):
-        print(made, end="")
-    else:
-        console.print(made)
+    _show(report(table, outputs, folders, rows, style, row, bases(rows)), console)
     if picture or commit:
         records = [each for each in gather(table, outputs, folders) if row in (None, each.row)]
         comparisons, _ = compare(records, rows)
@@ -46,6 +47,26 @@ def print_report(
         if commit:
             print(f"{len(commit_records(shown, Path(commit)))} records: {commit}", file=sys.stderr)
     return 0
+
+
+def print_summary(outputs: Path, style: str, console: Console) -> int:
+    """Print a line a table: how many of its rows have which verdict."""
+    folders = recipe_folders()
+    rows = {table: references(table) for table in tables()}
+    about: dict[str, str] = {}
+    for file in (folder / ABOUT for folder in folders):
+        if file.is_file():
+            about = {name: str(text) for name, text in load_yaml(file).items()} | about
+    every = {f"{table}/{row}": given for table, found in rows.items() for row, given in found.items()}
+    _show(summary(outputs, folders, rows, about, bases(every), style), console)
+    return 0
+
+
+def _show(made: Any, console: Console) -> None:
+    if isinstance(made, str):
+        print(made, end="")
+    else:
+        console.print(made)
 
 
 def _print_sweep(
@@ -58,11 +79,7 @@ def _print_sweep(
         records = sweep.records(outputs)
     except ValueError as error:
         raise PlanError.of("report", str(error)) from error
-    made = sweep_report(sweep, records, style)
-    if isinstance(made, str):
-        print(made, end="")
-    else:
-        console.print(made)
+    _show(sweep_report(sweep, records, style), console)
     if picture:
         print(f"plot: {plot(records, Path(picture), sweep_page(sweep, records).title)}", file=sys.stderr)
     return 0
@@ -92,4 +109,21 @@ def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]
         plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
         reference = essence(plan.reference) if plan else {}
         found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
+    return found
+
+
+def bases(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the rows that measure the handicaps of these, by the name of their recipe, as `references` has them.
+
+    PlanError for one that is no recipe.
+    """
+    names = [entry.name for entry in recipes()]
+    found = {}
+    for row, given in rows.items():
+        name = given.get("handicap")
+        if name and name not in names:
+            raise PlanError.of(f"{row}: reference.handicap", f"there is no recipe {name!r}; {suggestion(name, names)}")
+        if name and name not in found:
+            table, _, base = name.rpartition("/")
+            found[name] = references(table or ".", base)[base]
     return found

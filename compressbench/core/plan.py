@@ -99,6 +99,8 @@ class Reference:
     size_bytes: of the stored network.
     tolerance: how far ours may be off, by measure (absolute for accuracies, relative for counts).
     corrected: what a misprinted figure should be; the print is shown, this is what ours is held against.
+    handicap: the row that measures what other data than the paper's costs a network without compression, by the name of
+    its recipe (`table6/cifar10_base`): its published top1 minus ours.
     note: misprints and doubts; the report repeats it. source: paper and table.
     """
 
@@ -113,6 +115,7 @@ class Reference:
     before: dict[str, float] = field(default_factory=dict)
     tolerance: dict[str, float] = field(default_factory=dict)
     corrected: dict[str, float] = field(default_factory=dict)
+    handicap: str | None = None
     note: str = ""
 
 

@@ -55,6 +55,11 @@ def recipes() -> list[Entry]:
     return [Entry(name, _summary(file)) for name, file in recipe_files(recipe_folders()).items()]
 
 
+def tables() -> list[str]:
+    """Return the folders of recipes that can be run from here."""
+    return list(dict.fromkeys(table for entry in recipes() if (table := entry.name.rpartition("/")[0])))
+
+
 def models() -> list[Entry]:
     return group("model")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.record import RunRecord
-from compressbench.reporting.compare import ACCURACIES
+from compressbench.reporting.comparison import ACCURACIES
 from compressbench.reporting.pareto import front
 from compressbench.reporting.spreadsheet import DECIMALS
 

@@ -29,25 +29,33 @@ def gather(
     paths = sorted((outputs / "runs").joinpath(*_parts(table)).rglob("record.json"))
     for folder in recipe_folders:
         paths += sorted(folder.joinpath(*_parts(table), "records").glob("*.json"))
-    found: list[RunRecord] = []
-    for path in paths:
-        try:
-            record = RunRecord.read(path)
-        except (ValueError, OSError) as error:
-            sentence = f"left out, not readable: {error}"
-            if unreadable is None:
-                warnings.warn(sentence, stacklevel=2)
-            else:
-                unreadable.append(sentence)
-            continue
-        if record.table == table:
-            found.append(record)
+    found = [record for record in _read(paths, unreadable) if record.table == table]
     found.sort(key=lambda record: record.started)
     newest: list[RunRecord] = []
     for record in reversed(found):  # of equally old ones the committed one
         if not any(_same_run(record, newer) for newer in newest):
             newest.append(record)
     return sorted(newest, key=lambda record: (record.row, record.dataset["name"], record.seed, record.plan_id))
+
+
+def committed(recipe_folders: Iterable[Path], unreadable: list[str] | None = None) -> list[RunRecord]:
+    """Return the records of all tables that lie beside their recipes. unreadable: as `gather` takes it."""
+    paths = [path for folder in recipe_folders for path in sorted(folder.rglob("records/*.json"))]
+    return _read(paths, unreadable)
+
+
+def _read(paths: Iterable[Path], unreadable: list[str] | None) -> list[RunRecord]:
+    found = []
+    for path in paths:
+        try:
+            found.append(RunRecord.read(path))
+        except (ValueError, OSError) as error:
+            sentence = f"left out, not readable: {error}"
+            if unreadable is None:
+                warnings.warn(sentence, stacklevel=3)
+            else:
+                unreadable.append(sentence)
+    return found
 
 
 def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from compressbench.reporting import figures
-from compressbench.reporting.compare import Comparison
+from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.page import Grid
 
 HEADINGS = [

@@ -8,7 +8,7 @@ from compressbench.reporting import verdict as rules
 
 STYLES = {
     rules.REPRODUCED: "green",
-    rules.BETTER: "cyan",
+    rules.ABOVE: "cyan",
     rules.WITHIN: "yellow",
     rules.DIFFERS: "red",
     rules.NOT_RUN: "dim",
@@ -26,7 +26,7 @@ class Grid:
     """One table of text. The first `left` columns and the verdict are words, the others figures.
 
     rows: a list of cells; a row whose first cell is empty belongs to the one above it. optional: headings that a
-    narrow console may leave out, the first ones first.
+    narrow console may leave out, the first ones first. links: where a cell leads to, in Markdown.
     """
 
     title: str
@@ -34,6 +34,7 @@ class Grid:
     rows: list[list[str]] = field(default_factory=list)
     left: int = 1
     optional: tuple[str, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)
 
     def words(self, column: int) -> bool:
         """Whether a column holds words; figures are aligned to the right."""
@@ -49,7 +50,7 @@ class Grid:
 
     def _with(self, columns: list[int]) -> Grid:
         rows = [[row[i] for i in columns] for row in self.rows]
-        return Grid(self.title, [self.headings[i] for i in columns], rows, self.left, self.optional)
+        return Grid(self.title, [self.headings[i] for i in columns], rows, self.left, self.optional, self.links)
 
 
 @dataclass

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import takewhile
 
-from compressbench.core.record import RunRecord, StageRecord
+from compressbench.core.record import RunRecord
 from compressbench.reporting import figures
-from compressbench.reporting.compare import ACCURACIES, FIGURES, Comparison
+from compressbench.reporting.comparison import ACCURACIES, FIGURES, Comparison
+from compressbench.reporting.footnotes import breakdown_remarks
+from compressbench.reporting.handicap import handicap_remarks
 from compressbench.reporting.latency import timings
+from compressbench.reporting.machines import machines
+from compressbench.reporting.spread import Redrawn, spread_remarks
 
 DATASETS = {
     "cifar10-jpeg": "cifar10-jpeg is CIFAR10 with its pictures re-encoded as JPEG: the same split and labels, visible "
-    "artefacts. Networks trained on it reach about 2 to 3 points less than on the original",
+    "artefacts",
 }
 """Datasets that are not what their paper used, in words."""
 
 READING = (
     "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note gives "
     "one); mean top1 is at least the print minus 0.05 points, on another dataset than the paper's the change in top1 "
-    "is; the file is no longer than the print. better: a figure is better than the print by more "
-    "than its tolerance and 0.05 points, which reproduces nothing and counts against nothing. within tolerance: the "
-    "row's tolerance is kept. differs: it is not. A row's verdict is the worst of its figures, where better "
-    "comes before reproduced; top5 is shown, not judged.",
+    "is. above: a figure is better than the print by more than its tolerance, top1 also by more than 0.05 points; that "
+    "reproduces nothing and counts against nothing. within tolerance: the row's tolerance is kept. differs: it is not. "
+    "A row's verdict is the worst of its figures, where above comes before reproduced; top5 is shown, not judged.",
+    "Of a sparse network's non-zero parameters, and of bytes, fewer are better, as long as top1 does not differ: "
+    "within the tolerance they reproduce the print, beyond it they are above. Every other count has no good side: "
+    "fewer are as far off as more. Behind a semicolon: what is above the print though something else is not; and, of "
+    "a row judged by the level of top1, the verdict on its change by the same tolerance, where that is another one.",
     "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
     "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
     "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "
@@ -74,25 +82,11 @@ def commands(table: str, comparisons: list[Comparison]) -> list[str]:
     return [*lines, f"compressbench report {table} --format markdown > recipes/{prefix}RESULTS.md"]
 
 
-def row_notes(comparison: Comparison) -> list[str]:
-    """Return the footnotes of one row: misprints, what techniques left out, limits that were broken."""
-    notes = [comparison.reference.note.strip()] if comparison.reference.note.strip() else []
-    for stage in dict.fromkeys(stage.name for record in comparison.records for stage in record.stages):
-        skipped: dict[str, list[str]] = {}
-        for record in comparison.records:
-            for what, why in next((s.skipped for s in record.stages if s.name == stage), []):
-                if what not in skipped.setdefault(why, []):
-                    skipped[why].append(what)
-        if skipped:
-            parts = [f"{', '.join(what)}: {why}" for why, what in skipped.items()]
-            notes.append(f"{stage} left out {'; '.join(parts)}.")
-    for record in comparison.records:
-        notes += [f"Limit missed with seed {record.seed}: {sentence}" for sentence in record.missed]
-    return notes
+def remarks(comparisons: list[Comparison], drawn_again: Iterable[Redrawn] = ()) -> list[str]:
+    """Return what holds for the whole table: the rules, the protocols, the datasets, where it was run.
 
-
-def remarks(comparisons: list[Comparison]) -> list[str]:
-    """Return what holds for the whole table: the rules, the protocols, the datasets, where it was run."""
+    drawn_again: as `spread.redrawn` returns it.
+    """
     records = [record for comparison in comparisons for record in comparison.records]
     found = [*READING, *_tolerances(comparisons), *_protocols(records)]
     if any(timings(comparison.after) for comparison in comparisons):
@@ -106,13 +100,18 @@ def remarks(comparisons: list[Comparison]) -> list[str]:
             f"{text}. The paper measured on {published}, so levels are not compared; the change in top1 is compared "
             "with the paper's change."
         )
+    found += [
+        *handicap_remarks(comparisons),
+        *spread_remarks(comparisons, drawn_again),
+        *breakdown_remarks(comparisons),
+    ]
     weights = sorted({str(given) for r in records if (given := r.plan.get("model", {}).get("weights"))})
     if weights:
         found.append(f"Trained weights that the runs were given: {', '.join(weights)}.")
     prints = sorted({(r.dataset["name"], str(r.dataset.get("fingerprint", ""))[:12]) for r in records})
     if prints:
         found.append("Fingerprints of the data: " + ", ".join(f"{name} {digits}" for name, digits in prints) + ".")
-    return [*found, *(f"Run with {machine}." for machine in _machines(records))]
+    return [*found, *(f"Run with {machine}." for machine in machines(records))]
 
 
 def _overrides(comparison: Comparison) -> str:
@@ -178,34 +177,3 @@ def _length(record: RunRecord) -> str:
 
 def _rows(names: set[str]) -> str:
     return f"{len(names)} row{'' if len(names) == 1 else 's'}"
-
-
-def _machines(records: list[RunRecord]) -> list[str]:
-    """Return what runs were computed with; of runs where that differs, all at once, with the stages."""
-    whole: set[str] = set()
-    shared: dict[str, dict[str, None]] = {}
-    for record in records:
-        stages: dict[str, dict[str, None]] = {}
-        for stage in record.stages:
-            stages.setdefault(_machine(record, stage), {})[stage.name] = None
-        if len(stages) == 1:
-            whole |= stages.keys()
-        else:
-            for machine, names in stages.items():
-                shared.setdefault(machine or "an unknown machine", {}).update(names)
-    parts = "; ".join(f"{machine} ({', '.join(names)})" for machine, names in shared.items())
-    return [*sorted(whole - {""}), *([parts] if parts else [])]
-
-
-def _machine(record: RunRecord, stage: StageRecord) -> str:
-    """Return versions and device of a stage. Older records kept them of the run's end only: then the stages from the
-    cache say no more than that they were trained on a GPU."""
-    environment = stage.environment or record.environment
-    if not stage.environment and stage.setting.get("device") == "cuda" and environment.get("device") == "cpu":
-        return "a GPU"
-    named = {"compressbench": "compressbench {}", "torch": "torch {}", "python": "Python {}"}
-    found = [text.format(environment[key]) for key, text in named.items() if environment.get(key)]
-    device = environment.get("device", "")
-    return ", ".join(
-        [*found, *([device if device != "cpu" else environment.get("processor", "cpu")] if device else [])]
-    )

@@ -96,8 +96,13 @@ def as_markdown(page: Page) -> str:
 def markdown_grid(grid: Grid) -> str:
     """Return one table as Markdown, without its title."""
     alignment = ("---" if grid.words(index) else "---:" for index, _ in enumerate(grid.headings))
-    lines = ["| " + " | ".join(map(markdown, row)) + " |" for row in [grid.headings, *grid.rows]]
+    rows = [[_linked(grid, cell) for cell in row] for row in [grid.headings, *grid.rows]]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join(alignment) + "|", *lines[1:]])
+
+
+def _linked(grid: Grid, cell: str) -> str:
+    return f"[{markdown(cell)}]({grid.links[cell]})" if cell in grid.links else markdown(cell)
 
 
 def as_html(page: Page) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compressbench.reporting import figures
-from compressbench.reporting.compare import Comparison
+from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.page import Grid
 
 PRUNED, SCRATCH = "_pruned", "_scratch"

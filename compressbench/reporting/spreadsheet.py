@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from compressbench.reporting.compare import ACCURACIES, COUNTS, Comparison, counted
+from compressbench.reporting.comparison import ACCURACIES, COUNTS, Comparison, counted
 from compressbench.reporting.figures import Estimate
 
 MEASURED = ["params", "params_nonzero", "params_without_bn", "params_without_bn_nonzero"]
@@ -34,7 +34,8 @@ def comparison_row(comparison: Comparison) -> dict[str, object]:
         "protocol": comparison.protocol,
         "seeds": " ".join(map(str, comparison.seeds)),
         "verdict": comparison.verdict,
-        "verdicts": "; ".join(f"{name}: {found}" for name, found in comparison.verdicts.items()),
+        "verdicts": _listed(comparison.verdicts),
+        "beside": _listed(comparison.beside),
     }
     for name in ACCURACIES:
         row |= _both(f"{name}_before", comparison.before.get(name)) | _both(name, comparison.after.get(name))
@@ -47,8 +48,15 @@ def comparison_row(comparison: Comparison) -> dict[str, object]:
     row["params_compared"] = compared.mean if compared else None
     row["times_smaller"] = _rounded(comparison.times_smaller)
     row |= {f"published_{name}": getattr(published, name) for name in (*COUNTS, "size_bytes")}
+    handicap = comparison.handicap
+    row["handicap"], row["handicap_row"] = (_rounded(handicap.points), handicap.row) if handicap else (None, None)
+    row["published_top1_at_equal_handicap"] = _rounded(comparison.published_at_equal_handicap)
     row["published_dataset"], row["source"], row["note"] = published.dataset, published.source, published.note
     return row
+
+
+def _listed(verdicts: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {found}" for name, found in verdicts.items())
 
 
 def _both(name: str, value: Estimate | None) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,18 @@ from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord
 from compressbench.reporting import figures
-from compressbench.reporting.compare import Comparison, compare, counted
-from compressbench.reporting.gather import gather
+from compressbench.reporting.compare import compare
+from compressbench.reporting.comparison import Comparison, counted
+from compressbench.reporting.footnotes import row_notes
+from compressbench.reporting.gather import committed, gather
+from compressbench.reporting.handicap import handicaps
 from compressbench.reporting.latency import latency_grid
 from compressbench.reporting.page import Grid, Page
 from compressbench.reporting.plot import draw
-from compressbench.reporting.remarks import commands, introduction, remarks, row_notes
+from compressbench.reporting.remarks import commands, introduction, remarks
 from compressbench.reporting.render import as_html, as_markdown, as_rich
 from compressbench.reporting.scratch import scratch_grid
+from compressbench.reporting.spread import Redrawn, redrawn
 from compressbench.reporting.spreadsheet import as_csv, comparison_row
 from compressbench.reporting.sweep_page import points_csv, sweep_page
 
@@ -38,42 +42,47 @@ def report(
     references: dict[str, dict[str, Any]],
     format: str = "rich",
     row: str | None = None,
+    bases: Mapping[str, dict[str, Any]] | None = None,
 ) -> str | Group:
     """Return the report of `table`: text, or for `rich` something a rich console prints. row: of this row alone.
 
     outputs: where `runs/` lies. recipe_folders: where recipes and their committed records lie. references: by row
-    of the table, its reference, with `summary` and `plan` added (see `compare`). Raises PlanError for a table
-    that has neither rows nor records, or an unknown format.
+    of the table, its reference, with `summary` and `plan` added (see `compare`). bases: the same of the rows that
+    measure handicaps, by the name of their recipe. Raises PlanError for a table that has neither rows nor records, or
+    an unknown format.
     """
     folders = list(recipe_folders)
-    _check(format)
+    check_format(format)
     unreadable: list[str] = []
     records = [each for each in gather(table, outputs, folders, unreadable) if row in (None, each.row)]
     if not records and not references:
         raise PlanError(
             [Fault("report", f"there is no table {table!r}; {suggestion(table, _names(folders, outputs))}")]
         )
-    comparisons, left_out = compare(records, references)
+    comparisons, left_out = compare(records, references, handicaps(bases or {}, outputs, folders))
     if format == "csv":
         return as_csv([comparison_row(comparison) for comparison in comparisons])
-    page = make_page(table if row is None else row, comparisons, [*left_out, *unreadable])
-    return _shaped(page, format, [record for comparison in comparisons for record in comparison.records])
+    drawn_again = redrawn(committed(folders, unreadable))
+    left_out += dict.fromkeys(unreadable)
+    page = make_page(table if row is None else row, comparisons, left_out, drawn_again)
+    return shaped(page, format, [record for comparison in comparisons for record in comparison.records])
 
 
 def sweep_report(sweep: SweepRecord, records: list[RunRecord], format: str = "rich") -> str | Group:
     """Return the answer of a sweep as `report` does for a table. records: as `SweepRecord.records` returns them."""
-    _check(format)
+    check_format(format)
     if format == "csv":
         return points_csv(sweep, records)
-    return _shaped(sweep_page(sweep, records), format, records)
+    return shaped(sweep_page(sweep, records), format, records)
 
 
-def _check(format: str) -> None:
+def check_format(format: str) -> None:
+    """Raise PlanError for a format that there is not."""
     if format not in FORMATS:
         raise PlanError([Fault("format", f"{format!r} is unknown; {suggestion(format, FORMATS)}")])
 
 
-def _shaped(page: Page, format: str, records: list[RunRecord]) -> str | Group:
+def shaped(page: Page, format: str, records: list[RunRecord]) -> str | Group:
     """Return the page in a format; the HTML carries the plot of these records, if they can be plotted."""
     if format == "rich":
         return as_rich(page)
@@ -84,8 +93,11 @@ def _shaped(page: Page, format: str, records: list[RunRecord]) -> str | Group:
     return as_html(page)
 
 
-def make_page(table: str, comparisons: list[Comparison], left_out: list[str]) -> Page:
-    """Return the report as data. left_out: sentences about records that are not part of it."""
+def make_page(
+    table: str, comparisons: list[Comparison], left_out: list[str], drawn_again: Iterable[Redrawn] = ()
+) -> Page:
+    """Return the report as data. left_out: sentences about records that are not part of it. drawn_again: as
+    `spread.redrawn` returns it."""
     page = Page(table, introduction(comparisons), commands(table, comparisons))
     grid = Grid("", HEADINGS, left=2, optional=OPTIONAL)
     for comparison in comparisons:
@@ -95,12 +107,12 @@ def make_page(table: str, comparisons: list[Comparison], left_out: list[str]) ->
     summaries = {comparison.row: comparison.summary for comparison in comparisons if comparison.summary}
     rows = Grid("The rows", ["row", "recipe"], [[row, text] for row, text in summaries.items()], left=2)
     page.grids += [grid for grid in (scratch_grid(comparisons), latency_grid(comparisons), rows) if grid.rows]
-    page.remarks = [*remarks(comparisons), *left_out]
+    page.remarks = [*remarks(comparisons, drawn_again), *left_out]
     return page
 
 
 def _rows(comparison: Comparison, name: str) -> list[list[str]]:
-    """Return what we measured, what was published, and the difference, a row each."""
+    """Return what we measured, what was published, the difference, and the level at equal handicap, a row each."""
     published = comparison.reference
     printed = [
         "published",
@@ -120,14 +132,15 @@ def _rows(comparison: Comparison, name: str) -> list[list[str]]:
     rows = [[name, *_ours(comparison), comparison.judgement]]
     if has_published:
         rows += [["", *printed, ""], ["", *_difference(comparison), ""]]
+    if at_equal_handicap := _at_equal_handicap(comparison):
+        rows.append(["", "published at equal handicap", "", at_equal_handicap, *[""] * (len(HEADINGS) - 4)])
     return rows
 
 
 def _ours(comparison: Comparison) -> list[str]:
     before, after = comparison.before, comparison.after
     seeds = len(comparison.seeds)
-    sparse = counted(after, "params") != after.get("params_without_bn", after.get("params"))
-    params = figures.count(counted(after, "params")) + (" non-zero" if sparse else "")
+    params = figures.count(counted(after, "params")) + (" non-zero" if comparison.sparse else "")
     return [
         figures.listed(comparison.dataset, comparison.protocol, f"{seeds} seed{'s' if seeds > 1 else ''}"),
         figures.percent(before.get("top1")),
@@ -160,6 +173,12 @@ def _difference(comparison: Comparison) -> list[str]:
         figures.relative(after.get("size_bytes"), published.size_bytes),
         "",
     ]
+
+
+def _at_equal_handicap(comparison: Comparison) -> str:
+    """Return the published top1 minus the handicap, and in brackets ours minus that; empty without a handicap."""
+    level, ours = comparison.published_at_equal_handicap, comparison.after.get("top1")
+    return "" if level is None or ours is None else f"{figures.percent(level)} ({figures.points(ours.mean - level)})"
 
 
 def _points_between(ours: figures.Estimate | None, published: float | None) -> str:

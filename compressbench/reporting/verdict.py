@@ -3,19 +3,24 @@
 Counts (params, macs, flops_survey), relative to the print, or to `reference.corrected` where the print is wrong:
     reproduced        ours, rounded to the print's digits, is the print;
     within tolerance  the relative difference is at most `reference.tolerance` of that count.
-size_bytes, the length of the file, on any dataset:
-    reproduced        the mean over seeds is at most the print;
-    better            it is shorter by more than `reference.tolerance.size_bytes` (relative);
-    within tolerance  it is at most that much longer.
+params of a sparse network (the non-zero ones) and size_bytes, the length of the file, at an accuracy that does not
+    differ: fewer are more compression, so these have a good side, and no tolerance has to be widened for it:
+    above             fewer than the print by more than `reference.tolerance` of it;
+    reproduced        the print, by rounding as above, or fewer;
+    within tolerance  at most that much more.
+    Where accuracy differs, or is not judged, fewer are no better: both are judged as any other count.
 top1, on the paper's own dataset:
     reproduced        the mean over seeds is at least the print minus 0.05 points;
-    better            it is above the print by more than 0.05 points and `reference.tolerance.top1`;
+    above             it is above the print by more than 0.05 points and `reference.tolerance.top1`;
     within tolerance  it is at least the print minus `reference.tolerance.top1`.
-top1, on any other dataset: levels cannot be compared, so the *change* (after minus before, paired by seed) takes
-    their place, against the paper's change, by the same two rules. A row that changes nothing has no accuracy verdict.
-Anything else differs. More accuracy than published never counts against a row, but it is not what was published, so it
-is called by its own name. top5 is shown, not judged. A row's verdict is the first of these that one of its figures has:
-differs, within tolerance, better, reproduced.
+    The change (after minus before, paired by seed) stands beside it, judged by the same rule; it decides nothing.
+top1, on any other dataset: levels cannot be compared, so the change takes their place, against the paper's change, by
+    the same rule. A row that changes nothing has no accuracy verdict. Beside it stands the level at equal handicap: the
+    print minus what `reference.handicap`, a row without compression, lacks to its own print on our data. It decides
+    nothing either.
+Anything else differs. More accuracy or more compression than published never counts against a row, but it is not what
+was published, so it is called by its own name and never counted as reproduced. top5 is shown, not judged. A row's
+verdict is the first of these that one of its figures has: differs, within tolerance, above, reproduced.
 """
 
 from __future__ import annotations
@@ -24,27 +29,32 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 
 REPRODUCED = "reproduced"
-BETTER = "better"
+ABOVE = "above"
 WITHIN = "within tolerance"
 DIFFERS = "differs"
 NOT_RUN = "not run"
 NO_FIGURES = "nothing published"
+
+AGREES = (REPRODUCED, WITHIN)
+"""Verdicts of a figure that is what was published."""
 
 ACCURACY_MARGIN = 0.0005
 _SLACK = 1e-9  # means of fractions are not exact in binary
 
 
 def count_verdict(ours: float, published: float, tolerance: float) -> str:
-    """Judge one count; tolerance is relative to the published figure."""
+    """Judge a count that has no good side; tolerance is relative to the published figure."""
     if rounded_like(ours, published) == Decimal(repr(float(published))):
         return REPRODUCED
     return WITHIN if abs(ours - published) <= tolerance * abs(published) + _SLACK else DIFFERS
 
 
-def size_verdict(ours: float, published: float, tolerance: float) -> str:
-    """Judge a file's length; tolerance is relative to the published one."""
+def fewer_verdict(ours: float, published: float, tolerance: float) -> str:
+    """Judge what compression makes few, non-zero parameters or bytes; tolerance is relative to the published figure."""
+    if rounded_like(ours, published) == Decimal(repr(float(published))):
+        return REPRODUCED
     if ours < (1 - tolerance) * published - _SLACK:
-        return BETTER
+        return ABOVE
     if ours <= published:
         return REPRODUCED
     return WITHIN if ours <= (1 + tolerance) * published + _SLACK else DIFFERS
@@ -53,10 +63,15 @@ def size_verdict(ours: float, published: float, tolerance: float) -> str:
 def accuracy_verdict(ours: float, published: float, tolerance: float) -> str:
     """Judge an accuracy, or a change in accuracy; all three are fractions."""
     if ours > published + max(tolerance, ACCURACY_MARGIN) + _SLACK:
-        return BETTER
+        return ABOVE
     if ours >= published - ACCURACY_MARGIN - _SLACK:
         return REPRODUCED
     return WITHIN if ours >= published - tolerance - _SLACK else DIFFERS
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two verdicts say the same: both that it is what was published, both above it, or both below."""
+    return one == other or (one in AGREES and other in AGREES)
 
 
 def rounded_like(ours: float, published: float) -> Decimal:
@@ -71,6 +86,6 @@ def rounded_like(ours: float, published: float) -> Decimal:
 
 def worst(verdicts: Iterable[str]) -> str:
     """Return the verdict of a row by those of its figures; `nothing published` if there is none."""
-    order = (DIFFERS, WITHIN, BETTER, REPRODUCED)
+    order = (DIFFERS, WITHIN, ABOVE, REPRODUCED)
     found = set(verdicts)
     return next((verdict for verdict in order if verdict in found), NO_FIGURES)

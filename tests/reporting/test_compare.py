@@ -6,7 +6,7 @@ import pytest
 
 from compressbench.reporting.compare import compare
 from compressbench.reporting.remarks import remarks
-from compressbench.reporting.verdict import BETTER, DIFFERS, NO_FIGURES, NOT_RUN, REPRODUCED, WITHIN
+from compressbench.reporting.verdict import ABOVE, DIFFERS, NO_FIGURES, NOT_RUN, REPRODUCED, WITHIN
 from tests.reporting.made import MNIST_50, given_record, made_record
 
 CIFAR_30 = MNIST_50 | {
@@ -213,7 +213,7 @@ def test_a_file_is_judged_by_its_length_and_compared_with_the_trained_network_at
     [row], _ = compare(
         [made_record(counts={"params": 266_610.0, "size_bytes": 20_000.0})], {"mnist_l1norm_50": reference}
     )
-    assert row.verdicts["size_bytes"] == BETTER
+    assert row.verdicts["size_bytes"] == ABOVE
     assert row.published_times_smaller == pytest.approx(1_070_000 / 27_000)
     assert row.times_smaller == pytest.approx(4 * row.before["params"].mean / 20_000)
 

@@ -5,15 +5,16 @@ from decimal import Decimal
 import pytest
 
 from compressbench.reporting.verdict import (
-    BETTER,
+    ABOVE,
     DIFFERS,
     NO_FIGURES,
     REPRODUCED,
     WITHIN,
     accuracy_verdict,
+    alike,
     count_verdict,
+    fewer_verdict,
     rounded_like,
-    size_verdict,
     worst,
 )
 
@@ -59,25 +60,41 @@ def test_accuracy_is_reproduced_down_to_five_hundredths_of_a_point_below_the_pri
 
 def test_more_accuracy_than_published_and_its_tolerance_is_not_what_was_published() -> None:
     """INQ's -0.42 points beside a published -16.18."""
-    assert accuracy_verdict(-0.0042, -0.1618, tolerance=0.01) == BETTER
+    assert accuracy_verdict(-0.0042, -0.1618, tolerance=0.01) == ABOVE
     assert accuracy_verdict(0.7, 0.7, tolerance=0) == REPRODUCED
     assert accuracy_verdict(0.7005, 0.7, tolerance=0) == REPRODUCED
-    assert accuracy_verdict(0.7006, 0.7, tolerance=0) == BETTER
-    assert accuracy_verdict(0.7031, 0.7, tolerance=0.003) == BETTER
+    assert accuracy_verdict(0.7006, 0.7, tolerance=0) == ABOVE
+    assert accuracy_verdict(0.7031, 0.7, tolerance=0.003) == ABOVE
     assert accuracy_verdict(0.7029, 0.7, tolerance=0.003) == REPRODUCED
 
 
 def test_a_row_is_as_good_as_its_worst_figure() -> None:
-    assert worst([BETTER, REPRODUCED]) == BETTER
-    assert worst([BETTER, WITHIN]) == WITHIN
+    assert worst([ABOVE, REPRODUCED]) == ABOVE
+    assert worst([ABOVE, WITHIN]) == WITHIN
     assert worst([REPRODUCED, WITHIN]) == WITHIN
     assert worst([WITHIN, DIFFERS, REPRODUCED]) == DIFFERS
     assert worst([]) == NO_FIGURES
 
 
-def test_a_shorter_file_than_the_published_one_is_better_and_a_longer_one_needs_a_tolerance() -> None:
-    assert size_verdict(27_000, 27_000, tolerance=0) == REPRODUCED
-    assert size_verdict(26_900, 27_000, tolerance=0.02) == REPRODUCED
-    assert size_verdict(17_774, 27_000, tolerance=0.02) == BETTER
-    assert size_verdict(27_500, 27_000, tolerance=0.02) == WITHIN
-    assert size_verdict(27_500, 27_000, tolerance=0.01) == DIFFERS
+def test_fewer_bytes_or_nonzero_parameters_than_published_are_above_it_and_more_need_a_tolerance() -> None:
+    assert fewer_verdict(27_000, 27_000, tolerance=0) == REPRODUCED
+    assert fewer_verdict(26_900, 27_000, tolerance=0.02) == REPRODUCED
+    assert fewer_verdict(26_400, 27_000, tolerance=0.05) == REPRODUCED  # 2.2 % fewer
+    assert fewer_verdict(17_774, 27_000, tolerance=0.02) == ABOVE
+    assert fewer_verdict(27_400, 27_000, tolerance=0) == REPRODUCED  # the print says 27 thousand
+    assert fewer_verdict(27_600, 27_000, tolerance=0.03) == WITHIN
+    assert fewer_verdict(27_600, 27_000, tolerance=0.02) == DIFFERS
+
+
+def test_surgery_that_leaves_half_of_the_printed_weights_is_above_it_by_the_tolerance_of_five_percent() -> None:
+    """Guo et al. 2016, Table 1, LeNet-300-100: 4.8 k printed. Two-sidedly it took a tolerance of 50 %."""
+    assert fewer_verdict(2_520, 4.8e3, tolerance=0.05) == ABOVE
+    assert count_verdict(2_520, 4.8e3, tolerance=0.05) == DIFFERS
+    assert fewer_verdict(5_100, 4.8e3, tolerance=0.05) == DIFFERS
+
+
+def test_reproduced_and_within_tolerance_say_the_same_of_a_figure_and_above_does_not() -> None:
+    assert alike(REPRODUCED, WITHIN)
+    assert alike(ABOVE, ABOVE)
+    assert not alike(ABOVE, REPRODUCED)
+    assert not alike(DIFFERS, ABOVE)

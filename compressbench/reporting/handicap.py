@@ -1,0 +1,47 @@
+"""Handicap: what our data costs a network without compression, measured by the row that a reference names for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from compressbench.reporting.compare import compare
+from compressbench.reporting.comparison import Comparison, Handicap
+from compressbench.reporting.figures import percent
+from compressbench.reporting.gather import gather
+
+
+def handicaps(
+    bases: Mapping[str, dict[str, Any]], outputs: Path, folders: Iterable[Path]
+) -> dict[tuple[str, str, str], Handicap]:
+    """Return the handicap by the row that measures it, dataset and protocol, for all that it was run on.
+
+    bases: by the name of the row's recipe, its reference as `compare` takes it. The rows' records are gathered as for
+    their own table.
+    """
+    found, folders = {}, list(folders)
+    for name, given in bases.items():
+        table, _, row = name.rpartition("/")
+        records = [record for record in gather(table or ".", outputs, folders) if record.row == row]
+        for made in compare(records, {row: given})[0]:
+            if made.records and made.reference.top1 is not None and "top1" in made.after:
+                key = name, made.dataset, made.protocol
+                found[key] = Handicap(*key, published=made.reference.top1, ours=made.after["top1"])
+    return found
+
+
+def handicap_remarks(comparisons: Iterable[Comparison]) -> list[str]:
+    """Return a sentence for every handicap that a row of the table was held against."""
+    used = {c.handicap: None for c in comparisons if c.handicap and c.published_at_equal_handicap is not None}
+    return [
+        f"At equal handicap: the published top1 minus the {handicap.points * 100:.2f} points that {handicap.row} "
+        f"(published {percent(handicap.published)} %, ours {percent(handicap.ours)} %, {_seeds(handicap)}, "
+        f"{handicap.protocol}) lacks on {handicap.dataset}; in brackets ours minus that. The verdict rests on the "
+        "change in top1; where the level at equal handicap says otherwise, that stands behind it."
+        for handicap in used
+    ]
+
+
+def _seeds(handicap: Handicap) -> str:
+    return f"{handicap.ours.seeds} seed{'' if handicap.ours.seeds == 1 else 's'}"
