@@ -49,7 +49,8 @@ class GivenWeights(Technique):
 def order_faults(stages: Sequence[Stage], trained: bool) -> list[Fault]:
     """Return what is impossible about an order. trained: whether the network starts with given weights."""
     made_by = {"trained": "the given weights"} if trained else {}
-    faults, earlier = [], [GivenWeights()] if trained else list[Technique]()
+    faults = []
+    earlier: list[Technique] = [GivenWeights()] if trained else []
     for stage in stages:
         technique, where = stage.technique, f"stages.{stage.name}"
         for trait in sorted(technique.needs - made_by.keys()):

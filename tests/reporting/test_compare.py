@@ -113,8 +113,8 @@ def test_protocols_and_datasets_are_never_averaged_together_and_the_papers_datas
     records = [made_record(0, dataset="kmnist"), made_record(0), made_record(1), made_record(1, protocol="reduced")]
     rows, _ = compare(records, {"mnist_l1norm_50": MNIST_50})
     assert [(row.dataset, row.protocol, row.seeds) for row in rows] == [
-        ("mnist", "steps_160", (0, 1)),
         ("mnist", "reduced", (1,)),
+        ("mnist", "steps_160", (0, 1)),
         ("kmnist", "steps_160", (0,)),
     ]
 

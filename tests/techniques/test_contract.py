@@ -35,9 +35,11 @@ NEEDED = {
     "precision": "fp32",
     "select": "last",
     "loss": "cross_entropy",
-    "init": "torch",
+    "final_lr": 0.0,
 }
-"""Values for fields whose YAML leaves them open (`???`) or takes them from elsewhere (`${...}`)."""
+"""Values for fields of a training whose YAML takes them from elsewhere (`${...}`)."""
+OPEN = {**NEEDED, "init": "torch"}
+"""Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
 
 
 def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
@@ -46,8 +48,8 @@ def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
     module, _, name = node.pop("_target_").rpartition(".")
     for key, value in node.items():
         if isinstance(value, str) and (value == "???" or value.startswith("${")):
-            assert key in NEEDED, f"{kind} leaves {key} open; give it a value in NEEDED"
-            node[key] = NEEDED[key]
+            assert key in OPEN, f"{kind} leaves {key} open; give it a value in OPEN"
+            node[key] = OPEN[key]
     return getattr(importlib.import_module(module), name), node
 
 
