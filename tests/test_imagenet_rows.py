@@ -25,7 +25,7 @@ from tests.test_recipes import EVERY, recipe
 CLASSES, PIXELS = 1000, 64
 LIMITS = ("limits.epochs=1", "limits.steps=2", "limits.images=4")
 VGG16 = "imagenet_vgg16"
-"""Not run: 138 M parameters, 0.55 GB for each of six files that are written, read and digested, several times each."""
+"""Not run: 138 M parameters, 0.55 GB for each of up to six files, written, read and digested several times."""
 
 ROWS = [name for name in EVERY if recipe(name).get("dataset", {}).get("name", "").startswith("imagenet")]
 
