@@ -18,16 +18,16 @@ HEADINGS = [
 
 
 def scratch_grid(comparisons: list[Comparison]) -> Grid:
-    """Return a row for every pair of rows `<name>_pruned` and `<name>_scratch` on the same dataset and protocol.
+    """Return a row for every `<name>_scratch` beside `<name>_pruned`, or `<name>`, of the same dataset and protocol.
 
     The difference is paired by seed; seeds that only one of the two has are in its mean but not in the difference.
     """
     grid = Grid("Trained from scratch beside pruned", HEADINGS, left=2)
     by_key = {(c.row, c.dataset, c.protocol): c for c in comparisons}
-    for (row, dataset, protocol), pruned in by_key.items():
-        name = row.removesuffix(PRUNED)
-        scratch = by_key.get((name + SCRATCH, dataset, protocol))
-        if name == row or scratch is None:
+    for (row, dataset, protocol), scratch in by_key.items():
+        name = row.removesuffix(SCRATCH)
+        pruned = by_key.get((name + PRUNED, dataset, protocol)) or by_key.get((name, dataset, protocol))
+        if name == row or pruned is None:
             continue
         if pruned.records:
             grid.rows.append([name, *_ours(pruned, scratch)])

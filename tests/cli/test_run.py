@@ -13,6 +13,7 @@ from PIL import Image
 from compressbench.cli.main import main
 from compressbench.core.record import RunRecord
 from compressbench.planning.swept import sweep_id
+from compressbench.vision import torchvision
 from tests.cli.commands import Captured, recipe, refused
 
 
@@ -27,6 +28,16 @@ def test_check_predicts_without_training(capsys: Captured) -> None:
 def test_check_holds_the_budget_against_the_prediction(capsys: Captured) -> None:
     assert "budget.params" in refused(capsys, "check", "recipe=quickstart", "budget.params=1000")
     assert "budget.epochs" in refused(capsys, "check", "recipe=quickstart", "budget.epochs=3")
+
+
+def test_a_download_that_fails_is_one_message(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchvision("datasets").CIFAR10, "url", "http://127.0.0.1:9/cifar.tar.gz")
+    words = ["recipe=table5/cifar10_l1norm_30", "dataset.download=true", "dataset.root=mine", "tracking=off"]
+    assert main(["check", *words]) == 0
+    capsys.readouterr()
+    said = refused(capsys, "run", *words)
+    assert "dataset.download: downloading cifar10 to " in said
+    assert "dataset.root=FOLDER" in said
 
 
 def test_a_run_is_recorded_tracked_and_shown_and_not_trained_again(capsys: Captured) -> None:
