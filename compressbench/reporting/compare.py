@@ -16,6 +16,7 @@ from compressbench.core.structure import changed, flatten, is_structural, struct
 from compressbench.reporting.comparison import ACCURACIES, Comparison, Handicap
 from compressbench.reporting.figures import Estimate, estimate
 from compressbench.reporting.judging import judged
+from compressbench.reporting.schedule import schedule_before
 
 CUSTOM = "custom"
 """The label of training that keeps to no protocol."""
@@ -91,8 +92,20 @@ def _comparison(
     )
     found = Comparison(row, summary, reference, *key, records=records, before=before, after=after, change=change)
     if reference.handicap and not found.same_dataset:
-        found = replace(found, handicap=handicaps.get((reference.handicap, *key)))
+        found = replace(found, handicap=_handicap(found, handicaps))
     return judged(found)
+
+
+def _handicap(ours: Comparison, handicaps: Handicaps) -> Handicap | None:
+    """Return the handicap measured under the protocol of a row; of a row under none, under the one by which its network
+    was trained before anything was compressed."""
+    row = ours.reference.handicap or ""
+    own = handicaps.get((row, ours.dataset, ours.protocol))
+    if own or ours.protocol != CUSTOM:
+        return own
+    schedule = schedule_before(ours.records[0])
+    there = [made for key, made in handicaps.items() if key[:2] == (row, ours.dataset)]
+    return next((made for made in there if schedule and made.schedule == schedule), None)
 
 
 def _estimates(measured: list[dict[str, float]]) -> dict[str, Estimate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from compressbench.core.plan import Reference
 from compressbench.core.record import RunRecord
@@ -25,7 +26,7 @@ SPARSE = 0.99
 class Handicap:
     """What our data costs a network without compression: its published top1 (a fraction) and ours on this dataset.
 
-    row: the recipe that measures it (`table6/cifar10_base`).
+    row: the recipe that measures it (`table6/cifar10_base`). schedule: how that was trained (`schedule_before`).
     """
 
     row: str
@@ -33,6 +34,7 @@ class Handicap:
     protocol: str
     published: float
     ours: Estimate
+    schedule: dict[str, Any] = field(default_factory=dict)
 
     @property
     def points(self) -> float:

@@ -10,6 +10,7 @@ from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import Comparison, Handicap
 from compressbench.reporting.figures import percent
 from compressbench.reporting.gather import gather
+from compressbench.reporting.schedule import schedule_before
 
 
 def handicaps(
@@ -27,7 +28,8 @@ def handicaps(
         for made in compare(records, {row: given})[0]:
             if made.records and made.reference.top1 is not None and "top1" in made.after:
                 key = name, made.dataset, made.protocol
-                found[key] = Handicap(*key, published=made.reference.top1, ours=made.after["top1"])
+                schedule = schedule_before(made.records[0])
+                found[key] = Handicap(*key, published=made.reference.top1, ours=made.after["top1"], schedule=schedule)
     return found
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
 from statistics import mean, variance
-from typing import Any
 
 from compressbench.core.record import RunRecord
-from compressbench.core.training import Training
 from compressbench.reporting.comparison import ACCURACIES, Comparison
 from compressbench.reporting.figures import percent
+from compressbench.reporting.schedule import DECLARED
 
 LEAST = 2
 """Of fewer networks drawn again no spread is given."""
@@ -83,15 +82,10 @@ def spread_remarks(comparisons: Iterable[Comparison], found: Iterable[Redrawn]) 
 
 def _key(record: RunRecord) -> str:
     plan = record.plan
-    old = {own.name: _default(own) for own in fields(Training)}
     stage = plan.get("stages", {}).get(record.stages[0].name, {})
-    settings = {name: value for name, value in stage.items() if name not in old or value != old[name]}
+    settings = {name: value for name, value in stage.items() if name not in DECLARED or value != DECLARED[name]}
     data = [plan.get("dataset"), record.dataset["name"], record.dataset.get("fingerprint")]
     return json.dumps([plan.get("model"), data, settings, plan.get("limits"), record.seed], sort_keys=True)
-
-
-def _default(own: Field[Any]) -> Any:
-    return own.default if own.default_factory is MISSING else own.default_factory()
 
 
 def _network(record: RunRecord) -> str:

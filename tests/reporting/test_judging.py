@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import CHANGE, LEVEL, Comparison, Handicap
 from compressbench.reporting.figures import Estimate
+from compressbench.reporting.schedule import schedule_before
 from compressbench.reporting.verdict import ABOVE, DIFFERS, NO_FIGURES, REPRODUCED, WITHIN
 from tests.reporting.made import MNIST_50, made_record
 
@@ -39,10 +41,20 @@ def row(reference: dict[str, Any], **made: Any) -> Comparison:
     return found
 
 
-def on_jpeg(before: float, after: float, protocol: str = PROTOCOL, **changed: Any) -> Comparison:
+def on_jpeg(
+    before: float,
+    after: float,
+    protocol: str = PROTOCOL,
+    base: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    **changed: Any,
+) -> Comparison:
     record = made_record(0, before, after, dataset="cifar10-jpeg", protocol=protocol)
+    if epochs is not None:
+        record.plan["stages"]["train"]["epochs"] = epochs
     key = HANDICAP.row, HANDICAP.dataset, HANDICAP.protocol
-    [found], _ = compare([record], {"mnist_l1norm_50": CIFAR | changed}, {key: HANDICAP})
+    measured = replace(HANDICAP, schedule=base or {})
+    [found], _ = compare([record], {"mnist_l1norm_50": CIFAR | changed}, {key: measured})
     return found
 
 
@@ -126,6 +138,14 @@ def test_a_row_that_changes_nothing_still_has_its_level_at_equal_handicap() -> N
     found = on_jpeg(0.7334, 0.7334, top1=0.74)  # as published before: nothing changes
     assert found.verdict == NO_FIGURES
     assert found.judgement == "nothing published; level at equal handicap above"
+
+
+def test_a_row_of_no_protocol_is_held_against_the_base_whose_network_was_trained_alike() -> None:
+    alike = schedule_before(made_record())
+    assert (alike["epochs"], alike["init"], "lr" in alike) == (160, "torch", False)
+    assert on_jpeg(0.7382, 0.7214, protocol="custom", base=alike, epochs=160).handicap is not None
+    assert on_jpeg(0.7382, 0.7214, protocol="custom", base=alike, epochs=30).handicap is None
+    assert on_jpeg(0.7382, 0.7214, protocol="custom", base={}, epochs=160).handicap is None
 
 
 def test_without_the_handicap_under_the_same_protocol_or_on_the_papers_data_there_is_no_such_level() -> None:
