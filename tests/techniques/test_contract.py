@@ -35,6 +35,7 @@ NEEDED = {
     "precision": "fp32",
     "select": "last",
     "loss": "cross_entropy",
+    "final_lr": 0.0,
 }
 """Values for fields whose YAML leaves them open (`???`) or takes them from elsewhere (`${...}`)."""
 
