@@ -82,6 +82,13 @@ class Training:
             if value not in allowed:
                 raise ValueError(f"{key} is {value!r}; {suggestion(value, allowed)}")
 
+    def lr_factor(self, parameter: str) -> float:
+        """Return what the learning rate of the parameter of this name is multiplied by, at every step.
+
+        A technique whose own parameters want another rate overrides it; the answer hangs on its fields alone.
+        """
+        return 1.0
+
 
 def trainings_in(value: Any) -> Iterator[Training]:
     """Yield every training that a technique carries out: itself, and those in its fields."""

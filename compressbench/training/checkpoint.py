@@ -77,7 +77,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Ten
     """Return the tensors an optimizer remembers: momentum, or Adam's averages and step counts."""
     return {
         index: {key: value for key, value in optimizer.state[parameter].items() if isinstance(value, Tensor)}
-        for index, parameter in enumerate(optimizer.param_groups[0]["params"])
+        for index, parameter in enumerate(_parameters(optimizer))
         if parameter in optimizer.state
     }
 
@@ -85,7 +85,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Ten
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
     """Make an optimizer remember `state`, in the memory layout of its parameters: another order of the
     elements would round differently."""
-    for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+    for index, parameter in enumerate(_parameters(optimizer)):
         for key, value in state.get(index, {}).items():
             like = parameter if value.shape == parameter.shape else value
             empty = torch.empty_like(like, dtype=value.dtype, device=parameter.device)
@@ -99,6 +99,10 @@ def fingerprint(model: nn.Module) -> str:
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return found.hexdigest()[:16]
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
 from compressbench.core.training import Training
 from compressbench.training.loss import LOSS_OF
-from compressbench.training.optimizer import plain_step
+from compressbench.training.optimizer import plain_step, set_learning_rate
 from compressbench.training.promises import Promises
 from compressbench.training.schedule import learning_rate
 from compressbench.training.setting import Setting
@@ -62,13 +62,14 @@ def _steps(
 ) -> tuple[float, float]:
     model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
     total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
-    group, step = optimizer.param_groups[0], plain_step(optimizer)
+    lr, step = work.training.lr, plain_step(optimizer)
     loss_of = LOSS_OF[work.training.loss]
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
     for images, labels in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
-        group["lr"] = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
+        lr = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
+        set_learning_rate(optimizer, lr)
         with setting.autocast(device):
             logits = model(setting.place(images, device))
         loss = loss_of(logits.float(), labels.to(device))
@@ -81,17 +82,17 @@ def _steps(
         total += loss.detach()
         done += 1
         if done % STEPS_BETWEEN_CHECKS == 0:
-            _check(float(total), epoch, group["lr"])
+            _check(float(total), epoch, lr)
         if time.monotonic() > report_at:
             advance(done - reported, note)
             reported, report_at = done, time.monotonic() + SECONDS_BETWEEN_REPORTS
     advance(done - reported, note)
     mean = float(total) / max(1, done)
-    _check(mean, epoch, group["lr"])
+    _check(mean, epoch, lr)
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise RunError(f"{name} is not finite after epoch {epoch + 1}, at a learning rate of {group['lr']:.3g}")
-    return mean, group["lr"]
+            raise RunError(f"{name} is not finite after epoch {epoch + 1}, at a learning rate of {lr:.3g}")
+    return mean, lr
 
 
 @torch.inference_mode()

@@ -104,8 +104,8 @@ def length(training: Training, split: Split, limits: Limits) -> tuple[int, int]:
     return limits.cut(training.epochs), steps if limits.steps is None else min(steps, limits.steps)
 
 
-def _trainable(subject: Subject) -> list[nn.Parameter]:
-    return [parameter for parameter in subject.model.parameters() if parameter.requires_grad]
+def _trainable(subject: Subject) -> list[tuple[str, nn.Parameter]]:
+    return [(name, parameter) for name, parameter in subject.model.named_parameters() if parameter.requires_grad]
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def _work(
     if state.epoch:
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
-    device = parameters[0].device
+    device = parameters[0][1].device
     return Work(training, model, optimizer, setting, device, promises, penalty, seed, epochs, steps, limit)
 
 

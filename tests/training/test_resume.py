@@ -45,6 +45,25 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     assert all(p.is_contiguous() for p in progress_made.subject.model.parameters())
 
 
+class Slow(Training):
+    """Biases move at a tenth of the rate, and are a group of the optimizer's own."""
+
+    def lr_factor(self, parameter: str) -> float:
+        return 0.1 if parameter.endswith("bias") else 1.0
+
+
+def test_rates_of_their_own_are_there_again_after_a_kill(
+    run: Run, short: Training, killed: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    slow = Slow(**vars(short))
+    undisturbed = run(slow)
+    assert not same(undisturbed, run(short))
+    with pytest.raises(killed):
+        run(slow, checkpoint=tmp_path / "0", last=20)
+    assert same(undisturbed, run(slow, checkpoint=tmp_path / "0"))
+
+
 def test_a_finished_training_is_not_repeated(run: Run, short: Training, tmp_path: Path) -> None:
     first = run(short, checkpoint=tmp_path / "0")
     start = time.monotonic()

@@ -49,17 +49,22 @@ def check_bits(**bits: int) -> None:
             raise out_of_range(key, value, f"1 to {MOST_BITS}, or {OFF} for none quantized")
 
 
-def replace_relus(subject: Subject, make: Callable[[], nn.Module]) -> None:
-    """Put a module in the place of every ReLU and ReLU6; other activations are skipped.
+def relus(model: nn.Module) -> list[str]:
+    """Return the names of every ReLU and ReLU6.
 
     Raises ValueError if there is none: one that is called as a function cannot be found.
     """
-    found = [(name, module) for name, module in subject.model.named_modules() if type(module) in (nn.ReLU, nn.ReLU6)]
+    found = [name for name, module in model.named_modules() if type(module) in (nn.ReLU, nn.ReLU6)]
     if not found:
         raise ValueError(
-            f"{type(subject.model).__name__} has no ReLU module, so there is no activation that could be quantized"
+            f"{type(model).__name__} has no ReLU module, so there is no activation that could be quantized"
         )
-    for name, _ in found:
+    return found
+
+
+def replace_relus(subject: Subject, make: Callable[[], nn.Module]) -> None:
+    """Put a module in the place of every ReLU and ReLU6 (`relus`); other activations are skipped."""
+    for name in relus(subject.model):
         subject.model.set_submodule(name, make())
     for name, module in subject.model.named_modules():
         if type(module).__name__ in activation.__all__:

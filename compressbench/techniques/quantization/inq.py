@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.faults import out_of_range, suggestion
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
-from compressbench.techniques._layers import select
+from compressbench.techniques._layers import layers_of, select
 from compressbench.techniques.quantization._freeze import freeze, freeze_where
-from compressbench.techniques.quantization._powers import power_near, to_powers
+from compressbench.techniques.quantization._powers import largest_power, to_powers
+
+CHOICES = {
+    "partition": ("largest", "smallest", "random"),
+    "beyond": ("largest", "zero"),
+    "largest_power": ("max", "mse"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +37,29 @@ class IncrementalQuantization(Training, Technique):
     quantized after each step, rising to 1; the last step is not retrained. The fields of `Training` are the retraining
     of one step. layers, keep: what is quantized, and what is not; biases and batch normalisation are not.
 
+    The other fields are for experiments. partition: which weights come first: the `largest` ones (the paper's), the
+    `smallest`, or `random` ones (its control, section 3.3). batch_norm_and_biases: scales and shifts of every batch
+    norm and the biases of the quantized layers are quantized too, each with a largest power of its own, in the same
+    portions; running statistics are not. beyond: what becomes of a weight of 3/2 of the largest power or more, to which
+    retraining may move it, and where the paper's rule ends: the `largest` power or `zero`. largest_power: n1 is that
+    of the largest weight (`max`), or the one with the least squared error of the layer's weights (`mse`).
+
+    A public implementation (Mxbonn/INQ-pytorch, commit 1c04930) took the smallest first, rounded every parameter and
+    made zeros of the weights beyond; it chose anew among all weights before every step, where ours stay quantized.
+
     Weights that a mask holds at zero are quantized already and do not count in the portions.
 
-    We differ: retraining may move a weight above 3/2 of the largest power, where the paper's rule ends; it becomes
-    the largest power.
+    We differ: the paper does not say what becomes of weights beyond.
     """
 
     layers: list[str]
     keep: list[str]
     bits: int
     portions: list[float]
+    partition: str = "largest"
+    batch_norm_and_biases: bool = False
+    beyond: str = "largest"
+    largest_power: str = "max"
 
     needs = frozenset({"trained"})
     adds = frozenset({"quantized"})
@@ -52,6 +72,11 @@ class IncrementalQuantization(Training, Technique):
         rising = all(low < high for low, high in zip([0.0, *self.portions], self.portions, strict=False))
         if not (rising and self.portions and self.portions[-1] == 1):
             raise out_of_range("portions", self.portions, "fractions more than 0 that rise and end at 1")
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise ValueError(f"{key} is {getattr(self, key)!r}; {suggestion(getattr(self, key), allowed)}")
+        if self.largest_power == "mse" and self.beyond == "zero":
+            raise ValueError("beyond is 'zero', and largest_power 'mse' leaves weights beyond; allowed: 'largest'")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         largest = self._largest_powers(subject)
@@ -59,9 +84,10 @@ class IncrementalQuantization(Training, Technique):
         for portion in self.portions:
             for name, power in largest.items():
                 weight = subject.model.get_parameter(name).detach()
-                earlier = quantized[name]
-                quantized[name] = earlier | largest_of(weight, earlier, self._count(subject, name, portion))
-                freeze_where(subject, name, quantized[name], to_powers(weight, self.bits, power))
+                earlier, count = quantized[name], self._count(subject, name, portion)
+                quantized[name] = earlier | highest_of(self._turn(weight, context), earlier, count)
+                value = to_powers(weight, self.bits, power, beyond=self.beyond)
+                freeze_where(subject, name, quantized[name], value)
             if portion < 1:
                 subject = context.train(subject, self)
         for name, power in largest.items():
@@ -69,15 +95,31 @@ class IncrementalQuantization(Training, Technique):
         return subject
 
     def _largest_powers(self, subject: Subject) -> dict[str, int]:
-        """Return n1 by name of the parameter. A layer without a weight that is not zero is left out."""
+        """Return n1 by name of the parameter. One without an element that is not zero is left out."""
         found = {}
-        for name, layer in select(subject.model, self.layers, self.keep).items():
-            most = layer.get_parameter("weight").detach().abs().max()
-            if most == 0:
-                subject.skipped.append(Skipped(name, "all its weights are zero, so no power of two suits them"))
+        for name, shown in self._parameters(subject.model).items():
+            weight = subject.model.get_parameter(name).detach()
+            if not weight.any():
+                subject.skipped.append(Skipped(shown, "it is zero everywhere, so no power of two suits it"))
                 continue
-            found[f"{name}.weight"] = int(power_near(most))
+            found[name] = largest_power(weight, self.bits, self.largest_power)
         return found
+
+    def _parameters(self, model: nn.Module) -> dict[str, str]:
+        """Return the names of what is quantized, and what each is called for people."""
+        selected = select(model, self.layers, self.keep)
+        found = {f"{name}.weight": name for name in selected}
+        if self.batch_norm_and_biases:
+            for name, layer in (selected | layers_of(model, ["bn"])).items():
+                for tensor, _ in layer.named_parameters(recurse=False):
+                    found.setdefault(f"{name}.{tensor}", f"{name}.{tensor}")
+        return found
+
+    def _turn(self, weight: Tensor, context: Context) -> Tensor:
+        """Return a number for each weight: the higher, the sooner its turn comes."""
+        if self.partition == "random":
+            return torch.rand(weight.shape, generator=context.generator)
+        return weight.abs() if self.partition == "largest" else -weight.abs()
 
     def _count(self, subject: Subject, name: str, portion: float) -> int:
         """Return how many weights are quantized after a step, masked ones included."""
@@ -86,20 +128,20 @@ class IncrementalQuantization(Training, Technique):
         return masked.numel() - free + round(portion * free)
 
 
-def largest_of(weight: Tensor, quantized: Tensor, count: int) -> Tensor:
-    """Return where the largest weights are that are not quantized yet, so many that `count` are then.
+def highest_of(turn: Tensor, quantized: Tensor, count: int) -> Tensor:
+    """Return where the highest numbers are that are not quantized yet, so many that `count` are then.
 
-    Of equal ones the first are taken. quantized: boolean, of the weight's shape.
+    Of equal ones the first are taken. quantized: boolean, of the same shape.
     """
     chosen = torch.zeros_like(quantized)
     missing = count - int(quantized.sum())
     if missing == 0:
         return chosen
-    magnitude = weight.abs().masked_fill(quantized, -1.0)
-    free = magnitude[~quantized]
+    turn = turn.masked_fill(quantized, -inf)
+    free = turn[~quantized]
     threshold = free.kthvalue(len(free) - missing + 1).values
-    chosen = magnitude > threshold
-    equal = (magnitude == threshold).flatten().nonzero().flatten()[: missing - int(chosen.sum())]
+    chosen = turn > threshold
+    equal = (turn == threshold).flatten().nonzero().flatten()[: missing - int(chosen.sum())]
     chosen.view(-1)[equal] = True
     return chosen
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 
 import torch
+from torch import Tensor
 
 from compressbench.core.context import Context
 from compressbench.core.faults import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import Training
-from compressbench.layers.activations import PactActivation
+from compressbench.layers.activations import SMALLEST_ALPHA, PactActivation
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import select
 from compressbench.techniques.quantization._freeze import freeze
-from compressbench.techniques.quantization._low_bits import OFF, DorefaWeights, check_bits, format_of, replace_relus
+from compressbench.techniques.quantization._low_bits import (
+    OFF,
+    DorefaWeights,
+    check_bits,
+    format_of,
+    relus,
+    replace_relus,
+)
+from compressbench.techniques.quantization._ranges import activation_ranges
+
+BATCH_SIZE, BATCHES = 128, 8
+"""How many calibration images set where the limits start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +40,11 @@ class PactNetwork(Training, Technique):
     it). The network may be fresh or trained. `weight_decay` is the paper's L2 penalty on alpha too.
 
     weight_bits, activation_bits: 1 to 8; 32 leaves the weights. alpha: where every alpha starts (10 in the paper).
-    layers, keep: whose weights get weight_bits. kept_bits: bits of the weights of the layers that are selected and then
-    kept, the paper's first and last; 32 leaves them. The fields of `Training` are the training.
+    percentile: every alpha starts instead where this fraction of its ReLU's inputs lies below, on `BATCHES` batches of
+    calibration images, to 1/2048 of their range and at least 0.001. alpha_lr: learning rate of the alphas, on which the
+    schedule acts as on `lr`; None: `lr`, as in the paper. layers, keep: whose weights get weight_bits. kept_bits: bits
+    of the weights of the layers that are selected and then kept, the paper's first and last; 32 leaves them. The fields
+    of `Training` are the training.
     """
 
     weight_bits: int
@@ -37,6 +53,8 @@ class PactNetwork(Training, Technique):
     layers: list[str]
     keep: list[str]
     kept_bits: int
+    percentile: float | None = None
+    alpha_lr: float | None = None
 
     adds = frozenset({"trained", "quantized"})
     refuses = frozenset({"quantized", "sparse"})
@@ -48,10 +66,21 @@ class PactNetwork(Training, Technique):
             raise out_of_range("activation_bits", self.activation_bits, "1 to 8")
         if not 0 < self.alpha < inf:
             raise out_of_range("alpha", self.alpha, "more than 0")
+        if self.percentile is not None and not 0.5 < self.percentile <= 1:
+            raise out_of_range("percentile", self.percentile, "more than 0.5 and at most 1, or null for alpha")
+        if self.alpha_lr is not None and not 0 < self.alpha_lr < inf:
+            raise out_of_range("alpha_lr", self.alpha_lr, "more than 0, or null for lr")
+
+    def lr_factor(self, parameter: str) -> float:
+        is_alpha = parameter.rpartition(".")[2] == "alpha"
+        return self.alpha_lr / self.lr if is_alpha and self.alpha_lr is not None else 1.0
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         bits = self._bits(subject)
+        limits = {} if self.percentile is None else self._limits(subject, context, self.percentile)
         replace_relus(subject, self._activation)
+        for name, limit in limits.items():
+            torch.nn.init.constant_(subject.model.get_parameter(f"{name}.alpha"), limit)
         with latent(subject, {name: DorefaWeights(number) for name, number in bits.items()}):
             subject = context.train(subject, self)
         for name, number in bits.items():
@@ -63,6 +92,16 @@ class PactNetwork(Training, Technique):
         selected, without_kept = (select(subject.model, self.layers, keep) for keep in ([], self.keep))
         bits = {f"{name}.weight": self.weight_bits if name in without_kept else self.kept_bits for name in selected}
         return {name: number for name, number in bits.items() if number != OFF}
+
+    def _limits(self, subject: Subject, context: Context, percentile: float) -> dict[str, float]:
+        """Return the percentile of the inputs by name of the ReLU; one that never runs is left out, and starts at
+        `alpha`."""
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            return context.calibration(BATCH_SIZE, BATCHES)
+
+        ranges = activation_ranges(subject.model, relus(subject.model), batches, "percentile", percentile)
+        return {name: max(seen.input[1], SMALLEST_ALPHA) for name, seen in ranges.items()}
 
     def _activation(self) -> PactActivation:
         made = PactActivation(self.activation_bits)

@@ -15,7 +15,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.quantization._powers import power_near, to_powers
-from compressbench.techniques.quantization.inq import IncrementalQuantization, largest_of
+from compressbench.techniques.quantization.inq import IncrementalQuantization, highest_of
 from tests.techniques.lending import bare, seeded
 from tests.techniques.quantization.learned import (
     FIELDS,
@@ -78,16 +78,16 @@ def test_bits_say_how_many_levels_there_are(bits: int, levels: int) -> None:
 def test_the_largest_weights_come_first() -> None:
     weight = torch.tensor([[0.1, -0.9], [0.5, -0.5]])
     done = torch.tensor([[True, False], [False, False]])
-    assert largest_of(weight, done, 2).tolist() == [[False, True], [False, False]]
-    assert largest_of(weight, done, 3).tolist() == [[False, True], [True, False]]
-    assert not largest_of(weight, done, 1).any()
+    assert highest_of(weight.abs(), done, 2).tolist() == [[False, True], [False, False]]
+    assert highest_of(weight.abs(), done, 3).tolist() == [[False, True], [True, False]]
+    assert not highest_of(weight.abs(), done, 1).any()
 
 
 @pytest.mark.parametrize("count", [0, 1, 700, 999, 1_000])
 def test_they_are_those_that_sorting_finds_whatever_is_equal(count: int) -> None:
     weight = torch.randint(-20, 20, (1_000,), generator=torch.Generator().manual_seed(0)).float()
     order = weight.abs().argsort(descending=True, stable=True)
-    chosen = largest_of(weight, torch.zeros(1_000, dtype=torch.bool), count)
+    chosen = highest_of(weight.abs(), torch.zeros(1_000, dtype=torch.bool), count)
     assert set(chosen.nonzero().flatten().tolist()) == set(order[:count].tolist())
 
 
@@ -102,7 +102,7 @@ def test_every_step_freezes_the_largest_weights_and_momentum_and_weight_decay_le
     weights = start
     frozen = torch.zeros_like(start, dtype=torch.bool)
     for count, before, after in zip([2_048, 3_072, 3_584], context.before, context.after, strict=True):
-        chosen = frozen | largest_of(weights, frozen, count)
+        chosen = frozen | highest_of(weights.abs(), frozen, count)
         assert int(chosen.sum()) == count
         assert weights[chosen & ~frozen].abs().min() >= weights[~chosen].abs().max()
         assert torch.equal(before[chosen], to_powers(weights, 5, largest)[chosen])
