@@ -39,7 +39,9 @@ def test_a_default_that_comes_from_the_training_says_so():
 
 def test_a_network_has_the_arguments_that_are_not_the_datasets():
     found = described("alexnet")
-    assert list(found) == ["batch_norm", "dropout", "conv_bias", "hidden", "pool_first", "weights"]
+    assert list(found) == [
+        *("batch_norm", "dropout", "conv_bias", "hidden", "pool_first", "channels", "last_pool", "weights")
+    ]
     assert (found["hidden"].type, found["hidden"].default) == ("a list of whole number", "[512, 512]")
     assert found["pool_first"].default == "false"
 
