@@ -100,6 +100,6 @@ def test_a_scratch_row_of_li_2017_trains_the_architecture_that_the_pruned_row_ha
     assert scratch["scratch"] == {
         "technique": "tuning/rewind",
         "to": "random",
-        "init": "he",
+        "init": "he_fan_out",
         "lr": pruned["train"]["lr"],
     }
