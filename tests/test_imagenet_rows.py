@@ -29,6 +29,7 @@ VGG16 = "imagenet_vgg16"
 
 ROWS = [name for name in EVERY if name.startswith(("table1/imagenet_", "table7/imagenet_"))]
 """Those of Table 1 extend rows of other tables, so these are run with them."""
+LONG = ("table1/imagenet_alexnet_deep_compression", "table7/imagenet_alexnet_inq_8")
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,15 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("row", [name for name in ROWS if recipe(name)["model"]["name"] != VGG16])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in LONG else pytest.mark.slow)
+        for name in ROWS
+        if recipe(name)["model"]["name"] != VGG16
+    ],
+)
 def test_a_row_on_imagenet_runs_to_its_end(
     row: str, imagenet: Path, weights: Callable[[str], Path], outputs: Path
 ) -> None:
