@@ -5,7 +5,7 @@ What is held against what is in `judging.py`, the rules of the verdicts in `verd
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from itertools import repeat
 from typing import Any
@@ -21,12 +21,9 @@ from compressbench.reporting.schedule import schedule_before
 CUSTOM = "custom"
 """The label of training that keeps to no protocol."""
 
-Handicaps = Mapping[tuple[str, str, str], Handicap]
-"""By the row that measures it, dataset and protocol."""
-
 
 def compare(
-    records: Iterable[RunRecord], references: dict[str, dict[str, Any]], handicaps: Handicaps | None = None
+    records: Iterable[RunRecord], references: dict[str, dict[str, Any]], handicaps: Sequence[Handicap] = ()
 ) -> tuple[list[Comparison], list[str]]:
     """Return the comparisons in the order of `references`, and a sentence for every record that was left out.
 
@@ -60,7 +57,7 @@ def compare(
                 groups.setdefault(key, {}).setdefault(record.seed, record)
         summary = given.get("summary", "")
         for key in sorted(groups, key=lambda key: (key[0] != reference.dataset, *key)):
-            made = _comparison(row, summary, reference, key, groups[key], handicaps or {})
+            made = _comparison(row, summary, reference, key, groups[key], handicaps)
             found.append(replace(made, by_hand=any(map(_by_hand, made.records, repeat(given.get("plan"))))))
         if not groups:
             found.append(Comparison(row, summary, reference))
@@ -73,7 +70,7 @@ def _comparison(
     reference: Reference,
     key: tuple[str, str],
     by_seed: dict[int, RunRecord],
-    handicaps: Handicaps,
+    handicaps: Sequence[Handicap],
 ) -> Comparison:
     records = tuple(by_seed[seed] for seed in sorted(by_seed))
     pairs = [(record.before, record.final) for record in records]
@@ -96,16 +93,11 @@ def _comparison(
     return judged(found)
 
 
-def _handicap(ours: Comparison, handicaps: Handicaps) -> Handicap | None:
-    """Return the handicap measured under the protocol of a row; of a row under none, under the one by which its network
-    was trained before anything was compressed."""
-    row = ours.reference.handicap or ""
-    own = handicaps.get((row, ours.dataset, ours.protocol))
-    if own or ours.protocol != CUSTOM:
-        return own
-    schedule = schedule_before(ours.records[0])
-    there = [made for key, made in handicaps.items() if key[:2] == (row, ours.dataset)]
-    return next((made for made in there if schedule and made.schedule == schedule), None)
+def _handicap(ours: Comparison, handicaps: Sequence[Handicap]) -> Handicap | None:
+    """Return the handicap measured by the row that the reference names, on the same data, with a network that was
+    trained alike before anything was compressed."""
+    wanted = ours.reference.handicap, ours.dataset, schedule_before(ours.records[0])
+    return next((made for made in handicaps if (made.row, made.dataset, made.schedule) == wanted), None)
 
 
 def _estimates(measured: list[dict[str, float]]) -> dict[str, Estimate]:

@@ -34,7 +34,7 @@ class Handicap:
     protocol: str
     published: float
     ours: Estimate
-    schedule: dict[str, Any] = field(default_factory=dict, hash=False)
+    schedule: dict[str, Any] = field(hash=False)
 
     @property
     def points(self) -> float:

@@ -13,23 +13,21 @@ from compressbench.reporting.gather import gather
 from compressbench.reporting.schedule import schedule_before
 
 
-def handicaps(
-    bases: Mapping[str, dict[str, Any]], outputs: Path, folders: Iterable[Path]
-) -> dict[tuple[str, str, str], Handicap]:
-    """Return the handicap by the row that measures it, dataset and protocol, for all that it was run on.
+def handicaps(bases: Mapping[str, dict[str, Any]], outputs: Path, folders: Iterable[Path]) -> list[Handicap]:
+    """Return what each of these rows measures, on every dataset and under every protocol that it was run.
 
     bases: by the name of the row's recipe, its reference as `compare` takes it. The rows' records are gathered as for
     their own table.
     """
-    found, folders = {}, list(folders)
+    found, folders = [], list(folders)
     for name, given in bases.items():
         table, _, row = name.rpartition("/")
         records = [record for record in gather(table or ".", outputs, folders) if record.row == row]
         for made in compare(records, {row: given})[0]:
-            if made.records and made.reference.top1 is not None and "top1" in made.after:
-                key = name, made.dataset, made.protocol
-                schedule = schedule_before(made.records[0])
-                found[key] = Handicap(*key, published=made.reference.top1, ours=made.after["top1"], schedule=schedule)
+            schedule = schedule_before(made.records[0]) if made.records else {}
+            if schedule and made.reference.top1 is not None and "top1" in made.after:
+                of = name, made.dataset, made.protocol, made.reference.top1, made.after["top1"]
+                found.append(Handicap(*of, schedule))
     return found
 
 

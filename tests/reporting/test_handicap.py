@@ -37,15 +37,15 @@ def made(recipes: Path, format: str, **changed: str) -> str:
 
 
 def test_the_handicap_is_the_published_top1_minus_the_mean_of_the_rows_runs(recipes: Path) -> None:
-    [(key, found)] = handicaps({BASE: PRINTED}, recipes / "none", [recipes]).items()
-    assert key == (BASE, "cifar10-jpeg", PROTOCOL)
+    [found] = handicaps({BASE: PRINTED}, recipes / "none", [recipes])
+    assert (found.row, found.dataset, found.protocol) == (BASE, "cifar10-jpeg", PROTOCOL)
     assert found.points == pytest.approx(0.7845 - 0.765)
     assert found.ours.seeds == 2
 
 
 def test_a_row_that_nobody_has_run_measures_no_handicap(recipes: Path) -> None:
-    assert handicaps({"table6/other": PRINTED}, recipes / "none", [recipes]) == {}
-    assert handicaps({BASE: {"dataset": "cifar10"}}, recipes / "none", [recipes]) == {}
+    assert handicaps({"table6/other": PRINTED}, recipes / "none", [recipes]) == []
+    assert handicaps({BASE: {"dataset": "cifar10"}}, recipes / "none", [recipes]) == []
 
 
 @pytest.mark.parametrize("format", ["rich", "markdown", "html"])

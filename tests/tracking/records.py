@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compressbench.core.record import RunRecord, StageRecord
+from compressbench.tracking.store import Store, client
 
 TOP1 = {0.1: 0.9869, 0.3: 0.9871, 0.5: 0.9858, 0.7: 0.9801, 0.9: 0.9312}
 
@@ -89,3 +90,10 @@ def written(run: RunRecord, outputs: Path) -> Path:
     (folder / "layers.csv").write_text("name,params\n")
     (folder / "README.md").write_text("| stage | top1 |\n")
     return folder
+
+
+def runs_of(store: Store, experiment: str = "table5") -> list:
+    """Return the runs of an experiment in a store; none if it is not there."""
+    api = client(store)
+    found = api.get_experiment_by_name(experiment)
+    return list(api.search_runs([found.experiment_id])) if found else []

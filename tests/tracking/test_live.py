@@ -13,8 +13,7 @@ from compressbench.tracking.live import SECONDS_AFTER_A_FAILURE, Live
 from compressbench.tracking.send import send
 from compressbench.tracking.store import Store, client
 from compressbench.tracking.sync import sync
-from tests.tracking.records import record, written
-from tests.tracking.test_send import runs_of
+from tests.tracking.records import record, runs_of, written
 
 NOWHERE = Store("http://127.0.0.1:9", timeout_s=1, retries=0)  # the discard port: nothing listens there
 

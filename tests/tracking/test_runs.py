@@ -17,7 +17,7 @@ from compressbench.tracking import journal
 from compressbench.tracking.store import Store, at, client
 from compressbench.tracking.ui import stop as stop_group
 from tests.cli.commands import Captured, recipe, refused
-from tests.tracking.test_send import runs_of
+from tests.tracking.records import runs_of
 from tests.tracking.test_ui import heed_ctrl_c
 
 STACK = """\
