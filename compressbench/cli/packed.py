@@ -38,7 +38,7 @@ def export(words: list[str]) -> int:
     parser.add_argument("file", help="a packed file (.cbp)")
     parser.add_argument("--output", required=True, metavar="MODEL.onnx")
     parser.add_argument(
-        "overrides", nargs="*", help="dataset=NAME, whose images it is for; as the file notes if left out"
+        "overrides", nargs="*", help="dataset=NAME, whose inputs it is for; as the file notes if left out"
     )
     given = parser.parse_args(words)
     from compressbench.cli.export import export_file

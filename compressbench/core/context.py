@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from compressbench.core.subject import Subject
+    from compressbench.core.task import Inputs, Task
     from compressbench.core.training import Training
 
 Advance = Callable[..., None]
@@ -35,8 +36,13 @@ class Context(Protocol):
         ...
 
     @property
-    def example(self) -> Tensor:
-        """Zeros of the input's shape with batch 1: (1, C, H, W)."""
+    def task(self) -> Task:
+        """What the network is for."""
+        ...
+
+    @property
+    def example(self) -> Inputs:
+        """Zeros, a batch of one, as the task says."""
         ...
 
     @property
@@ -50,8 +56,8 @@ class Context(Protocol):
         """Return how many optimizer steps such a training takes, limits included; at least 1."""
         ...
 
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of training images, not augmented, shuffled by the stage's seed: the same ones each time."""
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield batches of training examples, not augmented, shuffled by the stage's seed: the same ones each time."""
         ...
 
     def earlier(self, stage: str) -> Subject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Any
 
 from omegaconf import DictConfig
@@ -16,7 +17,7 @@ from compressbench.planning.typed import located, resolved, schema_of, typed
 
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
-    """Return the network with the dataset's channels and classes filled in, unless the model says its own.
+    """Return the network with what the dataset's task knows (channels, classes) filled in, unless the model says its own.
 
     Without a dataset the arguments are checked all the same. Raises PlanError.
     """
@@ -25,8 +26,9 @@ def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
     values = resolved(config.model, "model")
     target = str(values.pop(TARGET, ""))
     builder = located(target, ALLOWED, "model")
-    channels, classes = (dataset.input_shape[0], dataset.classes) if dataset else (1, 10)
-    values = {"in_channels": channels, "classes": classes, **values}
+    known = dataset.task.arguments() if dataset else {"in_channels": 1, "classes": 10}
+    taken = inspect.signature(builder).parameters
+    values = {**{name: value for name, value in known.items() if name in taken}, **values}
     weights = ("weights", str | None, dataclasses.field(default=None))
     schema = dataclasses.make_dataclass("Network", [weights], bases=(schema_of(builder),), kw_only=True)
     checked = typed(schema, values, "model")

@@ -17,5 +17,5 @@ def decided(plan: Plan, device: torch.device) -> Plan:
     The network is only laid out, on the meta device: no weight is drawn, and the global random state is left alone.
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        layers = layer_table(plan.model.architecture.build().eval(), torch.zeros(1, *plan.dataset.input_shape))
+        layers = layer_table(plan.model.architecture.build().eval(), plan.dataset.task.example())
     return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

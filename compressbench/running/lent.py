@@ -15,6 +15,7 @@ from compressbench.core.data import Splits
 from compressbench.core.faults import suggestion
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, Task
 from compressbench.core.training import Training
 from compressbench.running.start import seed_of
 from compressbench.training.loop import length, train
@@ -33,7 +34,7 @@ class LentContext:
 
     seed: int
     splits: Splits
-    example: Tensor
+    task: Task
     progress: Progress
     limits: Limits
     checkpoints: Path
@@ -48,6 +49,7 @@ class LentContext:
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
+        self.example = self.task.example()
 
     def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
         number, done = self.trainings, len(self.curve)
@@ -58,6 +60,7 @@ class LentContext:
             training,
             self.splits.train.to(self.device),
             self.splits.validation.to(self.device),
+            task=self.task,
             seed=seed_of(self.seed, number),
             limits=self.limits,
             progress=self.progress,
@@ -76,8 +79,8 @@ class LentContext:
         epochs, steps = length(training, self.splits.train, self.limits)
         return max(1, epochs * steps)
 
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        # A generator of its own: whoever passes over the images twice sees the same ones, and what is drawn from
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
+        # A generator of its own: whoever passes over the examples twice sees the same ones, and what is drawn from
         # `self.generator` does not hang on how often that is.
         order = torch.Generator().manual_seed(seed_of(self.seed, "calibration"))
         yield from islice(self.splits.train.batches(batch_size, order, augmented=False), batches)

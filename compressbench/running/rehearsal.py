@@ -18,6 +18,7 @@ from compressbench.core.context import Penalty
 from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.plan import Limits, Plan, RehearsedStage
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, Task
 from compressbench.core.training import Training
 from compressbench.measuring.flops_survey import flops_survey
 from compressbench.measuring.macs import mac_counts
@@ -33,14 +34,14 @@ from compressbench.running.start import start_subject, weights_fault
 class RehearsalContext:
     """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs."""
 
-    example: Tensor
+    task: Task
     earlier_stages: dict[str, Callable[[], Subject]]
-    classes: int
     limits: Limits
     epochs: int = 0
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(0)
+        self.example = self.task.example()
         self.progress = SilentProgress()
 
     def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
@@ -54,9 +55,9 @@ class RehearsalContext:
     def steps(self, training: Training) -> int:
         return max(1, self.limits.cut(training.epochs))
 
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        few = min(batch_size, 2)  # shapes are all that counts, and large images take long
-        return iter([(self.example.expand(few, -1, -1, -1), torch.arange(few) % self.classes)])
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
+        few = min(batch_size, 2)  # shapes are all that counts, and large inputs take long
+        return iter([self.task.random_batch(few, torch.Generator().manual_seed(0))])
 
     def earlier(self, stage: str) -> Subject:
         if stage not in self.earlier_stages:
@@ -64,7 +65,7 @@ class RehearsalContext:
         return self.earlier_stages[stage]()
 
 
-Count = Callable[[Subject, Tensor], dict[str, int]]
+Count = Callable[[Subject, Inputs], dict[str, int]]
 """What is counted of a subject after each stage, given an example of its input."""
 
 
@@ -104,12 +105,13 @@ def move_from_zero(model: nn.Module) -> None:
 
 def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[RehearsedStage], list[Fault]]:
     """Return what every stage does to the subject, and what the stages themselves refuse."""
-    example = torch.zeros(1, *plan.dataset.input_shape)
+    task = plan.dataset.task
+    example = task.example()
     # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
     earlier: dict[str, Callable[[], Subject]] = {"start": subject.clone}
     stages, faults, predictable = [], [], True
     for stage in plan.stages:
-        context = RehearsalContext(example, earlier, plan.dataset.classes, plan.limits)
+        context = RehearsalContext(task, earlier, plan.limits)
         attempt = subject.clone()
         attempt.skipped = []
         rehearsed = RehearsedStage(stage.name, stage.kind, cached=False, epochs=0)
@@ -142,7 +144,7 @@ def _cached(plan: Plan, outputs: Path) -> list[bool]:
     return [cache.find(stage_id) is not None for stage_id in stage_ids]
 
 
-def counts(subject: Subject, example: Tensor) -> dict[str, int]:
+def counts(subject: Subject, example: Inputs) -> dict[str, int]:
     """Return parameters and MACs of a subject by the names of their measures."""
     return {
         **parameter_counts(subject.model),

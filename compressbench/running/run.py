@@ -74,10 +74,10 @@ class Run:
 
     @cached_property
     def splits(self) -> Splits:
-        splits, images = self.plan.dataset.load(), self.plan.limits.images
-        if images is None:
+        splits, most = self.plan.dataset.load(), self.plan.limits.examples
+        if most is None:
             return splits
-        return Splits(splits.train.limit(images), splits.validation.limit(images), splits.test.limit(images))
+        return Splits(splits.train.limit(most), splits.validation.limit(most), splits.test.limit(most))
 
     def _fingerprint(self) -> str:
         """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
@@ -101,7 +101,7 @@ class Run:
         record = self._record("finished")
         final = self.cache.model_path(record.final.stage_id)
         write_atomically(self.folder / WEIGHTS, final.read_bytes())
-        record.layers = layer_table(packed_file.read(final).model, self._example())
+        record.layers = layer_table(packed_file.read(final).model, self.plan.dataset.task.example())
         record.tensors = tensor_table(final)
         record.missed = missed_limits(self.plan.budget, record)
         record.digests = {WEIGHTS: file_digest(self.folder / WEIGHTS)}
@@ -169,9 +169,9 @@ class Run:
             for name, measure in missing:
                 if reads_file(measure):
                     sign(file, self.plan, index, result)
-                shape, test = self.plan.dataset.input_shape, self.splits.test
+                task, test = self.plan.dataset.task, self.splits.test
                 baseline = partial(self._baseline, index)
-                result.measured |= observe([(name, measure)], decoded, file, test, shape, self.device, baseline)
+                result.measured |= observe([(name, measure)], decoded, file, test, task, self.device, baseline)
                 advance(1, name)
         sign(file, self.plan, index, result)
         self.cache.update(self.ids[index], result)
@@ -190,7 +190,7 @@ class Run:
         return LentContext(
             seed=seed_of(self.plan.seed, self.stages[index].name),
             splits=self.splits,
-            example=self._example(),
+            task=self.plan.dataset.task,
             progress=NamedProgress(self.progress, self.stages[index].name),
             limits=self.plan.limits,
             checkpoints=self.cache.checkpoint_path(stage_id),
@@ -207,9 +207,6 @@ class Run:
             return start_subject(self.plan)
         return self.cache.load(self.ids[index], self.results[index])
 
-    def _example(self) -> torch.Tensor:
-        return torch.zeros(1, *self.plan.dataset.input_shape)
-
     def _record(self, status: str, error: str = "") -> RunRecord:
         plan = self.plan
         return RunRecord(
@@ -222,7 +219,7 @@ class Run:
             plan_id=plan.plan_id(),
             plan=plan.as_dict(),
             reference=essence(plan.reference),
-            dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._image_counts()},
+            dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._examples()},
             environment=environment(self.device),
             stages=[self._stage_record(index) for index in self.results if index >= 0],
             given=self._stage_record(-1) if -1 in self.results else None,
@@ -232,8 +229,8 @@ class Run:
             seconds=round(time.monotonic() - self.clock, 3),
         )
 
-    def _image_counts(self) -> dict[str, int]:
-        return {f"{name}_images": len(split) for name, split in vars(self.splits).items()}
+    def _examples(self) -> dict[str, int]:
+        return {f"{name}_examples": len(split) for name, split in vars(self.splits).items()}
 
     def _stage_record(self, index: int) -> StageRecord:
         stage, cached = self.stages[index], self.was_cached[index]

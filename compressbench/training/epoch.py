@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from compressbench.core.context import Advance, Penalty
 from compressbench.core.data import Split
 from compressbench.core.faults import RunError
 from compressbench.core.identity import digest
+from compressbench.core.task import Loss, Task, feed, scored
 from compressbench.core.training import Training
-from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import plain_step, set_learning_rate
 from compressbench.training.promises import Promises
 from compressbench.training.schedule import learning_rate
@@ -29,9 +30,12 @@ VALIDATION_BATCH = 128
 
 @dataclass
 class Work:
-    """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all."""
+    """What every epoch needs. loss: what is minimised. limit: at most so many batches an epoch, also of validation; None:
+    all."""
 
     training: Training
+    task: Task
+    loss: Loss
     model: nn.Module
     optimizer: torch.optim.Optimizer
     setting: Setting
@@ -63,16 +67,16 @@ def _steps(
     model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
     total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
     lr, step = work.training.lr, plain_step(optimizer)
-    loss_of = LOSS_OF[work.training.loss]
+    loss_of = work.loss
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
-    for images, labels in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
+    for inputs, targets in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
         lr = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
         set_learning_rate(optimizer, lr)
         with setting.autocast(device):
-            logits = model(setting.place(images, device))
-        loss = loss_of(logits.float(), labels.to(device))
+            outputs = feed(model, setting.place(inputs, device))
+        loss = loss_of(outputs.float(), targets.to(device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         if work.penalty:
@@ -97,20 +101,23 @@ def _steps(
 
 @torch.inference_mode()
 def validate(work: Work, split: Split) -> tuple[float, float]:
-    """Return the mean loss and the fraction of images that are classified right. The split is not empty."""
+    """Return the mean loss and the task's primary metric. The split is not empty."""
     work.model.eval()
     loss = torch.zeros((), device=work.device)
-    right = torch.zeros((), dtype=torch.int64, device=work.device)
-    count = 0
-    batch_size, loss_of = max(work.training.batch_size, VALIDATION_BATCH), LOSS_OF[work.training.loss]
-    for images, labels in islice(split.batches(batch_size), work.limit):
-        labels = labels.to(work.device)
-        with work.setting.autocast(work.device):
-            logits = work.model(work.setting.place(images, work.device))
-        loss += loss_of(logits.float(), labels) * len(labels)
-        right += (logits.argmax(1) == labels).sum()
-        count += len(labels)
-    return float(loss) / count, float(right) / count
+    count, batch_size = 0, max(work.training.batch_size, VALIDATION_BATCH)
+
+    def answered() -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal loss, count
+        for inputs, targets in islice(split.batches(batch_size), work.limit):
+            targets = targets.to(work.device)
+            with work.setting.autocast(work.device):
+                outputs = feed(work.model, work.setting.place(inputs, work.device))
+            loss += work.loss(outputs.float(), targets) * len(targets)
+            count += len(targets)
+            yield outputs, targets
+
+    primary = scored(work.task, answered(), brief=True)[work.task.primary]
+    return float(loss) / count, primary
 
 
 def _check(loss: float, epoch: int, lr: float) -> None:

@@ -16,18 +16,20 @@ from compressbench.core.faults import RunError
 from compressbench.core.identity import digest, essence
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
+from compressbench.core.task import Loss, Task
 from compressbench.core.training import Training
 from compressbench.training import allocator
 from compressbench.training.checkpoint import (
     Checkpoint,
-    Curve,
     fingerprint,
     optimizer_state,
     read,
     restore_optimizer,
     write,
 )
+from compressbench.training.curve import Curve, is_best, note
 from compressbench.training.epoch import Work, train_epoch, validate
+from compressbench.training.loss import loss_of
 from compressbench.training.optimizer import make_optimizer
 from compressbench.training.promises import Promises
 from compressbench.training.setting import PLAIN, Setting
@@ -42,7 +44,8 @@ def _unheard(entry: dict[str, float]) -> None:
 
 @dataclass
 class Trained:
-    """curve: one entry an epoch (epoch, train_loss, validation_loss, validation_top1, lr, seconds).
+    """curve: one entry an epoch (epoch, train_loss, validation_loss, `validation_` and the name of the task's primary
+    metric, lr, seconds).
     setting: how it was computed (precision, layout, device, threads)."""
 
     subject: Subject
@@ -56,6 +59,7 @@ def train(
     train_split: Split,
     validation_split: Split,
     *,
+    task: Task,
     seed: int,
     limits: Limits,
     progress: Progress,
@@ -67,31 +71,33 @@ def train(
 ) -> Trained:
     """Return `subject`, trained in place where it lies, in evaluation mode, fp32 and contiguous.
 
-    limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.images` is
+    task: what the splits are for; it says the loss and the metric by which epochs are chosen.
+    limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.examples` is
     for whoever makes the splits.) penalty: adds to the gradients before every step. checkpoint: a file to
     go on from; on a CPU, with as many threads, the result is bit-identical to an undisturbed training.
     deadline: `time.monotonic()` at which the budget is used up. auto: what `precision: auto` stands for.
     on_epoch: hears of every entry of the curve, those of the checkpoint first.
 
     Raises RunError for a loss that is no number, a full disk, or a deadline that has passed (after an epoch, so
-    that every start gets further); ValueError without training images, if the best epoch is asked for and there
-    are no validation images, and for a mask that does not fit. Then the subject is half trained, but in
-    evaluation mode, fp32 and contiguous too.
+    that every start gets further); ValueError without training examples, if the best epoch is asked for and there
+    are no validation examples, for a loss that the task does not have, and for a mask that does not fit. Then the
+    subject is half trained, but in evaluation mode, fp32 and contiguous too.
     """
     if training.select == "best" and not len(validation_split):
-        raise ValueError("select is 'best', but there are no validation images to choose by; allowed: 'last'")
+        raise ValueError("select is 'best', but there are no validation examples to choose by; allowed: 'last'")
     epochs, steps = length(training, train_split, limits)
     if not epochs or not _trainable(subject):
         subject.model.eval()
         return Trained(subject, [], {})
     if not len(train_split):
-        raise ValueError("there are no training images")
+        raise ValueError("there are no training examples")
+    loss = loss_of(task, training)
     allocator.keep_memory()
     setting = auto if training.precision == "auto" else Setting(training.precision)
     keeper = _Keeper(checkpoint, _identity(subject, training, setting, seed, epochs, steps)) if checkpoint else None
     state = (keeper.read() if keeper else None) or Checkpoint(0)
     with _arranged(subject.model, setting), progress.task("training", epochs * steps) as advance:
-        work = _work(subject, training, setting, state, penalty, seed, epochs, steps, limits.steps)
+        work = _work(subject, training, task, loss, setting, state, penalty, seed, epochs, steps, limits.steps)
         _epochs(work, state, train_split, validation_split, advance, keeper, deadline, on_epoch)
         if state.best:
             subject.model.load_state_dict(state.best)
@@ -123,6 +129,8 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 def _work(
     subject: Subject,
     training: Training,
+    task: Task,
+    loss: Loss,
     setting: Setting,
     state: Checkpoint,
     penalty: Penalty | None,
@@ -138,7 +146,7 @@ def _work(
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
     device = parameters[0][1].device
-    return Work(training, model, optimizer, setting, device, promises, penalty, seed, epochs, steps, limit)
+    return Work(training, task, loss, model, optimizer, setting, device, promises, penalty, seed, epochs, steps, limit)
 
 
 @dataclass
@@ -177,14 +185,14 @@ def _epochs(
     while state.epoch < work.epochs:
         start = time.monotonic()
         try:
-            loss, lr = train_epoch(work, train_split, state.epoch, advance, _note(state, work))
+            loss, lr = train_epoch(work, train_split, state.epoch, advance, note(state.curve, work.epochs, work.task))
         except RunError as error:
             raise RunError(f"{error}{_kept(keeper)}") from error
         entry = {"epoch": float(state.epoch + 1), "train_loss": loss}
         if len(validation_split):
-            entry["validation_loss"], entry["validation_top1"] = validate(work, validation_split)
+            entry["validation_loss"], entry[f"validation_{work.task.primary}"] = validate(work, validation_split)
         entry |= {"lr": lr, "seconds": time.monotonic() - start}
-        if work.training.select == "best" and _is_best(entry, state.curve):
+        if work.training.select == "best" and is_best(entry, state.curve, work.task):
             state.best = {name: tensor.clone() for name, tensor in work.model.state_dict().items()}
         state.curve.append(entry)
         on_epoch(entry)
@@ -195,24 +203,6 @@ def _epochs(
         if late:
             spent = f"the seconds of the budget are used up after epoch {state.epoch} of {work.epochs}"
             raise RunError(f"{spent}{_kept(keeper)}")
-
-
-def _is_best(entry: dict[str, float], curve: Curve) -> bool:
-    """Return whether the epoch is better than all before; of equal accuracies the smaller loss wins."""
-
-    def merit(epoch: dict[str, float]) -> tuple[float, float]:
-        return epoch["validation_top1"], -epoch["validation_loss"]
-
-    return all(merit(entry) > merit(earlier) for earlier in curve)
-
-
-def _note(state: Checkpoint, work: Work) -> str:
-    note = f"epoch {state.epoch + 1}/{work.epochs}"
-    if state.curve:
-        last = state.curve[-1]
-        note += f", loss {last['train_loss']:.3f}"
-        note += f", validation {last['validation_top1']:.2%}" if "validation_top1" in last else ""
-    return note
 
 
 def _kept(keeper: _Keeper | None) -> str:
