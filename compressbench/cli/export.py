@@ -11,7 +11,7 @@ import torch
 from compressbench.cli.evaluate import answer, check_fits
 from compressbench.cli.inspect import for_people
 from compressbench.core.data import Dataset, class_names, preprocessing
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.core.subject import Subject
 from compressbench.core.task import Inputs, shapes

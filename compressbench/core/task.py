@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from compressbench.core.measurement import MetricSpec
+from compressbench.core.metric import MetricSpec
 
 if TYPE_CHECKING:
     import torch

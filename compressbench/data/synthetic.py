@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from compressbench.core.data import Splits
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.identity import digest
 from compressbench.core.preprocessing import MODES, Preprocessing
 

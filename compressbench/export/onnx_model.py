@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.installation import missing
 from compressbench.core.subject import Subject
 from compressbench.core.task import Inputs, tensors

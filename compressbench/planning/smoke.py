@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from compressbench.core.data import Dataset
 from compressbench.core.plan import Limits
 from compressbench.core.task import tensors
-from compressbench.planning.typed import located
+from compressbench.planning.schema import located
 
 LARGE = 3 * 64 * 64
 """Examples of more values count as large."""

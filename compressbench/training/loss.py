@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 from compressbench.core.task import Loss, Task
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
 
-def loss_of(task: Task, training: Training) -> Loss:
+def loss_of(task: Task, training: TrainingConfig) -> Loss:
     """Return what a training minimises. ValueError, naming those there are, for a loss that the task does not have."""
     if training.loss is None:
         return next(iter(task.losses.values()))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from compressbench.core.measurement import MetricSpec
+from compressbench.core.metric import MetricSpec
 from compressbench.core.task import Loss
 from compressbench.data.tasks._shapes import wrong_shape
 

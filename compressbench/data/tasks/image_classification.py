@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from compressbench.core.faults import out_of_range
-from compressbench.core.measurement import MetricSpec
+from compressbench.core.errors import out_of_range
+from compressbench.core.metric import MetricSpec
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.core.task import Inputs, Loss
 from compressbench.data.tasks import _classes

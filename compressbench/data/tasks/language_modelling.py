@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from compressbench.core.faults import out_of_range
-from compressbench.core.measurement import MetricSpec
+from compressbench.core.errors import out_of_range
+from compressbench.core.metric import MetricSpec
 from compressbench.core.task import Inputs, Loss
 from compressbench.data.tasks._shapes import wrong_shape
 
