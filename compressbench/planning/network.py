@@ -17,7 +17,7 @@ from compressbench.planning.stages import TARGET
 
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
-    """Return the network with what the dataset's task knows (channels, classes) filled in, unless the model says its own.
+    """Return the network with what the dataset's task knows (channels, classes) filled in, unless the model says it.
 
     Without a dataset the arguments are checked all the same. Raises PlanError.
     """

@@ -30,8 +30,8 @@ VALIDATION_BATCH = 128
 
 @dataclass
 class Work:
-    """What every epoch needs. loss: what is minimised. limit: at most so many batches an epoch, also of validation; None:
-    all."""
+    """What every epoch needs. loss: what is minimised. limit: at most so many batches an epoch, also of validation;
+    None: all."""
 
     training: TrainingConfig
     task: Task

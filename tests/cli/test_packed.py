@@ -33,7 +33,7 @@ def file() -> str:
     with torch.no_grad():
         weight = model.get_parameter("fc1.weight")
         weight[weight.abs() < 0.03] = 0  # all but 4 %
-    measured = accuracy(model, Digits().load().test.batches(500))
+    measured = accuracy(model, Digits().task, Digits().load().test.batches(500))
     noted = {"dataset": {"name": "digits"}, "seed": 0, "stages": {"prune": {"technique": "pruning/magnitude"}}}
     subject = Subject(model, LENET, {"fc1.weight": Sparse()}, coding=Coding(("bitmask", "ans", "context")))
     write(subject, Path("model.cbp"), {**noted, "measured": {**measured, "params": 338_610}})

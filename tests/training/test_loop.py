@@ -13,9 +13,12 @@ from compressbench.core.data import Splits
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
+from compressbench.data.digits import Digits
 from compressbench.training.autotuning import Setting
 from compressbench.training.loop import train
 from tests.training.trained import Run, same
+
+TASK = Digits().task
 
 
 def test_digits_are_learned(run: Run, short: TrainingConfig) -> None:
@@ -114,7 +117,16 @@ def test_a_training_that_fails_leaves_the_network_plain(
     state = torch.random.get_rng_state()
     data = (digits.train, digits.validation)
     with pytest.raises(killed):
-        train(subject, training, *data, seed=3, limits=Limits(), progress=steps(12), auto=Setting(*setting))
+        train(
+            subject,
+            training,
+            *data,
+            task=TASK,
+            seed=3,
+            limits=Limits(),
+            progress=steps(12),
+            auto=Setting(*setting),
+        )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(module.training for module in subject.model.modules())
     assert all(p.is_contiguous() and p.dtype == torch.float32 and p.grad is None for p in subject.model.parameters())
@@ -129,5 +141,5 @@ def test_a_batch_larger_than_the_split_is_one_step_of_all_of_it(
 
 
 def test_a_split_without_images_is_refused(fresh: Callable[[], Subject], short: TrainingConfig, steps: Any) -> None:
-    with pytest.raises(ValueError, match="there are no training images"):
-        train(fresh(), short, [], [], seed=0, limits=Limits(), progress=steps())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="there are no training examples"):
+        train(fresh(), short, [], [], task=TASK, seed=0, limits=Limits(), progress=steps())  # type: ignore[arg-type]

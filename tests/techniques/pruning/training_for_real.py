@@ -40,6 +40,7 @@ class RealContext(StageContext):
             training,
             self.splits.train,
             self.splits.validation,
+            task=self.task,
             seed=len(self.trained),
             limits=Limits(),
             progress=Silent(),
