@@ -80,7 +80,7 @@ def test_smoke_needs_neither_data_nor_weights(write, folder):
     plan = built("recipe=row", "debug=smoke")
     assert plan.dataset.task.shape == [3, 224, 224]
     assert plan.dataset.task.classes == 1000
-    assert plan.dataset.train_images == 16
+    assert plan.dataset.examples == 16
     assert plan.model.weights is None
     assert (plan.limits.epochs, plan.limits.steps) == (1, 2)
 

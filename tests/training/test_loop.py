@@ -80,7 +80,7 @@ def test_no_epochs_leave_the_network_as_it_is(run: Run, short: TrainingConfig, f
 def test_a_training_without_validation_images_has_a_curve_of_its_loss(run: Run, short: TrainingConfig) -> None:
     trained = run(short, validation=[])
     assert set(trained.curve[0]) == {"epoch", "train_loss", "lr", "seconds"}
-    with pytest.raises(ValueError, match="no validation images"):
+    with pytest.raises(ValueError, match="no validation examples"):
         run(replace(short, select="best"), validation=[])
 
 
