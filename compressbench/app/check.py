@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compressbench.core.faults import Fault, PlanError
-from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.core.errors import Fault, PlanError
+from compressbench.core.plan import Plan, PlannedStage
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -16,7 +16,7 @@ class Checked(NamedTuple):
     """One configuration: its plan, if there is one, what its stages will do, and everything that is wrong."""
 
     plan: Plan | None
-    stages: list[RehearsedStage]
+    stages: list[PlannedStage]
     faults: list[Fault]
 
     def table(self) -> Group | None:
@@ -50,7 +50,7 @@ class CheckedSweep(NamedTuple):
 
 
 def check(overrides: Sequence[str], further: str | None = None) -> Checked:
-    """Compose, build and rehearse a configuration. further: one more folder of config groups."""
+    """Compose, build and dry-run a configuration. further: one more folder of config groups."""
     from compressbench.planning.build import build
     from compressbench.planning.diagnose import composed
     from compressbench.planning.settings import settings

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.packing.inspect import Summary, summary, tensor_table
 from compressbench.packing.packed_file import PackedFileError, printable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.planning import catalogue
 from compressbench.planning.catalogue import Entry as Entry
 
@@ -18,7 +18,7 @@ KINDS: dict[str, Callable[[], list[Entry]]] = {
     "techniques": catalogue.techniques,
     "models": catalogue.models,
     "datasets": catalogue.datasets,
-    "measures": catalogue.measures,
+    "metrics": catalogue.metrics,
     "training": catalogue.training,
 }
 
@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[], list[Entry]]] = {
 class Found(NamedTuple):
     """What a name stands for. below: the rows of a table, the techniques of a family. recipe, training: its file.
 
-    descriptions: what techniques, networks, datasets and measures of this name are.
+    descriptions: what techniques, networks, datasets and metrics of this name are.
     """
 
     name: str

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord, sweep_folder

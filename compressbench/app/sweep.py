@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from compressbench.app.run import Ran, prepare_run, store_of
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import PlanError, RunError, lack_of_memory
+from compressbench.core.errors import PlanError, RunError, lack_of_memory
 from compressbench.core.parent import announce
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Outcome, Place, SweepRecord, sweep_folder

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from compressbench.app.run import store_of
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 
 if TYPE_CHECKING:
     from compressbench.planning.settings import Settings

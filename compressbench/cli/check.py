@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compressbench.cli.parser import put, verb_parser
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 
 
 def check(words: list[str]) -> int:

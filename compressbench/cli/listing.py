@@ -14,7 +14,7 @@ USE = {
     "technique": "`stages: {{STAGE: {{technique: {name}, KEY: VALUE}}}}`; on the command line stages.STAGE.KEY=VALUE",
     "model": "`model: {{name: {name}, KEY: VALUE}}`; on the command line model={name} model.KEY=VALUE",
     "dataset": "`dataset: {{name: {name}, KEY: VALUE}}`; on the command line dataset={name} dataset.KEY=VALUE",
-    "measure": "`measures: [accuracy, {name}]`, or `measures: [accuracy, {{{name}: {{KEY: VALUE}}}}]`",
+    "metric": "`metrics: [accuracy, {name}]`, or `metrics: [accuracy, {{{name}: {{KEY: VALUE}}}}]`",
 }
 """How an entry of each group stands in a recipe."""
 
@@ -24,7 +24,7 @@ def list_names(words: list[str]) -> int:
     entry is."""
     parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
     parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
-    what = "recipes, techniques, models, datasets, measures; a table; a family of techniques; any name of them"
+    what = "recipes, techniques, models, datasets, metrics; a table; a family of techniques; any name of them"
     parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
     given = parser.parse_args(words)
     from compressbench.app.listing import KINDS, entries, look_up

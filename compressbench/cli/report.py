@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from compressbench.cli.parser import FORMATS, folder_of_runs, put, verb_parser
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 
 
 def report(words: list[str]) -> int:

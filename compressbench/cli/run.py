@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from compressbench.cli.parser import console
 from compressbench.cli.whole_lines import whole_lines
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.errors import PlanError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

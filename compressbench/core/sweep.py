@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.places import found_run
+from compressbench.core.paths import found_run
 from compressbench.core.record import RunRecord
 from compressbench.core.sealed import sealed, unsealed
 

@@ -18,7 +18,7 @@ from hydra.core.utils import JobRuntime
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.identity import digest
 from compressbench.core.sweep import Outcome, Place, Point, Sweep
 from compressbench.planning.compose import CONFIG, completed, config_loader

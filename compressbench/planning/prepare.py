@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning.diagnose import composed
 from compressbench.planning.settings import Settings, key_faults, settings
 

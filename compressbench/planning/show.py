@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.planning.compose import CONFIG, config_loader
 from compressbench.planning.diagnose import composed
 from compressbench.planning.errors import for_people

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compressbench.cli.run import parse_arguments
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 
 
 @pytest.mark.parametrize(

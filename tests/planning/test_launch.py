@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.sweep import Outcome
 from compressbench.planning.launch import launch, read_sweep
 

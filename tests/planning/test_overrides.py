@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning.overrides import changed, changes_training, readable
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning.prepare import prepare
 
 
