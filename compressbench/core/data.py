@@ -101,6 +101,15 @@ class Dataset(Protocol):
         ...
 
 
+HELD_OUT = ("validation_images", "validation_share")
+"""What datasets call how many training images are held out for validation; one that has neither always holds some."""
+
+
+def holds_out(dataset: Dataset) -> bool:
+    """Return whether training images are held out, as far as the dataset's fields say."""
+    return getattr(dataset, HELD_OUT[0], None) != 0
+
+
 def measured_on(dataset: Dataset, images: int | None) -> str:
     """Return 16 hexadecimal digits that say what accuracies are measured on: the test split's pictures, how they become
     inputs, and how many of them are used (None: all). PlanError if the data is not there."""

@@ -20,9 +20,10 @@ from compressbench.core.plan import Plan, RehearsedStage
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
 from compressbench.packing import packed_file
+from compressbench.running.counting import counts
 from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD
-from compressbench.running.rehearsal import counts, fresh_subject, play, rehearse
+from compressbench.running.rehearsal import fresh_subject, play, rehearse
 from compressbench.running.start import start_subject
 
 SAME_MACHINE = ("processor", "cores", "threads", "device")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +18,9 @@ from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.sealed import file_digest
+from compressbench.core.source import START
 from compressbench.core.subject import Subject
+from compressbench.core.trainer import Trainer
 from compressbench.measuring.macs import layer_table
 from compressbench.packing import packed_file
 from compressbench.packing.inspect import tensor_table
@@ -35,20 +36,28 @@ from compressbench.running.note import sign
 from compressbench.running.observe import missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
 from compressbench.running.recorded import stage_record
+from compressbench.running.sources import Load
 from compressbench.running.start import AS_GIVEN, seed_of, start_subject
+from compressbench.training.loop import train
 from compressbench.training.setting import Setting
 
 
 def run(
-    plan: Plan, outputs: Path, progress: Progress, device: torch.device = CPU, observer: Observer = NOBODY
+    plan: Plan,
+    outputs: Path,
+    progress: Progress,
+    device: torch.device = CPU,
+    observer: Observer = NOBODY,
+    trainer: Trainer = train,
 ) -> RunRecord:
     """Carry out a plan and return its record; both the record and the final file are on the disk by then.
 
     Whatever is stored below `outputs` from an earlier run is used: a finished run trains nothing.
     observer: told of the start, of every epoch and of every stage, but not of a run that is finished already.
+    trainer: carries the trainings out; this process, if left out.
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    runner = Run(plan, outputs, progress, device, observer)
+    runner = Run(plan, outputs, progress, device, observer, trainer)
     with relying_on(runner.ids.values(), outputs / "cache"):
         return runner.execute()
 
@@ -59,9 +68,18 @@ class Run:
     If weights are given, stage -1 stores and measures the network as it is.
     """
 
-    def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device, observer: Observer):
+    def __init__(
+        self,
+        plan: Plan,
+        outputs: Path,
+        progress: Progress,
+        device: torch.device,
+        observer: Observer,
+        trainer: Trainer = train,
+    ):
         self.plan = plan = decided(plan, device)
-        self.outputs, self.progress, self.device, self.observer = outputs, progress, device, observer
+        self.outputs, self.progress, self.device = outputs, progress, device
+        self.observer, self.trainer = observer, trainer
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan)
         self.fingerprint = self._fingerprint()
@@ -183,7 +201,7 @@ class Run:
         return start_subject(self.plan)
 
     def _lend(self, index: int) -> LentContext:
-        earlier: dict[str, Callable[[], Subject]] = {"start": partial(self._result_of, -1)}
+        earlier: dict[str, Load] = {START: partial(self._result_of, -1)}
         for number in range(index):
             earlier[self.stages[number].name] = partial(self._result_of, number)
         stage_id, seconds = self.ids[index], self.plan.budget.seconds
@@ -197,6 +215,7 @@ class Run:
             auto=Setting(*self.plan.auto.split()),
             device=self.device,
             earlier_stages=earlier,
+            trainer=self.trainer,
             deadline=None if seconds is None else self.clock + seconds,
             on_epoch=partial(self.observer.reached, self.stages[index].name),
         )

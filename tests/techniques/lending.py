@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.context import Advance, Penalty
+from compressbench.core.context import Advance
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 
@@ -60,7 +61,7 @@ class LentContext:
         self.images = torch.randn(16, channels, side, side, generator=made)
         self.labels = torch.randint(classes, (16,), generator=made)
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         """Plain SGD with momentum on 16 images, constraints enforced after every step."""
         self.trained.append(training)
         model = subject.model.train()

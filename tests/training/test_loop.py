@@ -91,7 +91,7 @@ def test_best_returns_the_epoch_that_validated_best(run: Run, short: Training, d
             model.get_parameter("6.weight").grad.mul_(-50)
 
     constant = replace(short, schedule="constant", select="best")
-    trained = run(constant, penalty=unlearn_in_the_last_epoch)
+    trained = run(constant, hooks=[Hook(after_backward=unlearn_in_the_last_epoch)])
     best = max(entry["validation_top1"] for entry in trained.curve)
     assert trained.curve[-1]["validation_top1"] < best
     images, labels = next(digits.validation.batches(180))

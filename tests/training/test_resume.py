@@ -126,7 +126,7 @@ def test_not_a_number_keeps_the_last_good_checkpoint(
             model.get_parameter("6.weight").grad.fill_(float("nan"))
 
     with pytest.raises(RunError, match=rf"epoch 3.*the last good checkpoint is kept: {tmp_path / '0'}"):
-        run(short, penalty=poison, checkpoint=tmp_path / "0")
+        run(short, hooks=[Hook(after_backward=poison)], checkpoint=tmp_path / "0")
     assert same(run(short, checkpoint=tmp_path / "0"), run(short))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Mask
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.faults import RunError
 from compressbench.core.format import Sparse
 from compressbench.core.subject import Subject
@@ -39,7 +39,7 @@ class Scripted(LentContext):
         super().__init__()
         self.script, self.masks = steps, list[list[float]]()
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         assert penalty is not None
         layer = subject.model.get_submodule("0")
         for weights in self.script:
@@ -146,9 +146,9 @@ def test_convolutions_and_linear_layers_may_be_operated_on_in_turn() -> None:
     seen = []
     real = context.train
 
-    def train(subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         seen.append({name.split(".")[0] for name, _ in subject.model.named_buffers()})
-        return real(subject, training, penalty)
+        return real(subject, training, objective, hooks)
 
     context.train = train  # type: ignore[method-assign]
     subject = surgery(in_turn=True).apply(subject, context)

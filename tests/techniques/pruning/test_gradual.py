@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from compressbench.core.constraint import Mask
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.faults import RunError
 from compressbench.core.format import Sparse
 from compressbench.core.subject import Subject
@@ -37,7 +37,7 @@ class Watched(RealContext):
 
     zeros: list[int]
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         assert penalty is not None
         self.zeros = []
 
@@ -108,7 +108,7 @@ def test_without_training_the_counts_are_right_all_the_same() -> None:
     """So that a rehearsal predicts them."""
 
     class Idle(LentContext):
-        def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+        def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
             return subject
 
     subject = gradual().apply(lenet(), Idle(1, 8))

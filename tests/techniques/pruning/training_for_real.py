@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
@@ -33,7 +33,7 @@ class RealContext(LentContext):
         self.splits = Synthetic("synthetic", [1, 8, 8], 10, 360, 100).load()
         self.checkpoint, self.late = checkpoint, late
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         self.trained.append(training)
         trained = train(
             subject,

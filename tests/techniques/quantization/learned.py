@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.data import Splits
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
@@ -39,7 +39,7 @@ class DigitsContext(LentContext):
     def __init__(self, seed: int = 0):
         super().__init__(channels=1, side=8, seed=seed)
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         self.trained.append(training)
         splits, seed = digits(), len(self.trained)
         trained = train(

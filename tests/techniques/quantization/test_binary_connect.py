@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.format import Binary
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
@@ -70,8 +70,8 @@ class Watching(DigitsContext):
 
     largest: float = 0.0
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
-        subject = super().train(subject, training, penalty)
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
+        subject = super().train(subject, training, objective, hooks)
         self.largest = float(subject.model.get_parameter("1.parametrizations.weight.original").detach().abs().max())
         return subject
 

@@ -133,7 +133,7 @@ def test_latent_weights_are_kept_between_minus_one_and_one_while_they_are_traine
     real = lent.train
 
     def train(subject, training, penalty=None):
-        trained = real(subject, training, penalty)
+        trained = real(subject, training, objective, hooks)
         name = "conv2.parametrizations.weight.original"
         seen.append(float(trained.model.get_parameter(name).detach().abs().max()))
         return trained
@@ -156,7 +156,7 @@ def test_latent_weights_stay_in_glorots_range_while_they_are_trained():
 
     class Looking(LentContext):
         def train(self, subject, training, penalty=None):
-            subject = super().train(subject, training, penalty)
+            subject = super().train(subject, training, objective, hooks)
             weights = dict(subject.model.named_parameters())["conv1.parametrizations.weight.original"]
             largest.append(float(weights.abs().max()))
             return subject

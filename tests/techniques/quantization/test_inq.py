@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen, Mask
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
@@ -40,9 +40,9 @@ class Watching(DigitsContext):
         self.before: list[Tensor] = []
         self.after: list[Tensor] = []
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         self.before.append(subject.model.get_parameter("1.weight").detach().clone())
-        subject = super().train(subject, training, penalty)
+        subject = super().train(subject, training, objective, hooks)
         self.after.append(subject.model.get_parameter("1.weight").detach().clone())
         return subject
 

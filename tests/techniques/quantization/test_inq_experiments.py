@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
@@ -52,7 +52,7 @@ class Moving(LentContext):
         self.by = by
         self.frozen: list[list[list[bool]]] = []
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         (promise,) = subject.constraints
         assert isinstance(promise, Frozen)
         self.frozen.append(promise.where.tolist())
@@ -136,11 +136,11 @@ def test_norms_and_biases_are_frozen_in_the_same_portions() -> None:
     frozen: dict[str, int] = {}
 
     class Counting(DigitsContext):
-        def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+        def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
             for kept in subject.constraints:
                 assert isinstance(kept, Frozen)
                 frozen[kept.parameter] = int(kept.where.sum())
-            return super().train(subject, training, penalty)
+            return super().train(subject, training, objective, hooks)
 
     inq(batch_norm_and_biases=True).apply(learned(), Counting())
     assert frozen["1.bias"] == frozen["2.weight"] == frozen["2.bias"] == 32

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from compressbench.core.context import Penalty
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.techniques.tuning.sparsity_training import SparsityTraining, scales
@@ -21,9 +21,9 @@ class Recording(LentContext):
 
     penalty: Penalty | None = None
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         self.penalty = penalty
-        return super().train(subject, training, penalty)
+        return super().train(subject, training, objective, hooks)
 
 
 def slimmed(scale_l1: float, scale_init: float | None = 0.5, **others: Any) -> tuple[Subject, Recording]:
