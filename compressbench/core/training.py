@@ -99,11 +99,10 @@ class Training:
             if not any(fnmatchcase(name, pattern) for name in names):
                 near = suggestion(pattern, names)
                 raise ValueError(f"lr_factors has {pattern!r}, which matches no parameter; {near}")
-        matching = {
-            name: (factor for pattern, factor in self.lr_factors.items() if fnmatchcase(name, pattern))
-            for name in names
-        }
-        return {name: next(found, 1.0) for name, found in matching.items()}
+        return {name: self._factor(name) for name in names}
+
+    def _factor(self, parameter: str) -> float:
+        return next((factor for glob, factor in self.lr_factors.items() if fnmatchcase(parameter, glob)), 1.0)
 
 
 def trainings_in(value: Any) -> Iterator[Training]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from compressbench.core.constraint import Mask
 from compressbench.core.data import Splits
 from compressbench.core.faults import RunError
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training

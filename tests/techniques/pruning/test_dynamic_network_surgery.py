@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Mask
-from compressbench.core.objective import Hook
 from compressbench.core.faults import RunError
 from compressbench.core.format import Sparse
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.techniques.pruning.dynamic_network_surgery import DynamicNetworkSurgery, threshold, updated
@@ -40,12 +41,12 @@ class Scripted(LentContext):
         self.script, self.masks = steps, list[list[float]]()
 
     def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
-        assert penalty is not None
+        (hook,) = hooks
         layer = subject.model.get_submodule("0")
         for weights in self.script:
             with torch.no_grad():
                 layer.get_parameter(LATENT).copy_(torch.tensor([weights]))
-            penalty(subject.model)
+            hook.after_backward(subject.model)
             self.masks.append(layer.get_buffer("parametrizations.weight.0.mask").tolist()[0])
         return subject
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
@@ -43,7 +45,8 @@ class RealContext(LentContext):
             seed=len(self.trained),
             limits=Limits(),
             progress=Silent(),
-            penalty=penalty,
+            objective=objective,
+            hooks=hooks,
             checkpoint=self.checkpoint,
             deadline=time.monotonic() if self.late else None,
         )

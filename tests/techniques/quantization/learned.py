@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.objective import Hook
 from compressbench.core.data import Splits
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
@@ -50,7 +51,8 @@ class DigitsContext(LentContext):
             seed=seed,
             limits=Limits(),
             progress=self.progress,
-            penalty=penalty,
+            objective=objective,
+            hooks=hooks,
         )
         return trained.subject
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.objective import Hook
 from compressbench.core.format import Binary
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.techniques.quantization._binary import Connect

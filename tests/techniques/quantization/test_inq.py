@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen, Mask
-from compressbench.core.objective import Hook
 from compressbench.core.format import PowerOfTwo
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import Training
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
