@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compressbench.core.objective import Hook, Objective
     from compressbench.core.source import Source
     from compressbench.core.subject import Subject
-    from compressbench.core.training import Training
+    from compressbench.core.training import TrainingConfig
 
 Advance = Callable[..., None]
 """`advance(steps=1, note="")` moves a progress bar; the note stands behind it, e.g. the loss."""
@@ -42,7 +42,7 @@ class Context(Protocol):
     def progress(self) -> Progress: ...
 
     def train(
-        self, subject: Subject, config: Training, objective: Objective | None = None, hooks: Sequence[Hook] = ()
+        self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
     ) -> Subject:
         """Return the subject trained on the training split, its constraints kept after every step.
 
@@ -51,7 +51,7 @@ class Context(Protocol):
         """
         ...
 
-    def steps(self, config: Training) -> int:
+    def steps(self, config: TrainingConfig) -> int:
         """Return how many optimizer steps such a training takes, limits included; at least 1."""
         ...
 

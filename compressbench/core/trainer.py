@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compressbench.core.objective import Hook, Objective
     from compressbench.core.plan import Limits
     from compressbench.core.subject import Subject
-    from compressbench.core.training import Training
+    from compressbench.core.training import TrainingConfig
 
 Curve = list[dict[str, float]]
 """One entry an epoch: epoch, train_loss, validation_loss and the metric on the validation split, lr, seconds."""
@@ -39,7 +39,7 @@ class Trainer(Protocol):
     def __call__(
         self,
         subject: Subject,
-        config: Training,
+        config: TrainingConfig,
         train_split: Split,
         validation_split: Split,
         *,

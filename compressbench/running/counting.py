@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from compressbench.core.subject import Subject
-from compressbench.measuring.flops_survey import flops_survey
-from compressbench.measuring.macs import mac_counts
-from compressbench.measuring.parameters import parameter_counts
+from compressbench.metrics.flops_survey import flops_survey
+from compressbench.metrics.macs import mac_counts
+from compressbench.metrics.parameters import parameter_counts
 from compressbench.packing import packed_file
 
 
 def counts(subject: Subject, example: Tensor) -> dict[str, int]:
-    """Return parameters and MACs of a subject by the names of their measures."""
+    """Return parameters and MACs of a subject by the names of their metrics."""
     return {
         **parameter_counts(subject.model),
         **mac_counts(subject.model, example),

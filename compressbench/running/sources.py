@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
 

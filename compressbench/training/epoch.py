@@ -13,16 +13,16 @@ from torch import nn
 
 from compressbench.core.context import Advance
 from compressbench.core.data import Split
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.identity import digest
 from compressbench.core.objective import Act
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
+from compressbench.training.autotuning import Setting
+from compressbench.training.enforcement import Enforcement
 from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import plain_step, set_learning_rate
-from compressbench.training.promises import Promises
 from compressbench.training.schedule import learning_rate
 from compressbench.training.scoring import Loss, Score
-from compressbench.training.setting import Setting
 
 SECONDS_BETWEEN_REPORTS = 0.2
 STEPS_BETWEEN_CHECKS = 50
@@ -37,12 +37,12 @@ class Work:
     score: the loss of a batch. after_backward, after_step: what hooks do.
     """
 
-    training: Training
+    training: TrainingConfig
     model: nn.Module
     optimizer: torch.optim.Optimizer
     setting: Setting
     device: torch.device
-    promises: Promises
+    enforcement: Enforcement
     score: Score
     after_backward: Sequence[Act]
     after_step: Sequence[Act]
@@ -88,7 +88,7 @@ def _steps(
         step()
         for act in work.after_step:
             act(model)
-        work.promises.enforce()
+        work.enforcement.enforce()
         total += loss.detach()
         done += 1
         if done % STEPS_BETWEEN_CHECKS == 0:

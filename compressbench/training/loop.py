@@ -12,14 +12,15 @@ from torch import nn
 
 from compressbench.core.context import Advance, Progress
 from compressbench.core.data import Split
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.identity import digest, essence
 from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.trainer import Curve, OnEpoch, Trained, unheard
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.training import allocator
+from compressbench.training.autotuning import PLAIN, Setting
 from compressbench.training.checkpoint import (
     Checkpoint,
     fingerprint,
@@ -28,19 +29,18 @@ from compressbench.training.checkpoint import (
     restore_optimizer,
     write,
 )
+from compressbench.training.enforcement import Enforcement
 from compressbench.training.epoch import Work, train_epoch, validate
 from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import make_optimizer
-from compressbench.training.promises import Promises
 from compressbench.training.scoring import Score, scoring
-from compressbench.training.setting import PLAIN, Setting
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 
 def train(
     subject: Subject,
-    config: Training,
+    config: TrainingConfig,
     train_split: Split,
     validation_split: Split,
     *,
@@ -79,7 +79,7 @@ def train(
     return Trained(subject, state.curve, setting.described(device))
 
 
-def length(config: Training, split: Split, limits: Limits) -> tuple[int, int]:
+def length(config: TrainingConfig, split: Split, limits: Limits) -> tuple[int, int]:
     """Return how many epochs a training takes, and how many steps each of them."""
     steps = max(1, len(split) // config.batch_size)
     return limits.cut(config.epochs), steps if limits.steps is None else min(steps, limits.steps)
@@ -103,7 +103,7 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 
 def _work(
     subject: Subject,
-    config: Training,
+    config: TrainingConfig,
     setting: Setting,
     state: Checkpoint,
     score: Score,
@@ -115,7 +115,7 @@ def _work(
 ) -> Work:
     """Bring network and optimizer to where `state` left them, and return what every epoch needs."""
     model, parameters = subject.model, _trainable(subject)
-    optimizer, promises = make_optimizer(config, parameters), Promises(subject.model, subject.constraints)
+    optimizer, enforcement = make_optimizer(config, parameters), Enforcement(subject.model, subject.constraints)
     if state.epoch:
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
@@ -205,6 +205,6 @@ def _kept(keeper: _Keeper | None) -> str:
     return f"; the last good checkpoint is kept: {keeper.path}" if keeper and kept else ""
 
 
-def _identity(subject: Subject, config: Training, setting: Setting, seed: int, epochs: int, steps: int) -> str:
+def _identity(subject: Subject, config: TrainingConfig, setting: Setting, seed: int, epochs: int, steps: int) -> str:
     """Return digits that change with anything that changes the training, the weights it starts from included."""
     return digest([essence(config), str(setting), seed, epochs, steps, fingerprint(subject.model)])

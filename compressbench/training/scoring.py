@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 from compressbench.core.objective import Objective, Seen
-from compressbench.training.setting import PLAIN, Setting
+from compressbench.training.autotuning import PLAIN, Setting
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -14,7 +14,7 @@ from compressbench.core.context import Advance
 from compressbench.core.objective import Hook
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.running.counting import counts_and_size
 
 Made = TypeVar("Made")
@@ -50,20 +50,22 @@ class Silent:
         yield lambda steps=1, note="": None
 
 
-class LentContext:
+class StageContext:
     """A context without a runner. `trained`: the trainings that were asked for, in order."""
 
     def __init__(self, channels: int = 3, side: int = 32, classes: int = 10, seed: int = 0):
         self.generator = torch.Generator().manual_seed(seed)
         self.example = torch.zeros(1, channels, side, side)
         self.progress = Silent()
-        self.trained: list[Training] = []
+        self.trained: list[TrainingConfig] = []
         self.stages: dict[str, Subject] = {}
         made = torch.Generator().manual_seed(1)
         self.images = torch.randn(16, channels, side, side, generator=made)
         self.labels = torch.randint(classes, (16,), generator=made)
 
-    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         """Plain SGD with momentum on 16 images, constraints enforced after every step."""
         self.trained.append(training)
         model = subject.model.train()
@@ -82,7 +84,7 @@ class LentContext:
         model.eval()
         return subject
 
-    def steps(self, training: Training) -> int:
+    def steps(self, training: TrainingConfig) -> int:
         return 2 * max(1, training.epochs)
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -11,20 +11,20 @@ import pytest
 import torch
 
 from compressbench.core.constraint import Mask
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.format import Sparse
 from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.gradual import GradualPruning, largest, sparsity
-from tests.techniques.lending import LentContext, subject_of
+from tests.techniques.lending import StageContext, subject_of
 from tests.techniques.pruning.training_for_real import FIELDS, RealContext
 
 NAMES = ["fc1.weight", "fc2.weight", "fc3.weight"]
 
 
 def gradual(**fields: Any) -> GradualPruning:
-    own: dict[str, Any] = {"layers": ["linear"], "keep": [], "ratio": 0.9, "ratios": {}, "initial_ratio": 0.0}
+    own: dict[str, Any] = {"targets": ["linear"], "ignore": [], "ratio": 0.9, "ratios": {}, "initial_ratio": 0.0}
     own |= {"begin": 0.0, "end": 0.5, "frequency": 5}
     return GradualPruning(**{**FIELDS, **own, **fields})
 
@@ -38,7 +38,7 @@ class Watched(RealContext):
 
     zeros: list[int]
 
-    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Any = ()) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Any = ()) -> Subject:
         (hook,) = hooks
         self.zeros = []
 
@@ -87,7 +87,7 @@ def test_masks_are_promised_and_tensors_stored_sparse() -> None:
     subject = gradual(ratios={"fc3": 0.5}).apply(lenet(), context)
     assert {kept.parameter for kept in subject.constraints if isinstance(kept, Mask)} == set(NAMES)
     assert subject.formats == dict.fromkeys(NAMES, Sparse())
-    trained = context.train(subject, Training(**FIELDS))  # type: ignore[arg-type]
+    trained = context.train(subject, TrainingConfig(**FIELDS))  # type: ignore[arg-type]
     assert int((trained.model.get_parameter("fc3.weight") == 0).sum()) == 500
 
 
@@ -100,17 +100,17 @@ def test_the_largest_magnitudes_stay_and_at_least_one() -> None:
 
 
 def test_a_layer_of_few_weights_keeps_one_and_that_is_reported() -> None:
-    subject = gradual(layers=["fc3"], ratio=0.9999).apply(lenet(), RealContext())
+    subject = gradual(targets=["fc3"], ratio=0.9999).apply(lenet(), RealContext())
     assert int((subject.model.get_parameter("fc3.weight") != 0).sum()) == 1
     assert [skipped.what for skipped in subject.skipped] == ["fc3"]
 
 
 def test_without_training_the_counts_are_right_all_the_same() -> None:
-    """So that a rehearsal predicts them."""
+    """So that a dry run predicts them."""
 
-    class Idle(LentContext):
+    class Idle(StageContext):
         def train(
-            self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()
+            self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
         ) -> Subject:
             return subject
 

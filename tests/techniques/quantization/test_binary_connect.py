@@ -14,7 +14,7 @@ from compressbench.core.constraint import Frozen
 from compressbench.core.format import Binary
 from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.quantization._binary import Connect
 from compressbench.techniques.quantization.binary_connect import BinaryConnect, glorot
 from tests.techniques.quantization.learned import (
@@ -26,7 +26,7 @@ from tests.techniques.quantization.learned import (
     learned,
 )
 
-HIDDEN = {"layers": ["linear"], "keep": []}
+HIDDEN = {"targets": ["linear"], "ignore": []}
 
 
 def connect(**others: Any) -> BinaryConnect:
@@ -71,7 +71,9 @@ class Watching(DigitsContext):
 
     largest: float = 0.0
 
-    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         subject = super().train(subject, training, objective, hooks)
         self.largest = float(subject.model.get_parameter("1.parametrizations.weight.original").detach().abs().max())
         return subject

@@ -13,7 +13,7 @@ from compressbench.core.constraint import Frozen, Mask
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.quantization._powers import power_near, to_powers
 from compressbench.techniques.quantization.inq import IncrementalQuantization, highest_of
@@ -29,7 +29,14 @@ from tests.techniques.quantization.learned import (
 
 
 def inq(**others: Any) -> IncrementalQuantization:
-    fields = {**FIELDS, "epochs": 2, "layers": ["linear"], "keep": [], "bits": 5, "portions": [0.5, 0.75, 0.875, 1.0]}
+    fields = {
+        **FIELDS,
+        "epochs": 2,
+        "targets": ["linear"],
+        "ignore": [],
+        "bits": 5,
+        "portions": [0.5, 0.75, 0.875, 1.0],
+    }
     return IncrementalQuantization(**{**fields, **others})
 
 
@@ -41,7 +48,9 @@ class Watching(DigitsContext):
         self.before: list[Tensor] = []
         self.after: list[Tensor] = []
 
-    def train(self, subject: Subject, training: Training, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         self.before.append(subject.model.get_parameter("1.weight").detach().clone())
         subject = super().train(subject, training, objective, hooks)
         self.after.append(subject.model.get_parameter("1.weight").detach().clone())
