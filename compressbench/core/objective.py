@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from compressbench.core.task import Inputs
-
 Act = Callable[["nn.Module"], None]
 """Does something to a network, in place."""
 
@@ -25,7 +23,7 @@ class Seen:
     of the outputs and the targets.
     """
 
-    inputs: Inputs
+    inputs: Any
     targets: Tensor
     outputs: Tensor
     task_loss: Callable[[], Tensor]

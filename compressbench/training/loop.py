@@ -123,7 +123,7 @@ def _work(
     after_backward = [hook.after_backward for hook in hooks if hook.after_backward]
     after_step = [hook.after_step for hook in hooks if hook.after_step]
     acts = (score, after_backward, after_step)
-    return Work(config, model, optimizer, setting, device, promises, *acts, seed, epochs, steps, limit)
+    return Work(config, model, optimizer, setting, device, enforcement, *acts, seed, epochs, steps, limit)
 
 
 @dataclass
