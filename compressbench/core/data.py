@@ -49,6 +49,12 @@ class Splits:
     validation: Split
     test: Split
 
+    def limit(self, images: int | None) -> Splits:
+        """Return splits of so many images each; None: as they are."""
+        if images is None:
+            return self
+        return Splits(self.train.limit(images), self.validation.limit(images), self.test.limit(images))
+
 
 class Dataset(Protocol):
     """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity.

@@ -34,7 +34,7 @@ from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
 from compressbench.running.progress import NamedProgress
 from compressbench.running.provenance import sign
-from compressbench.running.recorded import stage_record
+from compressbench.running.recorded import run_record, stage_record
 from compressbench.running.sources import Load
 from compressbench.running.stage_context import StageContext
 from compressbench.running.start import AS_GIVEN, seed_of, start_subject
@@ -92,10 +92,7 @@ class Run:
 
     @cached_property
     def splits(self) -> Splits:
-        splits, images = self.plan.dataset.load(), self.plan.limits.images
-        if images is None:
-            return splits
-        return Splits(splits.train.limit(images), splits.validation.limit(images), splits.test.limit(images))
+        return self.plan.dataset.load().limit(self.plan.limits.images)
 
     def _fingerprint(self) -> str:
         """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
@@ -230,19 +227,11 @@ class Run:
         return torch.zeros(1, *self.plan.dataset.input_shape)
 
     def _record(self, status: str, error: str = "") -> RunRecord:
-        plan = self.plan
-        return RunRecord(
-            recipe=plan.recipe,
-            table=plan.table,
-            row=plan.row,
-            protocol=plan.protocol,
-            changed=dict(plan.changed),
-            seed=plan.seed,
-            plan_id=plan.plan_id(),
-            plan=plan.as_dict(),
-            reference=essence(plan.reference),
-            dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._image_counts()},
-            environment=environment(self.device),
+        return run_record(
+            self.plan,
+            self.fingerprint,
+            self.splits,
+            self.device,
             stages=[self._stage_record(index) for index in self.results if index >= 0],
             given=self._stage_record(-1) if -1 in self.results else None,
             status=status,
@@ -250,9 +239,6 @@ class Run:
             started=self.started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self.clock, 3),
         )
-
-    def _image_counts(self) -> dict[str, int]:
-        return {f"{name}_images": len(split) for name, split in vars(self.splits).items()}
 
     def _stage_record(self, index: int) -> StageRecord:
         stage, cached = self.stages[index], self.was_cached[index]
