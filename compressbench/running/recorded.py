@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from compressbench.core.data import Splits
 from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
 from compressbench.core.plan import Plan, Stage
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.running.cache import StageResult
-from compressbench.running.environment import environment
 from compressbench.running.evaluate import metric_key
 
 
@@ -37,7 +34,7 @@ def stage_record(
     )
 
 
-def run_record(plan: Plan, fingerprint: str, splits: Splits, device: torch.device, **rest: Any) -> RunRecord:
+def run_record(plan: Plan, fingerprint: str, splits: Splits, **rest: Any) -> RunRecord:
     """Return the record of a plan. fingerprint, splits: of its data. rest: the other fields, as the record has them."""
     images = {f"{name}_images": len(split) for name, split in vars(splits).items()}
     return RunRecord(
@@ -51,6 +48,5 @@ def run_record(plan: Plan, fingerprint: str, splits: Splits, device: torch.devic
         plan=plan.as_dict(),
         reference=essence(plan.reference),
         dataset={"name": plan.dataset.name, "fingerprint": fingerprint, **images},
-        environment=environment(device),
         **rest,
     )

@@ -231,7 +231,7 @@ class Run:
             self.plan,
             self.fingerprint,
             self.splits,
-            self.device,
+            environment=environment(self.device),
             stages=[self._stage_record(index) for index in self.results if index >= 0],
             given=self._stage_record(-1) if -1 in self.results else None,
             status=status,
