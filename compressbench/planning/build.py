@@ -15,6 +15,7 @@ from compressbench.core.faults import Fault, PlanError, suggestion
 from compressbench.core.measurement import Measure
 from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
 from compressbench.core.structure import flatten
+from compressbench.planning.catalogue import group_file
 from compressbench.planning.catalogue import measures as all_measures
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
@@ -25,7 +26,7 @@ from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, group_file, technique_file
+from compressbench.planning.stages import TARGET, technique_file
 from compressbench.planning.typed import located, resolved, typed
 
 LIST = "`compressbench list techniques` shows all"

@@ -9,8 +9,9 @@ from omegaconf import DictConfig
 
 from compressbench.core.data import Dataset
 from compressbench.core.plan import Limits
+from compressbench.planning.catalogue import group_file
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.stages import TARGET, group_file
+from compressbench.planning.stages import TARGET
 from compressbench.planning.typed import located, typed
 
 LARGE = 64
