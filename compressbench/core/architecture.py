@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from compressbench.core.dotted import locate
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.plugin import Plugin, file_of
 
 GROUP, VARIABLE, OWN = "compressbench.plugins", "COMPRESSBENCH_PLUGINS", "plugins"

@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 
 from compressbench.core.architecture import ALLOWED, Architecture
 from compressbench.core.data import Dataset
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.plan import Model
+from compressbench.planning.schema import located, resolved, schema_of, typed
 from compressbench.planning.stages import TARGET
-from compressbench.planning.typed import located, resolved, schema_of, typed
 
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from compressbench.core.faults import Fault, PlanError
+from compressbench.core.errors import Fault, PlanError
 from compressbench.core.plugins import declared
 
 
