@@ -53,7 +53,7 @@ def look_up(what: str) -> Found:
         names = {entry.name for entry in everything} | {entry.name.rpartition("/")[0] for entry in everything}
         raise PlanError.of("list", f"there is no {what!r}; {suggestion(what, {*names, *KINDS} - {''})}")
     from compressbench.planning.describe import descriptions  # imports torch
-    from compressbench.planning.stages import group_file
+    from compressbench.planning.catalogue import group_file
 
     recipe = catalogue.recipe_files(catalogue.recipe_folders()).get(what)
     return Found(what, below, recipe, group_file("training", what), descriptions(what))
