@@ -43,7 +43,7 @@ class Evaluated(NamedTuple):
         return rich_grid(self.grid)
 
 
-def evaluate(file: Path, overrides: Sequence[str] = ()) -> Evaluated:
+def evaluate_file(file: Path, overrides: Sequence[str] = ()) -> Evaluated:
     """Measure the file.
 
     PlanError for a file, a dataset or a device that cannot be used, or images that the network does not take.

@@ -52,8 +52,8 @@ def look_up(what: str) -> Found:
             return Found(what, below, None, None, [])
         names = {entry.name for entry in everything} | {entry.name.rpartition("/")[0] for entry in everything}
         raise PlanError.of("list", f"there is no {what!r}; {suggestion(what, {*names, *KINDS} - {''})}")
-    from compressbench.planning.describe import descriptions  # imports torch
     from compressbench.planning.catalogue import group_file
+    from compressbench.planning.describe import descriptions  # imports torch
 
     recipe = catalogue.recipe_files(catalogue.recipe_folders()).get(what)
     return Found(what, below, recipe, group_file("training", what), descriptions(what))

@@ -29,7 +29,7 @@ def evaluate(words: list[str]) -> int:
     given = parser.parse_args(words)
     from compressbench.app import evaluate as use_case
 
-    found = use_case.evaluate(Path(given.file), given.overrides)
+    found = use_case.evaluate_file(Path(given.file), given.overrides)
     printer = console()
     printer.print(f"{Path(given.file).name} on {found.on}", style="bold", highlight=False)
     printer.print(found.table())
