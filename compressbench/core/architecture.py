@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from compressbench.core.dotted import locate
 from compressbench.core.errors import suggestion
 
 if TYPE_CHECKING:
     from torch import nn
 
 ALLOWED = "compressbench.zoo."
-"""Only what lies below this dotted path is ever called, so a file cannot name code of its own."""
-
-_PUBLIC = re.compile(re.escape(ALLOWED) + r"([a-z]\w*\.)+[A-Za-z]\w*", re.ASCII)
+"""Where our networks lie. Beside what is below this path, only code of a plugin in use is ever called."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network before any training: `target` is a dotted path below `compressbench.zoo`.
+    """A network before any training: `target` is a dotted path below `compressbench.zoo`, or in a plugin.
 
     arguments: keyword arguments of the target, JSON-able; `in_channels` and `classes` among them.
     """
@@ -43,17 +40,27 @@ class Architecture:
     def builder(self) -> Callable[..., nn.Module]:
         """Return the class or function named by `target`.
 
-        ValueError if it is not defined in the zoo, in the very module that is named, or builds no network: all that do
-        take `in_channels` and `classes`. A file may name any target, so what else a module holds must not be called.
+        ValueError if it may not be named (`core.dotted.locate`), or builds no network: all of ours that do take
+        `in_channels` and `classes`; a plugin's is a subclass of nn.Module, or a function that says it returns one. A
+        file may name any target, so what else a module holds must not be called.
         """
-        if not _PUBLIC.fullmatch(self.target):
-            raise ValueError(f"the network {self.target!r} is not below {ALLOWED}")
-        module, _, name = self.target.rpartition(".")
-        try:
-            found: Callable[..., nn.Module] = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"the network {self.target!r} does not exist") from error
-        own = callable(found) and getattr(found, "__module__", None) == module
-        if not own or not {"in_channels", "classes"} <= inspect.signature(found).parameters.keys():
-            raise ValueError(f"{self.target!r} is no network of the zoo")
+        found: Callable[..., nn.Module] = locate(self.target, ALLOWED)
+        if self.target.startswith(ALLOWED):
+            known = {"in_channels", "classes"} <= inspect.signature(found).parameters.keys()
+        else:
+            known = _says_network(found)
+        if not known:
+            what = "a subclass of nn.Module, or a function that says it returns one (`-> nn.Module`)"
+            raise ValueError(f"{self.target!r} is no network; allowed: {what}")
         return found
+
+
+def _says_network(code: Callable[..., object]) -> bool:
+    """Return whether code is a class of networks, or a function whose annotation says it returns one."""
+    from torch import nn
+
+    try:
+        made = code if inspect.isclass(code) else get_type_hints(code).get("return")
+    except NameError:  # an annotation that only a type checker can read
+        return False
+    return inspect.isclass(made) and issubclass(made, nn.Module)

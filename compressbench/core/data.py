@@ -48,6 +48,12 @@ class Splits:
     validation: Split
     test: Split
 
+    def limit(self, images: int | None) -> Splits:
+        """Return splits of so many images each; None: as they are."""
+        if images is None:
+            return self
+        return Splits(self.train.limit(images), self.validation.limit(images), self.test.limit(images))
+
 
 class Dataset(Protocol):
     """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity.
@@ -106,6 +112,15 @@ def preprocessing(dataset: Dataset) -> Preprocessing | None:
     """Return how a picture becomes what the test split gives, None if the task has nothing to do with pictures."""
     found: Preprocessing | None = getattr(dataset.task, "preprocessing", None)
     return found
+
+
+HELD_OUT = ("validation_images", "validation_share")
+"""What datasets call how many training images are held out for validation; one that has neither always holds some."""
+
+
+def holds_out(dataset: Dataset) -> bool:
+    """Return whether training images are held out, as far as the dataset's fields say."""
+    return getattr(dataset, HELD_OUT[0], None) != 0
 
 
 def measured_on(dataset: Dataset, examples: int | None) -> str:

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from compressbench.core.atomic import write_atomically
-from compressbench.training.curve import Curve
+from compressbench.core.trainer import Curve
 
 DIGEST_BYTES = 32
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from compressbench.core.task import Task, primary_spec
-
-Curve = list[dict[str, float]]
+from compressbench.core.trainer import Curve
 
 
 def is_best(entry: dict[str, float], curve: Curve, task: Task) -> bool:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.context import Advance, Hook
+from compressbench.core.context import Advance
 from compressbench.core.data import Split
 from compressbench.core.errors import RunError
 from compressbench.core.identity import digest
+from compressbench.core.objective import Act
 from compressbench.core.task import Loss, Task, feed, scored
 from compressbench.core.training import TrainingConfig
 from compressbench.training.autotuning import Setting
 from compressbench.training.enforcement import Enforcement
 from compressbench.training.optimizer import plain_step, set_learning_rate
 from compressbench.training.schedule import learning_rate
+from compressbench.training.scoring import Score
 
 SECONDS_BETWEEN_REPORTS = 0.2
 STEPS_BETWEEN_CHECKS = 50
@@ -30,8 +32,11 @@ VALIDATION_BATCH = 128
 
 @dataclass
 class Work:
-    """What every epoch needs. loss: what is minimised. limit: at most so many batches an epoch, also of validation;
-    None: all."""
+    """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all.
+
+    score: the loss of a batch. loss: what validation is scored by beside the task's primary metric. after_backward,
+    after_step: what hooks do.
+    """
 
     training: TrainingConfig
     task: Task
@@ -41,7 +46,9 @@ class Work:
     setting: Setting
     device: torch.device
     enforcement: Enforcement
-    penalty: Hook | None
+    score: Score
+    after_backward: Sequence[Act]
+    after_step: Sequence[Act]
     seed: int
     epochs: int
     steps_per_epoch: int
@@ -66,22 +73,24 @@ def _steps(
 ) -> tuple[float, float]:
     model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
     total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
-    lr, step = work.training.lr, plain_step(optimizer)
-    loss_of = work.loss
+    lr, step, score = work.training.lr, plain_step(optimizer), work.score
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
     for inputs, targets in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
         lr = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
         set_learning_rate(optimizer, lr)
+        inputs = setting.place(inputs, device)
         with setting.autocast(device):
-            outputs = feed(model, setting.place(inputs, device))
-        loss = loss_of(outputs.float(), targets.to(device))
+            outputs = feed(model, inputs)
+        loss = score(inputs, outputs, targets.to(device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
-        if work.penalty:
-            work.penalty(model)
+        for act in work.after_backward:
+            act(model)
         step()
+        for act in work.after_step:
+            act(model)
         work.enforcement.enforce()
         total += loss.detach()
         done += 1
@@ -102,22 +111,34 @@ def _steps(
 @torch.inference_mode()
 def validate(work: Work, split: Split) -> tuple[float, float]:
     """Return the mean loss and the task's primary metric. The split is not empty."""
-    work.model.eval()
     loss = torch.zeros((), device=work.device)
     count, batch_size = 0, max(work.training.batch_size, VALIDATION_BATCH)
 
-    def answered() -> Iterator[tuple[Tensor, Tensor]]:
+    def seen() -> Iterator[tuple[Tensor, Tensor]]:
         nonlocal loss, count
-        for inputs, targets in islice(split.batches(batch_size), work.limit):
-            targets = targets.to(work.device)
-            with work.setting.autocast(work.device):
-                outputs = feed(work.model, work.setting.place(inputs, work.device))
+        for outputs, targets in answered(work.model, split, work.setting, work.device, batch_size, work.limit):
             loss += work.loss(outputs.float(), targets) * len(targets)
             count += len(targets)
             yield outputs, targets
 
-    primary = scored(work.task, answered(), brief=True)[work.task.primary]
+    primary = scored(work.task, seen(), brief=True)[work.task.primary]
     return float(loss) / count, primary
+
+
+def answered(
+    model: nn.Module,
+    split: Split,
+    setting: Setting,
+    device: torch.device,
+    batch_size: int,
+    limit: int | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield outputs and targets of a split, in evaluation mode. limit: at most so many batches."""
+    model.eval()
+    for inputs, targets in islice(split.batches(batch_size), limit):
+        with setting.autocast(device):
+            outputs = feed(model, setting.place(inputs, device))
+        yield outputs, targets.to(device)
 
 
 def _check(loss: float, epoch: int, lr: float) -> None:

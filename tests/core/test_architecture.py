@@ -7,7 +7,7 @@ from compressbench.core.architecture import Architecture
 
 def test_only_the_zoo_is_ever_called() -> None:
     for target in ("os.system", "compressbench.cli.main.main", "compressbench.zoo.lenet.Nothing"):
-        with pytest.raises(ValueError, match="network"):
+        with pytest.raises(ValueError, match=r"may not be named|cannot be imported"):
             Architecture(target).build()
 
 
@@ -30,5 +30,5 @@ def test_an_unknown_argument_names_the_nearest() -> None:
     ],
 )
 def test_what_else_a_file_of_the_zoo_holds_is_never_called(target: str) -> None:
-    with pytest.raises(ValueError, match="network"):
+    with pytest.raises(ValueError, match=r"may not be named|cannot be imported|defined there|no network"):
         Architecture(target, {}).builder()

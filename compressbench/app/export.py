@@ -1,4 +1,4 @@
-"""`compressbench export`: a packed file as an ONNX model."""
+"""A packed file as an ONNX model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from compressbench.cli.evaluate import answer, check_fits
-from compressbench.cli.inspect import for_people
+from compressbench.app.evaluate import answer, check_fits
+from compressbench.app.inspect import for_people
 from compressbench.core.data import Dataset, class_names, preprocessing
 from compressbench.core.errors import PlanError
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs, shapes
+from compressbench.core.task import Inputs
 from compressbench.export.metadata import metadata
 from compressbench.export.onnx_model import to_onnx
 from compressbench.packing import packed_file
@@ -22,20 +22,20 @@ from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.planning.evaluation import evaluation
 
 
-def export_file(file: str, output: str, overrides: Sequence[str]) -> int:
+def export(file: Path, output: Path, overrides: Sequence[str] = ()) -> tuple[int, Inputs]:
     """Write the file's network as ONNX, for pictures as the file notes them, or for a dataset, which need not be there.
 
-    The model says how pictures become inputs and what the outputs are called, as far as that is known.
+    The model says how pictures become inputs and what the outputs are called, as far as that is known. Return its
+    length in bytes and an example of its inputs.
     """
     with for_people():
-        subject, note = packed_file.read(Path(file)), packed_file.note(Path(file))
+        subject, note = packed_file.read(file), packed_file.note(file)
     if "preprocessing" in note and not overrides:
         example, how, names = _as_noted(subject, note)
     else:
         example, how, names = _as_in(subject, evaluation(overrides, note.get("dataset")).dataset)
-    content = to_onnx(subject, example, Path(output), metadata(how, names))
-    print(f"{output}: {len(content):,} bytes, takes inputs of {shapes(example)} in batches of any size")
-    return 0
+    content = to_onnx(subject, example, output, metadata(how, names))
+    return len(content), example
 
 
 Fed = tuple[Inputs, Preprocessing | None, list[str] | None]
