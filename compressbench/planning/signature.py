@@ -14,7 +14,11 @@ from compressbench.core.metric import Metric
 from compressbench.core.technique import Technique
 from compressbench.planning.schema import located
 
-FOLDERS = {Technique: "compressbench.techniques.", Dataset: "compressbench.data.", Metric: "compressbench.metrics."}
+FOLDERS: dict[Any, str] = {
+    Technique: "compressbench.techniques.",
+    Dataset: "compressbench.data.",
+    Metric: "compressbench.metrics.",
+}
 """What a class may be used as, and where ours lie."""
 
 
@@ -31,13 +35,13 @@ def lacks(code: Callable[..., Any], wanted: type) -> list[str]:
     """Return what a class lacks to be a `wanted` (a protocol, or Technique), in words."""
     if not inspect.isclass(code):
         return ["it is a function; a class is needed"]
-    found = []
+    found: list[str] = []
+    if wanted is Technique and not issubclass(code, Technique):
+        return ["it does not inherit from compressbench.core.technique.Technique"]
     if not dataclasses.is_dataclass(code):
         found.append("it is no dataclass; write `@dataclass(frozen=True)` above it")
     elif not code.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         found.append("it is not frozen; write `@dataclass(frozen=True)`")
-    if wanted is Technique and not issubclass(code, Technique):
-        found.append("it does not inherit from compressbench.core.technique.Technique")
     for name, member in _members(wanted).items():
         found += _lack(code, name, member)
     try:
