@@ -175,8 +175,8 @@ def _sources(plan: Plan) -> list[str]:
     from compressbench.planning.stages import group_file
 
     files = [group_file("measure", name) for name, _ in plan.measures]
-    if plan.model.weights is not None:
-        files.append(Path(plan.model.weights).expanduser().absolute())
+    if plan.model.weights_file is not None:
+        files.append(plan.model.weights_file.absolute())
     return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]
 
 

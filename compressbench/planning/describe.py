@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from compressbench.core.plan import Model
+from compressbench.core.model import Model
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.stages import TARGET, chosen_by_default, group_file

@@ -26,7 +26,7 @@ from compressbench.running.cache import StageCache
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU
 from compressbench.running.progress import SilentProgress
-from compressbench.running.start import start_subject, weights_fault
+from compressbench.running.start import start_subject, unfit_weights
 
 
 @dataclass
@@ -80,7 +80,7 @@ def rehearse(
     stages, faults = play(plan, fresh_subject(plan), count or counts)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
-    if reason := weights_fault(plan):
+    if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
     return stages, faults + _budget_faults(plan, stages)
 

@@ -35,7 +35,7 @@ from compressbench.running.note import sign
 from compressbench.running.observe import missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
 from compressbench.running.recorded import stage_record
-from compressbench.running.start import AS_GIVEN, seed_of, start_subject
+from compressbench.running.start import AS_GIVEN, seed_of, start_subject, started
 from compressbench.training.setting import Setting
 
 
@@ -139,7 +139,7 @@ class Run:
 
     def _compute(self, index: int) -> StageResult:
         stage = self.stages[index]
-        subject = self._result_of(index - 1)
+        subject, how = started(self.plan) if index < 0 else (self._result_of(index - 1), "")
         subject.skipped = []
         context, clock = self._lend(index), time.monotonic()
         try:
@@ -149,7 +149,8 @@ class Run:
             if broken := subject.broken():
                 raise ValueError(f"its result breaks what was promised: {'; '.join(map(str, broken))}")
             made_in = environment(self.device)
-            result = StageResult({}, context.curve, subject.skipped, context.setting, made_in, seconds)
+            setting = {**context.setting, "weights": how} if how else context.setting
+            result = StageResult({}, context.curve, subject.skipped, setting, made_in, seconds)
             self.cache.store(self.ids[index], subject, result)
         except PlanError:
             raise
