@@ -25,8 +25,8 @@ ARROWS = {
     "reporting": {"core"},
     "packing": {"core", "codecs", "layers"},
     "export": {"core", "layers"},
-    "measuring": {"core", "packing", "export"},
-    "running": {"core", "training", "measuring", "packing", "zoo"},  # zoo: published weights
+    "metrics": {"core", "packing", "export"},
+    "running": {"core", "training", "metrics", "packing", "zoo"},  # zoo: published weights
     "cli": {"core", "planning", "running", "tracking", "reporting", "packing", "export"},
     "__main__": {"cli"},
     "__init__": {"_load"},
@@ -43,7 +43,7 @@ ONLY_IN = {
     "pandas": {"reporting"},
     "constriction": {"codecs"},
     "onnx": {"export"},
-    "onnxruntime": {"measuring"},
+    "onnxruntime": {"metrics"},
     "rich": {"cli", "reporting", "running"},
 }
 """Where a library may be imported."""

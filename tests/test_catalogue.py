@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from compressbench.core.plan import Plan, Stage
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.planning import catalogue
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
@@ -18,7 +18,7 @@ from compressbench.planning.recipe import load_yaml
 REPOSITORY = Path(__file__).parents[1]
 TECHNIQUES = [entry.name for entry in catalogue.techniques()]
 RECIPES = catalogue.recipe_files([REPOSITORY / "recipes"])
-GROUPS = ("technique", "model", "dataset", "measure", "training", "tracking", "debug")
+GROUPS = ("technique", "model", "dataset", "metric", "training", "tracking", "debug")
 
 
 def names(folder: str, pattern: str, prefix: str = "") -> set[str]:
@@ -40,7 +40,7 @@ def test_every_technique_has_a_test_of_its_name():
 
 
 def test_every_measure_has_a_test_and_every_network_file_too():
-    for folder in ("measuring", "zoo"):
+    for folder in ("metrics", "zoo"):
         code = names(f"compressbench/{folder}", "*.py")
         assert code - names(f"tests/{folder}", "test_*.py", "test_") == set(), folder
 
@@ -78,7 +78,7 @@ def test_every_technique_can_be_built_and_its_yaml_holds_every_field(name, stage
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_every_training_refuses_weights_that_cannot_be_trained(name, stages):
     technique = stages[name].technique
-    if isinstance(technique, Training):
+    if isinstance(technique, TrainingConfig):
         assert technique.refuses & {"int8", "quantized", "trained"}, "int8 weights would not move"
 
 
@@ -100,8 +100,8 @@ def test_every_dataset_knows_its_shape_and_classes_without_its_files(name, tmp_p
 
 
 def test_every_measure_can_be_built():
-    names = [entry.name for entry in catalogue.measures()]
-    assert [name for name, _ in planned(f"measures=[{','.join(names)}]").measures] == names
+    names = [entry.name for entry in catalogue.metrics()]
+    assert [name for name, _ in planned(f"metrics=[{','.join(names)}]").metrics] == names
 
 
 @pytest.mark.parametrize(

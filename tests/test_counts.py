@@ -9,23 +9,23 @@ import torch
 from torch import nn
 
 from compressbench.core.subject import Subject
-from compressbench.measuring.flops_survey import flops_survey
-from compressbench.measuring.macs import mac_counts
-from compressbench.measuring.parameters import parameter_counts
+from compressbench.metrics.flops_survey import flops_survey
+from compressbench.metrics.macs import mac_counts
+from compressbench.metrics.parameters import parameter_counts
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.pruning.random_filters import RandomFilterPruning
 from compressbench.techniques.pruning.slimming import NetworkSlimming
 from compressbench.zoo.torchvision_models import torchvision_model
-from tests.techniques.lending import ALEXNET, BND, PLAIN, SLIMMING, LentContext, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, SLIMMING, StageContext, subject_of
 
 CIFAR10, MNIST = 3, 1
 RESNET = "compressbench.zoo.resnet_cifar.ResNetCifar"
 FULL = [64, 192, 384, 256, 256]
 
 
-def l1(layers: list[str], ratio: float = 0.0, ratios: dict[str, float] | None = None, keep: tuple[str, ...] = ()):
-    return L1NormPruning(layers, ratio, ratios or {}, list(keep), round_to=1)
+def l1(layers: list[str], ratio: float = 0.0, ratios: dict[str, float] | None = None, ignore: tuple[str, ...] = ()):
+    return L1NormPruning(layers, ratio, ratios or {}, list(ignore), round_to=1)
 
 
 def first_convolutions(ratios: list[float], skip: list[int], blocks: int) -> L1NormPruning:
@@ -44,13 +44,13 @@ def convolutions(model: nn.Module) -> list[int]:
     ("in_channels", "arguments", "pruning", "kept", "without_bn", "with_bn", "flops"),
     [
         (CIFAR10, PLAIN, None, FULL, 2_869_066, 2_869_066, 92_212_254),
-        (CIFAR10, PLAIN, l1(["conv"], 0.3, keep=("conv1",)), [64, 134, 268, 179, 179], 1_641_727, None, 56_776_266),
-        (CIFAR10, PLAIN, l1(["conv"], 0.5, keep=("conv1",)), [64, 96, 192, 128, 128], 1_045_802, None, 38_561_310),
+        (CIFAR10, PLAIN, l1(["conv"], 0.3, ignore=("conv1",)), [64, 134, 268, 179, 179], 1_641_727, None, 56_776_266),
+        (CIFAR10, PLAIN, l1(["conv"], 0.5, ignore=("conv1",)), [64, 96, 192, 128, 128], 1_045_802, None, 38_561_310),
         (CIFAR10, BND, None, FULL, 2_869_066, 2_871_370, 92_273_694),
         (CIFAR10, BND, l1(["conv"], 0.5, {"conv1": 0.3}), [44, 96, 192, 128, 128], 990_522, 991_698, 31_189_278),
         (CIFAR10, BND, l1(["conv"], 0.6, {"conv1": 0.0}), [64, 76, 153, 102, 102], 804_593, 805_587, 30_744_414),
         (MNIST, PLAIN, None, FULL, 2_853_578, 2_853_578, 86_264_862),
-        (MNIST, PLAIN, l1(["conv"], 0.5, keep=("first",)), [64, 96, 192, 128, 128], 1_030_314, None, 32_613_918),
+        (MNIST, PLAIN, l1(["conv"], 0.5, ignore=("first",)), [64, 96, 192, 128, 128], 1_030_314, None, 32_613_918),
         (MNIST, BND, None, FULL, 2_853_578, 2_855_882, 86_326_302),
         (MNIST, BND, l1(["conv"], 0.5, {"conv1": 0.3}), [44, 96, 192, 128, 128], 979_874, 981_050, 27_100_446),
         (MNIST, BND, l1(["conv"], 0.6, {"conv1": 0.0}), [64, 76, 153, 102, 102], 789_105, 790_099, 24_797_022),
@@ -64,7 +64,7 @@ def convolutions(model: nn.Module) -> list[int]:
 def test_alexnet_of_the_survey_has_the_recovered_counts(
     in_channels, arguments, pruning, kept, without_bn, with_bn, flops
 ):
-    subject, context = subject_of(ALEXNET, in_channels, **arguments), LentContext(in_channels)
+    subject, context = subject_of(ALEXNET, in_channels, **arguments), StageContext(in_channels)
     if pruning:
         subject = pruning.apply(subject, context)
     counts = parameter_counts(subject.model)
@@ -76,7 +76,7 @@ def test_alexnet_of_the_survey_has_the_recovered_counts(
 
 
 def test_alexnet_of_the_survey_takes_15_352_832_macs():
-    context = LentContext()
+    context = StageContext()
     assert mac_counts(subject_of(ALEXNET, **PLAIN).model, context.example)["macs"] == 15_352_832
 
 
@@ -86,11 +86,11 @@ def test_alexnet_of_the_binary_code_is_36_million_parameters_wide():
     convolutions = 69_888 + 2_765_376 + 5_973_120 + 7_963_392 + 1_769_728
     assert parameter_counts(wide.model)["params"] == convolutions + 1_052_672 + 16_781_312 + 40_970 == 36_416_458
     macs = 64 * 69_696 + 16 * 2_764_800 + 4 * (5_971_968 + 7_962_624 + 1_769_472) + 256 * 4096 + 4096**2 + 40_960
-    assert mac_counts(wide.model, LentContext().example)["macs"] == macs == 129_380_352
+    assert mac_counts(wide.model, StageContext().example)["macs"] == macs == 129_380_352
 
 
 def test_the_random_control_has_the_counts_of_the_criterion_it_controls():
-    context = LentContext()
+    context = StageContext()
     control = RandomFilterPruning(["conv"], 0.5, {}, ["conv1"], round_to=1)
     assert parameter_counts(control.apply(subject_of(ALEXNET, **PLAIN), context).model)["params"] == 1_045_802
 
@@ -106,7 +106,7 @@ def test_the_random_control_has_the_counts_of_the_criterion_it_controls():
 @pytest.mark.parametrize("scope", ["per_kind", "per_layer"])
 def test_magnitude_pruning_leaves_the_recovered_number_of_weights(in_channels, ratios, survivors, scope):
     pruning = MagnitudePruning(["conv", "linear"], 0.0, ratios, [], scope, rounds=1, retrain=None)
-    subject = pruning.apply(subject_of(ALEXNET, in_channels, **PLAIN), LentContext(in_channels))
+    subject = pruning.apply(subject_of(ALEXNET, in_channels, **PLAIN), StageContext(in_channels))
     weights = [parameter for parameter in subject.model.parameters() if parameter.dim() > 1]
     assert sum(int(weight.count_nonzero()) for weight in weights) == survivors
     biases = 64 + 192 + 384 + 256 + 256 + 512 + 512 + 10
@@ -116,7 +116,7 @@ def test_magnitude_pruning_leaves_the_recovered_number_of_weights(in_channels, r
 @pytest.mark.parametrize("in_channels", [CIFAR10, MNIST])
 @pytest.mark.parametrize(("ratio", "kept"), [(0.4, 691), (0.5, 575)])
 def test_slimming_keeps_what_a_global_threshold_leaves_of_1152_channels(in_channels, ratio, kept):
-    subject, context = subject_of(ALEXNET, in_channels, **SLIMMING), LentContext(in_channels)
+    subject, context = subject_of(ALEXNET, in_channels, **SLIMMING), StageContext(in_channels)
     for module in subject.model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, -1, 1, generator=context.generator)
@@ -125,7 +125,7 @@ def test_slimming_keeps_what_a_global_threshold_leaves_of_1152_channels(in_chann
     assert subject.skipped == []
 
 
-VGG_A = l1(["conv"], 0.5, keep=("conv2", "conv3", "conv4", "conv5", "conv6", "conv7"))
+VGG_A = l1(["conv"], 0.5, ignore=("conv2", "conv3", "conv4", "conv5", "conv6", "conv7"))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ VGG_A = l1(["conv"], 0.5, keep=("conv2", "conv3", "conv4", "conv5", "conv6", "co
     ],
 )
 def test_the_networks_of_li_et_al_have_their_weights_and_macs(target, arguments, pruning, weights, macs):
-    subject, context = subject_of(target, **arguments), LentContext()
+    subject, context = subject_of(target, **arguments), StageContext()
     if pruning:
         subject = pruning.apply(subject, context)
     # as Li et al. print them: convolutions and fully connected layers alone, no biases, no batch norm

@@ -97,9 +97,9 @@ def test_a_row_on_imagenet_runs_to_its_end(
         4,
         recipe(row)["dataset"]["name"].replace("_", "-"),
     )
-    assert 0 <= record.final.measurements["top1"] <= record.final.measurements["top5"] <= 1
+    assert 0 <= record.final.metrics["top1"] <= record.final.metrics["top5"] <= 1
     file = path.parent / "model.cbp"
-    assert record.final.measurements["size_bytes"] == file.stat().st_size
+    assert record.final.metrics["size_bytes"] == file.stat().st_size
     assert len(packed_file.note(file)["classes"]) == CLASSES
     assert record.layers[-1]["output_shape"][0] == CLASSES  # of the network that was read back from the file
 

@@ -31,8 +31,8 @@ weights: mine.pt
 dataset: digits
 training: reduced
 stages:
-  prune: {technique: pruning/l1_norm, ratio: 0.5, keep: [conv1]}
-  finetune: {technique: tuning/finetune, epochs: 3, batch_size: 32}
+  prune: {technique: pruning/l1_norm, ratio: 0.5, ignore: [conv1]}
+  finetune: {technique: training/finetune, epochs: 3, batch_size: 32}
   share: {technique: sharing/kmeans, bits: 4}
   code: {technique: coding/entropy}
 budget: {size_bytes: 1000, accuracy_drop: 0.03}
@@ -98,7 +98,7 @@ def test_a_newcomers_hour(tmp_path: Path) -> None:
     broken = record_of(tmp_path, printed)
     assert broken.given is not None
     assert broken.before is broken.given
-    assert broken.given.measurements["top1"] == pytest.approx(accuracy)
+    assert broken.given.metrics["top1"] == pytest.approx(accuracy)
     assert "given" in printed
     assert len(broken.missed) == 1
 
@@ -106,7 +106,7 @@ def test_a_newcomers_hour(tmp_path: Path) -> None:
     printed = typed(tmp_path, "run", "recipe=mine.yaml", "budget.size_bytes=200000")
     met = record_of(tmp_path, printed)
     assert met.missed == []
-    assert met.final.measurements["size_bytes"] < 200_000
+    assert met.final.metrics["size_bytes"] < 200_000
     assert [stage.stage_id for stage in met.stages] == [stage.stage_id for stage in broken.stages]
 
     # A sweep of five points ends with its answer.

@@ -205,7 +205,7 @@ def test_table_6_scratch_trains_the_architecture_that_the_pruned_row_has() -> No
         pruned, scratch = (recipe(f"table6/{dataset}_{row}")["stages"] for row in ("pruned", "scratch"))
         assert list(scratch) == ["train", "prune", "scratch"]
         assert scratch["prune"] == pruned["prune"] == recipe(f"table5/{dataset}_bnd_l1norm_0_60")["stages"]["prune"]
-        assert scratch["scratch"]["technique"] == "tuning/rewind"
+        assert scratch["scratch"]["technique"] == "training/rewind"
         assert scratch["scratch"]["to"] == "random"
 
 
@@ -225,8 +225,8 @@ def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str)
     assert list(found["stages"]) == [stage for stage in order if stage in found["stages"]]
     reference = found.get("reference", {})
     for figures in (reference, reference.get("before", {}), reference.get("tolerance", {})):
-        for measure in ("top1", "top5"):
-            assert 0 <= (figures.get(measure) or 0) <= 1
+        for metric in ("top1", "top5"):
+            assert 0 <= (figures.get(metric) or 0) <= 1
 
 
 def test_li_skips_the_layers_that_the_paper_names() -> None:
@@ -236,7 +236,7 @@ def test_li_skips_the_layers_that_the_paper_names() -> None:
         return [f"{stage}{number}.{block}.conv1" for number, block in (places[layer // 2 - 1] for layer in layers)]
 
     def kept(name: str) -> list[str]:
-        return list(recipe(f"li2017/{name}")["stages"]["prune"]["keep"])
+        return list(recipe(f"li2017/{name}")["stages"]["prune"]["ignore"])
 
     assert kept("resnet56_cifar10_a") == keeps([9, 9, 9], [16, 20, 38, 54], "stage", 1)
     assert kept("resnet56_cifar10_b") == keeps([9, 9, 9], [16, 18, 20, 34, 38, 54], "stage", 1)

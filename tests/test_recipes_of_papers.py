@@ -98,7 +98,7 @@ def test_a_scratch_row_of_li_2017_trains_the_architecture_that_the_pruned_row_ha
     pruned, scratch = (recipe(row)["stages"] for row in (name.removesuffix("_scratch"), name))
     assert scratch["prune"] == pruned["prune"]
     assert scratch["scratch"] == {
-        "technique": "tuning/rewind",
+        "technique": "training/rewind",
         "to": "random",
         "init": "he_fan_out",
         "lr": pruned["train"]["lr"],

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from compressbench.core.faults import Fault, PlanError
-from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.core.errors import Fault, PlanError
+from compressbench.core.plan import Plan, PlannedStage
 from compressbench.planning.build import build
 from compressbench.planning.compose import config_loader
 from compressbench.planning.diagnose import composed
@@ -25,7 +25,7 @@ class Checked(NamedTuple):
     """One configuration: its plan, if there is one, what its stages will do, and everything that is wrong."""
 
     plan: Plan | None
-    stages: list[RehearsedStage]
+    stages: list[PlannedStage]
     faults: list[Fault]
 
 
@@ -55,7 +55,7 @@ def print_sweep_check(overrides: Sequence[str], further: str | None, console: Co
 
 
 def check(overrides: Sequence[str], further: str | None = None) -> Checked:
-    """Compose, build and rehearse a configuration."""
+    """Compose, build and dry-run a configuration."""
     try:
         config = composed(overrides, further)
     except PlanError as error:

@@ -12,15 +12,15 @@ from rich.console import Console
 
 from compressbench.cli.inspect import for_people
 from compressbench.core.data import Shape
-from compressbench.core.faults import Fault, PlanError, RunError
-from compressbench.core.measurement import Measurement
+from compressbench.core.errors import Fault, PlanError, RunError
+from compressbench.core.metric import MetricValue
 from compressbench.core.subject import Subject
 from compressbench.packing import packed_file
 from compressbench.planning.evaluation import Evaluation, evaluation
 from compressbench.reporting.page import Grid
 from compressbench.reporting.render import rich_grid
 from compressbench.running.environment import usable_device
-from compressbench.running.observe import observe, reads_file
+from compressbench.running.evaluate import evaluate, reads_file
 
 TOLERANCE = {"fraction": 1e-3, "nats": 1e-3, "count": 0.0}
 """By unit, how far a figure may be off on another machine, whose sums round otherwise: one image in a thousand."""
@@ -67,11 +67,11 @@ def check_images(subject: Subject, input_shape: Shape, classes: int | None) -> N
 
 
 def _ready(wanted: Evaluation) -> torch.device:
-    """Return the device. PlanError if it is not there, or the data is not, or a measure asks for more than a file."""
+    """Return the device. PlanError if it is not there, or the data is not, or a metric asks for more than a file."""
     faults = [
-        Fault("measures", f"{name} needs the network before compression, which the file does not hold; leave it out")
-        for name, measure in wanted.measures
-        if getattr(measure, "needs_baseline", False)
+        Fault("metrics", f"{name} needs the network before compression, which the file does not hold; leave it out")
+        for name, metric in wanted.metrics
+        if getattr(metric, "needs_baseline", False)
     ]
     if reason := wanted.dataset.missing():
         faults.append(Fault("dataset", reason))
@@ -81,24 +81,24 @@ def _ready(wanted: Evaluation) -> torch.device:
     return device
 
 
-def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.device) -> list[Measurement]:
+def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.device) -> list[MetricValue]:
     """Return every figure, those that look at the file itself last."""
 
     def baseline() -> Subject:
-        raise AssertionError("`_ready` refuses measures that need one")
+        raise AssertionError("`_ready` refuses metrics that need one")
 
     test, shape = wanted.dataset.load().test, wanted.dataset.input_shape
-    measures = sorted(wanted.measures, key=lambda named: reads_file(named[1]))
+    metrics = sorted(wanted.metrics, key=lambda named: reads_file(named[1]))
     try:
-        found = observe(measures, subject, path, test, shape, device, baseline)
+        found = evaluate(metrics, subject, path, test, shape, device, baseline)
     except ValueError as error:
         raise RunError(str(error)) from error
-    return [measurement for measurements in found.values() for measurement in measurements]
+    return [metric_value for metric_values in found.values() for metric_value in metric_values]
 
 
-def _compared(found: list[Measurement], noted: dict[str, Any], as_noted: bool) -> tuple[Grid, list[str]]:
+def _compared(found: list[MetricValue], noted: dict[str, Any], as_noted: bool) -> tuple[Grid, list[str]]:
     """Return a table of the figures, and the names of those that are not as noted."""
-    grid, disagree = Grid("", ["measure", "unit", "noted", "measured now", "verdict"], left=2), []
+    grid, disagree = Grid("", ["metric", "unit", "noted", "measured now", "verdict"], left=2), []
     for figure in found:
         before = noted.get(figure.name)
         if not isinstance(before, int | float) or figure.unit not in TOLERANCE:

@@ -11,7 +11,7 @@ import torch
 from compressbench.cli.evaluate import check_images
 from compressbench.cli.inspect import for_people
 from compressbench.core.data import Dataset, Shape
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.export.metadata import metadata
 from compressbench.export.onnx_model import to_onnx

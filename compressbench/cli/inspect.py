@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.packing.inspect import Summary, summary, tensor_table
 from compressbench.packing.packed_file import PackedFileError, printable

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import PlanError, RunError, check_memory
+from compressbench.core.errors import PlanError, RunError, check_memory
 from compressbench.core.observer import NOBODY
 from compressbench.core.parent import end_with_announced
 from compressbench.core.record import RunRecord
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from compressbench.core.plan import Plan
     from compressbench.planning.settings import Settings
-    from compressbench.tracking.courier import Courier
     from compressbench.tracking.store import Store
+    from compressbench.tracking.worker import Worker
 
 DATA = "COMPRESSBENCH_DATA"
 """Environment variable with the folder of the data; without it, `data` in the working directory."""
@@ -108,13 +108,13 @@ def _identity(config: Any, overrides: list[str]) -> dict[str, Any]:
     return found | {"custom": changes_training(overrides), "data": [os.environ.get(DATA), os.getcwd()]}
 
 
-def _courier(given: Settings, recipe: str) -> Courier:
+def _courier(given: Settings, recipe: str) -> Worker:
     """Return what tells the store of a configuration how a run of a recipe goes on."""
     from compressbench.tracking.content import experiment_of
-    from compressbench.tracking.courier import courier
+    from compressbench.tracking.worker import worker
 
     table, _, row = recipe.rpartition("/")
-    return courier(store_of(given), experiment_of(table or ".", row))
+    return worker(store_of(given), experiment_of(table or ".", row))
 
 
 def _run(
@@ -124,16 +124,16 @@ def _run(
     identity: dict[str, Any],
     console: Console,
     place: Place | None,
-    messenger: Courier | None,
+    messenger: Worker | None,
 ) -> tuple[RunRecord, Path]:
     check_memory()
     from compressbench.planning.build import build
     from compressbench.planning.published import with_its_reference
     from compressbench.running.decided import decided
+    from compressbench.running.dry_run import dry_run
     from compressbench.running.environment import usable_device
     from compressbench.running.folders import run_folder
     from compressbench.running.progress import ConsoleProgress, NamedProgress
-    from compressbench.running.rehearsal import rehearse
     from compressbench.running.run import run
 
     outputs = given.folder
@@ -141,7 +141,7 @@ def _run(
     device, unusable = usable_device(given.device, given.threads)
     faults = faults + unusable
     if plan is not None:
-        missed = rehearse(plan, outputs, device)[1]
+        missed = dry_run(plan, outputs, device)[1]
         faults = faults + [fault for fault in missed if not place or fault.where not in MARKED]
     if faults or plan is None:
         raise PlanError(faults)
@@ -161,7 +161,7 @@ def _run(
     return record, folder
 
 
-def _tell_of_failure(messenger: Courier, folder: Path, error: Exception) -> None:
+def _tell_of_failure(messenger: Worker, folder: Path, error: Exception) -> None:
     """Have a run that failed shown as such: with its record, if it came to one."""
     record = RunRecord.read(folder / RECORD) if isinstance(error, RunError) and (folder / RECORD).is_file() else None
     if record is not None and record.error == str(error):
@@ -171,10 +171,10 @@ def _tell_of_failure(messenger: Courier, folder: Path, error: Exception) -> None
 
 
 def _sources(plan: Plan) -> list[str]:
-    """Return the files that lead to a record beside its configuration: the data's, the measures', given weights."""
+    """Return the files that lead to a record beside its configuration: the data's, the metrics', given weights."""
     from compressbench.planning.stages import group_file
 
-    files = [group_file("measure", name) for name, _ in plan.measures]
+    files = [group_file("metric", name) for name, _ in plan.metrics]
     if plan.model.weights_file is not None:
         files.append(plan.model.weights_file.absolute())
     return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]

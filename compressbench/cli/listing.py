@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.planning import catalogue
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ KINDS: dict[str, Callable[[], list[catalogue.Entry]]] = {
     "techniques": catalogue.techniques,
     "models": catalogue.models,
     "datasets": catalogue.datasets,
-    "measures": catalogue.measures,
+    "metrics": catalogue.metrics,
     "training": catalogue.training,
 }
 USE = {
     "technique": "`stages: {{STAGE: {{technique: {name}, KEY: VALUE}}}}`; on the command line stages.STAGE.KEY=VALUE",
     "model": "`model: {{name: {name}, KEY: VALUE}}`; on the command line model={name} model.KEY=VALUE",
     "dataset": "`dataset: {{name: {name}, KEY: VALUE}}`; on the command line dataset={name} dataset.KEY=VALUE",
-    "measure": "`measures: [accuracy, {name}]`, or `measures: [accuracy, {{{name}: {{KEY: VALUE}}}}]`",
+    "metric": "`metrics: [accuracy, {name}]`, or `metrics: [accuracy, {{{name}: {{KEY: VALUE}}}}]`",
 }
 """How an entry of each group stands in a recipe."""
 

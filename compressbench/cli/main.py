@@ -13,7 +13,7 @@ from compressbench.cli.cache import cache
 from compressbench.cli.packed import evaluate, export, inspect
 from compressbench.cli.parser import FORMATS, verb_parser
 from compressbench.core import parent
-from compressbench.core.faults import PlanError, RunError, lack_of_memory, suggestion
+from compressbench.core.errors import PlanError, RunError, lack_of_memory, suggestion
 
 if TYPE_CHECKING:
     from compressbench.tracking.store import Store
@@ -24,7 +24,7 @@ compressbench: a declarative experiment runner for model compression
   compressbench run recipe=quickstart                  run a recipe (no download, under 90 seconds)
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
   compressbench check [-m] recipe=R                    compose, check and predict, without training
-  compressbench list [recipes|techniques|models|datasets|measures|training|NAME]   a name: its parameters, or its rows
+  compressbench list [recipes|techniques|models|datasets|metrics|training|NAME]   a name: its parameters, or its rows
   compressbench report [table5] [--format rich|markdown|csv|html]   all tables, or one: ours beside the published
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
@@ -135,7 +135,7 @@ def _check(words: list[str]) -> int:
 def _list(words: list[str]) -> int:
     parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
     parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
-    what = "recipes, techniques, models, datasets, measures; a table; a family of techniques; any name of them"
+    what = "recipes, techniques, models, datasets, metrics; a table; a family of techniques; any name of them"
     parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
     given = parser.parse_args(words)
     from compressbench.cli.listing import print_list

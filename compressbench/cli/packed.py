@@ -21,9 +21,9 @@ def inspect(words: list[str]) -> int:
 def evaluate(words: list[str]) -> int:
     """`compressbench evaluate FILE`"""
     parser = verb_parser("evaluate", "Measure a packed file again and print the figures beside those it notes.")
-    parser.epilog = "example: compressbench evaluate model.cbp dataset=mnist dataset.root=/data measures=[accuracy]"
+    parser.epilog = "example: compressbench evaluate model.cbp dataset=mnist dataset.root=/data metrics=[accuracy]"
     parser.add_argument("file", help="a packed file (.cbp)")
-    parser.add_argument("overrides", nargs="*", help="dataset=NAME dataset.KEY=VALUE device= measures= threads=")
+    parser.add_argument("overrides", nargs="*", help="dataset=NAME dataset.KEY=VALUE device= metrics= threads=")
     given = parser.parse_args(words)
     from compressbench.cli.evaluate import print_evaluation
     from compressbench.cli.job import console

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
 from compressbench.planning.build import build

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.faults import lack_of_memory, suggestion
+from compressbench.core.errors import lack_of_memory, suggestion
 
 if TYPE_CHECKING:
     from torch import nn

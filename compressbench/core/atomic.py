@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.temporary import prefix
 
 

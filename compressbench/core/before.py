@@ -9,11 +9,11 @@ GIVEN = "given"
 
 
 def index_before(kinds: Sequence[str], given: bool) -> int | None:
-    """Return which network is the one before compression, by the kinds of a stack's stages (`tuning/finetune`).
+    """Return which network is the one before compression, by the kinds of a stack's stages (`training/finetune`).
 
     0: the one after the first stage, if all that stage does is train. -1: the one whose weights were given (`given`).
     None: there is none, as where a network is pruned or made binary while it is first trained.
     """
-    if kinds and kinds[0].startswith("tuning/"):
+    if kinds and kinds[0].startswith("training/"):
         return 0
     return -1 if given else None

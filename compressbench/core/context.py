@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from compressbench.core.subject import Subject
-    from compressbench.core.training import Training
+    from compressbench.core.training import TrainingConfig
 
 Advance = Callable[..., None]
 """`advance(steps=1, note="")` moves a progress bar; the note stands behind it, e.g. the loss."""
 
-Penalty = Callable[["nn.Module"], None]
+Hook = Callable[["nn.Module"], None]
 """Called after every backward pass and before the optimizer's step; adds to the gradients."""
 
 
@@ -42,11 +42,11 @@ class Context(Protocol):
     @property
     def progress(self) -> Progress: ...
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         """Return the subject trained on the training split, its constraints kept after every step."""
         ...
 
-    def steps(self, training: Training) -> int:
+    def steps(self, training: TrainingConfig) -> int:
         """Return how many optimizer steps such a training takes, limits included; at least 1."""
         ...
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.temporary import alive, machine
 
 LIMIT = "COMPRESSBENCH_WAIT_S"

@@ -7,9 +7,9 @@ from typing import Any
 
 from compressbench.core.before import index_before
 from compressbench.core.data import Dataset
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.identity import digest, essence, raised
-from compressbench.core.measurement import Measure
+from compressbench.core.metric import Metric
 from compressbench.core.model import Model
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
@@ -105,7 +105,7 @@ class Plan:
     recipe: name below `recipes/`; its folder is the table, its last part the row.
     protocol: the schedule of conf/training that the training keeps to (`steps_160`, `reduced`, ...), `custom` if it
         keeps to none, `smoke`, or empty for a recipe that is no paper's row or trains nothing by a schedule.
-    model, dataset, stages, seed and limits decide what comes out; measures, budget and reference look at it.
+    model, dataset, stages, seed and limits decide what comes out; metrics, budget and reference look at it.
     auto: what `precision: auto` means for this network on the device it runs on ("fp32 contiguous"), the same for all
     of its trainings; empty as long as no device is known. The runner decides it before anything is computed.
     changed: (key, value) of what was written over the recipe; only a name for what the others hold.
@@ -115,7 +115,7 @@ class Plan:
     model: Model
     dataset: Dataset
     stages: tuple[Stage, ...]
-    measures: tuple[tuple[str, Measure], ...]
+    metrics: tuple[tuple[str, Metric], ...]
     seed: int
     protocol: str
     limits: Limits = Limits()
@@ -165,7 +165,7 @@ class Plan:
 
     def plan_id(self) -> str:
         """Return the identity of the whole run: the recipe, its last stage's identity and what is measured."""
-        measured = [[name, essence(measure), *raised(measure)] for name, measure in self.measures]
+        measured = [[name, essence(metric), *raised(metric)] for name, metric in self.metrics]
         return digest([self.recipe, [self.start_id(), *self.stage_ids()][-1], measured])
 
     def as_dict(self) -> dict[str, Any]:
@@ -177,17 +177,17 @@ class Plan:
             "model": self.model.as_dict(),
             "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
             "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
-            "measures": [name for name, _ in self.measures],
+            "metrics": [name for name, _ in self.metrics],
             "limits": _fields(self.limits),
             "budget": _fields(self.budget),
         }
 
 
 @dataclass
-class RehearsedStage:
+class PlannedStage:
     """What a stage will do, found without training. cached: its result is there already.
 
-    counts: predicted figures by measure name; those that depend on trained weights are left out. `network_bytes` is the
+    counts: predicted figures by metric name; those that depend on trained weights are left out. `network_bytes` is the
     packed file without its note. seconds: what earlier runs suggest, None if there were none. skipped: (what, why) of
     every part it will leave out.
     """

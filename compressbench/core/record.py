@@ -16,7 +16,7 @@ VERSION = 1
 class StageRecord:
     """One stage's result.
 
-    measurements: value by measure name (`top1`, `macs`, ...). units: unit by measure name.
+    metrics: value by metric name (`top1`, `macs`, ...). units: unit by metric name.
     curve: one entry an epoch: `{"epoch": 1, "train_loss": ..., "validation_top1": ..., "lr": ...}`.
     skipped: `[what, why]` of every part the technique left out. cached: the result was there already.
     seconds: what computing it took, when it was computed. setting: how its last training was computed (precision,
@@ -28,7 +28,7 @@ class StageRecord:
     name: str
     kind: str
     stage_id: str
-    measurements: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: list[list[str]] = field(default_factory=list)

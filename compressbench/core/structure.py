@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
-OF_THE_PROTOCOL = frozenset({"init", *(field.name for field in fields(Training))})
+OF_THE_PROTOCOL = frozenset({"init", *(field.name for field in fields(TrainingConfig))})
 """What a schedule of conf/training says of a stage: how long and how fast it trains, and from which weights."""
 
 

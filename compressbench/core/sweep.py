@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.places import found_run
+from compressbench.core.paths import found_run
 from compressbench.core.record import RunRecord
 from compressbench.core.sealed import sealed, unsealed
 

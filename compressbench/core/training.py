@@ -1,4 +1,4 @@
-"""Training: how weights are updated, as plain numbers. `compressbench.training` carries it out."""
+"""TrainingConfig: how weights are updated, as plain numbers. `compressbench.training` carries it out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from math import inf
 from typing import Any
 
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 
 SCHEDULES = ("constant", "steps", "one_cycle", "cosine", "exponential")
 OPTIMIZERS = ("sgd", "adam")
@@ -20,7 +20,7 @@ that trains."""
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingConfig:
     """One training: optimizer, learning-rate schedule and length.
 
     epochs: passes over the training split. batch_size: images a step. lr: the peak learning rate.
@@ -29,7 +29,7 @@ class Training:
         `exponential` (times the same factor after every epoch, so that it would be `final_lr` after the last one).
     weight_decay: L2 penalty, added to the gradient. momentum, nesterov: for `sgd`; `adam` uses (0.9, 0.999).
     precision: `fp32`, `bf16` (autocast), or `auto`: by a rule on network and device, always the same one for both
-        (`compressbench.training.setting`); on a GPU tf32 (products of 19-bit floats).
+        (`compressbench.training.autotuning`); on a GPU tf32 (products of 19-bit floats).
     select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
     loss: `cross_entropy`; `hinge`, the mean over images and classes of max(0, 1 - y t), t = 1 for the label's class and
         -1 for the others, or its square (`squared_hinge`, Courbariaux et al. 2015).
@@ -90,9 +90,9 @@ class Training:
         return 1.0
 
 
-def trainings_in(value: Any) -> Iterator[Training]:
+def trainings_in(value: Any) -> Iterator[TrainingConfig]:
     """Yield every training that a technique carries out: itself, and those in its fields."""
-    if isinstance(value, Training):
+    if isinstance(value, TrainingConfig):
         yield value
     if is_dataclass(value):
         for own in fields(value):

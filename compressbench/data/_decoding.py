@@ -18,8 +18,8 @@ import PIL
 from PIL import Image
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import Fault, PlanError, RunError
-from compressbench.core.places import machine_cache
+from compressbench.core.errors import Fault, PlanError, RunError
+from compressbench.core.paths import machine_cache
 from compressbench.core.preprocessing import Sides
 from compressbench.core.sealed import file_digest, sealed, stamp, unsealed
 from compressbench.data._listing import refuse, state_of

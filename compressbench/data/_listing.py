@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.errors import Fault, PlanError, suggestion
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 SPLITS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}

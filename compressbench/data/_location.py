@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compressbench.core.data import Dataset
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.temporary import prefix, sweep
 
 VARIABLE = "COMPRESSBENCH_DATA"

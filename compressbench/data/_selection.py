@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 
 if TYPE_CHECKING:
     import numpy

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from compressbench.core.data import Shape, Splits
-from compressbench.core.faults import PlanError, out_of_range
+from compressbench.core.errors import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _location

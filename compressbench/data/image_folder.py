@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compressbench.core.data import Shape, Split, Splits
-from compressbench.core.faults import PlanError, out_of_range, suggestion
+from compressbench.core.errors import PlanError, out_of_range, suggestion
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _listing, _location

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from compressbench.core.data import Splits
-from compressbench.core.faults import PlanError, out_of_range
+from compressbench.core.errors import PlanError, out_of_range
 from compressbench.data._selection import EmptySplit, balanced, epoch_length, held_out
 
 

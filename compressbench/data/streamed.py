@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from compressbench.core.faults import Fault, PlanError, out_of_range
+from compressbench.core.errors import Fault, PlanError, out_of_range
 from compressbench.data._decoding import central, open_image
 from compressbench.data._selection import balanced, epoch_length
 from compressbench.data.in_memory import Normalise

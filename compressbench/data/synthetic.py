@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from compressbench.core.data import Shape, Splits
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.identity import digest
 from compressbench.core.preprocessing import MODES, Preprocessing
 

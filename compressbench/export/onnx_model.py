@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.installation import missing
 from compressbench.core.subject import Subject
 from compressbench.export._batch_as_depth import with_batch_as_depth

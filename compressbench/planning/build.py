@@ -11,11 +11,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
-from compressbench.core.faults import Fault, PlanError, suggestion
-from compressbench.core.measurement import Measure
+from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.metric import Metric
 from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
 from compressbench.core.structure import flatten
-from compressbench.planning.catalogue import measures as all_measures
+from compressbench.planning.catalogue import metrics as all_metrics
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
 from compressbench.planning.network import build_model
@@ -23,10 +23,10 @@ from compressbench.planning.order import order_faults
 from compressbench.planning.overrides import DELETED, changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
+from compressbench.planning.schema import located, resolved, typed
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
 from compressbench.planning.stages import TARGET, group_file, technique_file
-from compressbench.planning.typed import located, resolved, typed
 
 LIST = "`compressbench list techniques` shows all"
 
@@ -62,7 +62,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         faults.append(Fault("dataset", reason))
     model = attempt(build_model, config, dataset)
     stages = [attempt(_stage, config, name) for name in config.stages]
-    measures = attempt(build_measures, config)
+    metrics = attempt(build_metrics, config)
     budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
     if given and schedules:
         faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)
@@ -71,7 +71,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         if not stages and (model.weights is None or is_smoke(config)):
             without = "debug=smoke takes no weights" if model.weights else "model.weights is null"
             faults.append(Fault("stages", f"there are none, and {without}, so there is nothing to measure"))
-    parts = (config.recipe, plain, model, dataset, schedules, limits, budget, reference, measures, *stages)
+    parts = (config.recipe, plain, model, dataset, schedules, limits, budget, reference, metrics, *stages)
     if any(part is None for part in parts):
         return None, faults
     if is_smoke(config):
@@ -80,7 +80,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
     else:
         by_hand = changes_training(overrides) or limits != Limits()
         label = protocol(stages, schedules, reference, by_hand)
-    plan = Plan(config.recipe, model, dataset, tuple(stages), measures, plain.seed, label, limits, budget, reference)
+    plan = Plan(config.recipe, model, dataset, tuple(stages), metrics, plain.seed, label, limits, budget, reference)
     return replace(plan, changed=changed(overrides, flatten(plan.as_dict()))), faults
 
 
@@ -137,27 +137,27 @@ def _stage(config: DictConfig, name: str) -> Stage:
     return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
 
 
-def build_measures(config: DictConfig) -> tuple[tuple[str, Measure], ...]:
-    """Return the measures of a configuration, by name. PlanError with every one that is not there or cannot be built.
+def build_metrics(config: DictConfig) -> tuple[tuple[str, Metric], ...]:
+    """Return the metrics of a configuration, by name. PlanError with every one that is not there or cannot be built.
 
-    `measures` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`.
+    `metrics` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`.
     """
-    if not isinstance(config.get("measures"), ListConfig):
-        what = f"is {config.get('measures')!r}; allowed: a list of names, e.g. [accuracy, size]"
-        raise PlanError.of("measures", what)
+    if not isinstance(config.get("metrics"), ListConfig):
+        what = f"is {config.get('metrics')!r}; allowed: a list of names, e.g. [accuracy, size]"
+        raise PlanError.of("metrics", what)
     found, faults = [], []
-    entries: Any = OmegaConf.to_container(config.measures, resolve=True)
+    entries: Any = OmegaConf.to_container(config.metrics, resolve=True)
     for entry in entries:
         name, own = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})
-        file = group_file("measure", str(name))
+        file = group_file("metric", str(name))
         if file is None:
-            near = suggestion(str(name), [each.name for each in all_measures()])
-            faults.append(Fault("measures", f"there is no {name!r}; {near}"))
+            near = suggestion(str(name), [each.name for each in all_metrics()])
+            faults.append(Fault("metrics", f"there is no {name!r}; {near}"))
             continue
         values = load_yaml(file) | (own or {})
         try:
-            measure = located(values.pop(TARGET), "compressbench.measuring.", f"measures.{name}")
-            found.append((str(name), typed(measure, values, f"measures.{name}")))
+            metric = located(values.pop(TARGET), "compressbench.metrics.", f"metrics.{name}")
+            found.append((str(name), typed(metric, values, f"metrics.{name}")))
         except PlanError as error:
             faults += error.faults
     if faults:

@@ -72,8 +72,8 @@ def techniques() -> list[Entry]:
     return group("technique")
 
 
-def measures() -> list[Entry]:
-    return group("measure")
+def metrics() -> list[Entry]:
+    return group("metric")
 
 
 def training() -> list[Entry]:

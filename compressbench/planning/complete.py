@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.plan import Budget, Limits
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
@@ -13,8 +13,8 @@ from compressbench.planning.stages import TARGET, technique_file
 
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
-PLAIN = ("seed", "outputs", "device", "threads", "measures")
-KINDS = ("recipes", "techniques", "models", "datasets", "measures", "training")
+PLAIN = ("seed", "outputs", "device", "threads", "metrics")
+KINDS = ("recipes", "techniques", "models", "datasets", "metrics", "training")
 
 
 def offer(line: str, unfinished: str, verbs: list[str]) -> list[str]:
@@ -55,7 +55,7 @@ def _tables() -> list[str]:
 
 def _entries() -> list[str]:
     """Return every name that `list` can say more about."""
-    groups = ("technique", "model", "dataset", "measure", "training")
+    groups = ("technique", "model", "dataset", "metric", "training")
     found = [catalogue.recipes(), *map(catalogue.group, groups)]
     return [entry.name for entries in found for entry in entries]
 
@@ -63,7 +63,7 @@ def _entries() -> list[str]:
 def _of_a_file(word: str) -> list[str]:
     """Behind the file, whose name bash itself completes, stand the overrides of an evaluation."""
     key, equals, _ = word.partition("=")
-    found = [f"{key}={option} " for option in _values(key)] if equals else ["dataset=", "device=", "measures="]
+    found = [f"{key}={option} " for option in _values(key)] if equals else ["dataset=", "device=", "metrics="]
     return _starting(word, [*found, "--output "] if word.startswith("-") else found)
 
 

@@ -12,7 +12,7 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning import source
 from compressbench.planning.catalogue import conf_folder, recipe_folders
 from compressbench.planning.errors import for_people

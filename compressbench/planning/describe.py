@@ -19,10 +19,10 @@ from omegaconf import OmegaConf
 from compressbench.core.model import Model
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
+from compressbench.planning.schema import MISSING, in_words, located
 from compressbench.planning.stages import TARGET, chosen_by_default, group_file
-from compressbench.planning.typed import MISSING, in_words, located
 
-GROUPS = ("technique", "model", "dataset", "measure")
+GROUPS = ("technique", "model", "dataset", "metric")
 """The config groups whose entries name code."""
 PROBES: dict[Any, tuple[Any, ...]] = {int: (-(10**9), 10**9), float: (-1e9, 1e9), str: ("?",)}
 """By type, values that hardly any parameter allows."""
@@ -140,7 +140,7 @@ def _is_list(hint: Any) -> bool:
 def _meanings(code: Callable[..., Any], names: list[str]) -> dict[str, str]:
     """Return what the docstrings of a class and of those it inherits from say of each name.
 
-    They are written `ratio: fraction of the weights. layers, keep: what is pruned, and what is not.`
+    They are written `ratio: fraction of the weights. targets, ignore: what is pruned, and what is not.`
     """
     one = "(?:" + "|".join(map(re.escape, names)) + ")"
     heading = re.compile(rf"(?:^|(?<=[.;)] ))({one}(?:, {one})*): ") if names else None

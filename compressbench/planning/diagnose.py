@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from compressbench.core.faults import Fault, PlanError
+from compressbench.core.errors import Fault, PlanError
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import GROUPS
 from compressbench.planning.stages import chosen_by_default

@@ -11,7 +11,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.installation import missing
 from compressbench.planning import catalogue
 from compressbench.planning.overrides import as_written

@@ -1,4 +1,4 @@
-"""What it takes to measure a packed file: a dataset, measures and a device, from overrides and from what it notes."""
+"""What it takes to measure a packed file: a dataset, metrics and a device, from overrides and from what it notes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from omegaconf import DictConfig
 
 from compressbench.core.data import Dataset, measured_on
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.identity import essence
-from compressbench.core.measurement import Measure
-from compressbench.planning.build import build_dataset, build_measures, dataset_class
+from compressbench.core.metric import Metric
+from compressbench.planning.build import build_dataset, build_metrics, dataset_class
 from compressbench.planning.catalogue import datasets
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import settings
 from compressbench.planning.stages import group_file
 
-KEYS = ("dataset", "device", "measures", "threads")
+KEYS = ("dataset", "device", "metrics", "threads")
 """What may be overridden; all other keys are about running a recipe."""
 
 
@@ -28,7 +28,7 @@ class Evaluation:
     """What is measured, on what."""
 
     dataset: Dataset
-    measures: tuple[tuple[str, Measure], ...]
+    metrics: tuple[tuple[str, Metric], ...]
     device: str
     threads: int | None
 
@@ -66,7 +66,7 @@ def evaluation(overrides: Sequence[str], noted: object) -> Evaluation:
     if config.chosen.dataset in entries:
         _take_over(config, noted, overrides)
     plain, dataset = settings(config), build_dataset(config)
-    return Evaluation(dataset, build_measures(config), plain.device, plain.threads)
+    return Evaluation(dataset, build_metrics(config), plain.device, plain.threads)
 
 
 def _entries(noted: dict[Any, Any]) -> list[str]:

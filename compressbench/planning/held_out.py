@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from compressbench.core.data import Dataset
-from compressbench.core.faults import Fault
+from compressbench.core.errors import Fault
 from compressbench.core.plan import Stage
 from compressbench.core.training import trainings_in
 

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from compressbench.core.faults import PlanError, RunError, lack_of_memory, suggestion
+from compressbench.core.errors import PlanError, RunError, lack_of_memory, suggestion
 from compressbench.core.sweep import Outcome, Place
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.diagnose import all_faults

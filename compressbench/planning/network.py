@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 
 from compressbench.core.architecture import Architecture, parameters_of, taken
 from compressbench.core.data import Dataset
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.model import Model, Weights
+from compressbench.planning.schema import resolved, schema_of, typed
 from compressbench.planning.stages import TARGET
-from compressbench.planning.typed import resolved, schema_of, typed
 
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from compressbench.core.faults import Fault
+from compressbench.core.errors import Fault
 from compressbench.core.plan import Stage
 from compressbench.core.technique import Technique
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from compressbench.core.faults import PlanError
-from compressbench.core.training import Training
+from compressbench.core.errors import PlanError
+from compressbench.core.training import TrainingConfig
 from compressbench.planning.recipe import GROUPS
 
 CHECKED = ("stages", "model", "dataset", "training", "limits", "budget", "reference")
@@ -23,7 +23,7 @@ NO_NAME = r"(?i)null|true|false|[-+\d._]+|[\[{].*"
 NOT_THE_RESULT = ("recipe", "seed", "budget")
 """Nodes of a plan that do not tell two runs of a row apart, or are said beside what does."""
 
-_TRAINING = frozenset(field.name for field in fields(Training))
+_TRAINING = frozenset(field.name for field in fields(TrainingConfig))
 
 
 def without_plus(overrides: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from compressbench.core.plan import Reference, Stage
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.planning.settings import Schedules
 
 CUSTOM, SMOKE, NONE = "custom", "smoke", ""
@@ -36,12 +36,16 @@ def protocol(stages: Sequence[Stage], schedules: Schedules, reference: Reference
     return schedules.protocol if kept else CUSTOM
 
 
-def _trainings(stages: Sequence[Stage]) -> Iterable[Training]:
+def _trainings(stages: Sequence[Stage]) -> Iterable[TrainingConfig]:
     for stage in stages:
-        if stage.kind.startswith("tuning/") and isinstance(stage.technique, Training) and stage.technique.epochs:
+        if (
+            stage.kind.startswith("training/")
+            and isinstance(stage.technique, TrainingConfig)
+            and stage.technique.epochs
+        ):
             yield stage.technique
 
 
-def _same(one: Training, other: Training) -> bool:
-    names = [field.name for field in fields(Training) if field.name not in OF_THE_NETWORK]
+def _same(one: TrainingConfig, other: TrainingConfig) -> bool:
+    names = [field.name for field in fields(TrainingConfig) if field.name not in OF_THE_NETWORK]
     return all(getattr(one, name) == getattr(other, name) for name in names)

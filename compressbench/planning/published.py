@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.plan import Plan, Reference
 from compressbench.core.structure import changed, structure
 from compressbench.planning.build import build

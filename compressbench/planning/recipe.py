@@ -17,7 +17,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.planning.catalogue import recipe_files
 
 GROUPS = ("model", "dataset", "training", "tracking", "debug")

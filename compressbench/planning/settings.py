@@ -9,12 +9,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from compressbench.core.faults import Fault, PlanError, suggestion
-from compressbench.core.training import Training
+from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.training import TrainingConfig
 from compressbench.planning.recipe import GROUPS, NODES
-from compressbench.planning.typed import resolved, typed
+from compressbench.planning.schema import resolved, typed
 
-ALLOWED = ("recipe", "seed", "outputs", "device", "threads", "measures", *NODES, *GROUPS)
+ALLOWED = ("recipe", "seed", "outputs", "device", "threads", "metrics", *NODES, *GROUPS)
 LONGEST_PATH, LONGEST_NAME = 3_500, 255
 """Bytes of the path of the outputs: most systems take 4,096 with what lies below, and 255 for a name."""
 CHOSEN = "chosen"
@@ -104,16 +104,16 @@ class Schedules:
     protocol: str
     hold_out: bool
     init: str
-    train: Training
+    train: TrainingConfig
     train_plain: OfPlainNetworks
-    finetune: Training
+    finetune: TrainingConfig
     finetune_slimming: AfterSlimming
 
     def __post_init__(self) -> None:
         _ = self.trainings  # ValueError for what is out of range
 
     @property
-    def trainings(self) -> tuple[Training, ...]:
+    def trainings(self) -> tuple[TrainingConfig, ...]:
         """Every way to train that keeps to this schedule; learning rates of networks aside."""
         return self.train, self.finetune, replace(self.finetune, **vars(self.finetune_slimming))
 

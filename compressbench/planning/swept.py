@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.identity import digest
 from compressbench.core.sweep import Place
 from compressbench.planning.errors import for_people

@@ -14,7 +14,7 @@ from compressbench.core.plan import Reference
 from compressbench.core.record import RunRecord
 from compressbench.core.structure import changed, flatten, is_structural, structure
 from compressbench.reporting.comparison import ACCURACIES, Comparison, Handicap
-from compressbench.reporting.figures import Estimate, estimate
+from compressbench.reporting.formatting import Estimate, estimate
 from compressbench.reporting.judging import judged
 from compressbench.reporting.schedule import schedule_before
 
@@ -74,15 +74,11 @@ def _comparison(
 ) -> Comparison:
     records = tuple(by_seed[seed] for seed in sorted(by_seed))
     pairs = [(record.before, record.final) for record in records]
-    before = _estimates([stage.measurements for stage, _ in pairs if stage])
-    after = _estimates([stage.measurements for _, stage in pairs])
+    before = _estimates([stage.metrics for stage, _ in pairs if stage])
+    after = _estimates([stage.metrics for _, stage in pairs])
     change = _estimates(
         [
-            {
-                name: last.measurements[name] - first.measurements[name]
-                for name in ACCURACIES
-                if name in last.measurements
-            }
+            {name: last.metrics[name] - first.metrics[name] for name in ACCURACIES if name in last.metrics}
             for first, last in pairs
             if first is not None and first is not last
         ]

@@ -8,7 +8,7 @@ from typing import Any
 from compressbench.core.plan import Reference
 from compressbench.core.record import RunRecord
 from compressbench.reporting import verdict as rules
-from compressbench.reporting.figures import Estimate
+from compressbench.reporting.formatting import Estimate
 
 ACCURACIES = ("top1", "top5")
 COUNTS = ("params", "macs", "flops_survey")
@@ -46,7 +46,7 @@ class Handicap:
 class Comparison:
     """One row of a table on one dataset under one protocol; without records it was not run.
 
-    before, after: means over seeds by measure, before compression and of the final stage. change: after minus
+    before, after: means over seeds by metric, before compression and of the final stage. change: after minus
     before, of each seed, then averaged. verdicts: by measure; `top1_change` where levels cannot be compared.
     beside: verdicts on what decides nothing: `top1_change` where levels can be compared, else the level at equal
     handicap. by_hand: the training is no protocol's, nor the recipe's own: the command line changed it.
@@ -132,10 +132,10 @@ class Comparison:
         """Whether the final network's non-zero parameters are compared, not all."""
         return is_sparse(self.after)
 
-    def published_change(self, measure: str) -> float | None:
+    def published_change(self, metric: str) -> float | None:
         """Return after minus before as published; None if one of the two is not, or the row changes nothing."""
         published = self.reference
-        after, before = getattr(published, measure), published.before.get(measure)
+        after, before = getattr(published, metric), published.before.get(metric)
         unchanged = after == before and published.params == published.before.get("params")
         return None if after is None or before is None or unchanged else after - before
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import SweepRecord
-from compressbench.reporting.figures import listed
+from compressbench.reporting.formatting import listed
 from compressbench.reporting.frame import runs_frame
 from compressbench.reporting.render import as_markdown, markdown, markdown_grid
 from compressbench.reporting.run_table import remarks, stage_grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.comparison import Comparison
 
 LOST = 0.1
@@ -44,7 +44,7 @@ def breakdown(comparison: Comparison) -> list[str]:
     if after is not None and change is not None and change.mean < -LOST:
         words.append(f"{-change.mean * 100:.2f} points of top1 are lost")
     if after is not None and classes and after.mean < CHANCE / classes:
-        words.append(f"top1 of {figures.percent(after.mean)} % is near chance ({100 / classes:g} %)")
+        words.append(f"top1 of {formatting.percent(after.mean)} % is near chance ({100 / classes:g} %)")
     return [f"It breaks down: {' and '.join(words)}."] if words else []
 
 

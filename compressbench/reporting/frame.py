@@ -21,7 +21,7 @@ PARETO = ("size_bytes", "macs")
 
 
 def runs_frame(records: Iterable[RunRecord]) -> DataFrame:
-    """Return a row a run: what was run and swept, every measure of the final stage, and what became of the trained
+    """Return a row a run: what was run and swept, every metric of the final stage, and what became of the trained
     network's accuracy (`top1_before`, `top1_change`). `missed`: the limits that were broken, by name."""
     from pandas import DataFrame
 
@@ -52,11 +52,11 @@ def points_frame(runs: DataFrame, keys: list[str]) -> DataFrame:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    final, first = record.final.measurements, record.before
+    final, first = record.final.metrics, record.before
     found: dict[str, Any] = {"recipe": record.recipe, "dataset": record.dataset["name"], "protocol": record.protocol}
     found |= {key: value for key, value in record.swept.items() if key not in FACTS}
     found |= {"seed": record.seed, "status": record.status}
-    before = first.measurements if first and first is not record.final else {}
+    before = first.metrics if first and first is not record.final else {}
     for name in ACCURACIES:
         if name in before and name in final:
             found |= {f"{name}_before": before[name], f"{name}_change": final[name] - before[name]}

@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.record import RunRecord, StageRecord
 
 CURVE_POINTS = 20
@@ -83,9 +83,7 @@ def _same_run(one: RunRecord, other: RunRecord) -> bool:
 
 def _settings(record: RunRecord) -> dict[str, Any]:
     """Return what was asked for, without what only judges the result."""
-    plan = {
-        key: value for key, value in _portable(record.plan).items() if key not in ("budget", "measures", "protocol")
-    }
+    plan = {key: value for key, value in _portable(record.plan).items() if key not in ("budget", "metrics", "protocol")}
     return {**plan, "fingerprint": record.dataset.get("fingerprint")}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import Comparison, Handicap
-from compressbench.reporting.figures import percent
+from compressbench.reporting.formatting import percent
 from compressbench.reporting.gather import gather
 from compressbench.reporting.schedule import schedule_before
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.page import Grid
 
@@ -28,20 +28,20 @@ def latency_grid(comparisons: list[Comparison]) -> Grid:
     return grid
 
 
-def timings(found: Mapping[str, figures.Estimate]) -> list[list[str]]:
-    """Return the cells under `HEADINGS` for what `measuring.latency` has measured; empty if it did not."""
+def timings(found: Mapping[str, formatting.Estimate]) -> list[list[str]]:
+    """Return the cells under `HEADINGS` for what `metrics.latency` has measured; empty if it did not."""
     rows = []
     for key, runtime, batch in timed(found):
         cells = [_digits(found.get(f"{key}_{what}")) for what in ("ms", "ratio", "ratio_spread", "ratio_eager")]
-        rows.append([f"{runtime}, {batch}", *cells, figures.percent(found.get(f"latency_{runtime}_agreement"))])
+        rows.append([f"{runtime}, {batch}", *cells, formatting.percent(found.get(f"latency_{runtime}_agreement"))])
     return rows
 
 
 def timed(names: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Return what was timed, of the names of measures: key (`latency_onnx_b64`), runtime and batch."""
+    """Return what was timed, of the names of metrics: key (`latency_onnx_b64`), runtime and batch."""
     found = (re.fullmatch(r"(latency_(\w+)_b(\d+))_ms", name) for name in names)
     return [(match[1], match[2], match[3]) for match in found if match]
 
 
-def _digits(value: figures.Estimate | None) -> str:
-    return figures.NOTHING if value is None else f"{value.mean:.2f}"
+def _digits(value: formatting.Estimate | None) -> str:
+    return formatting.NOTHING if value is None else f"{value.mean:.2f}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import cos, pi, sin
 from typing import Any
 
-from compressbench.reporting.figures import Estimate
+from compressbench.reporting.formatting import Estimate
 from compressbench.reporting.pareto import front
 
 DECADE = 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.plan import Plan, RehearsedStage
-from compressbench.reporting.figures import listed
+from compressbench.core.plan import Plan, PlannedStage
+from compressbench.reporting.formatting import listed
 from compressbench.reporting.page import Grid
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ BYTES = "bytes: of the packed file without its note (where it comes from and its
 TIME = "time: by the earlier runs on this machine of this network on this data; empty where there are none"
 
 
-def plan_table(plan: Plan, stages: list[RehearsedStage]) -> Group:
+def plan_table(plan: Plan, stages: list[PlannedStage]) -> Group:
     """Return the plan for a console: a row a stage, then the limits of the budget and what will be left out."""
     from rich.console import Group
     from rich.table import Table
@@ -52,7 +52,7 @@ def plan_table(plan: Plan, stages: list[RehearsedStage]) -> Group:
     return Group(*lines)
 
 
-def _count(stage: RehearsedStage, name: str) -> str:
+def _count(stage: PlannedStage, name: str) -> str:
     return f"{stage.counts[name]:,}" if name in stage.counts else "by weights"
 
 
@@ -67,7 +67,7 @@ def _brief(values: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items() if value not in (None, [], {}))
 
 
-def points_grid(points: list[dict[str, str]], found: list[tuple[list[RehearsedStage], int]]) -> Grid:
+def points_grid(points: list[dict[str, str]], found: list[tuple[list[PlannedStage], int]]) -> Grid:
     """Return a row a point of a sweep: what varies, all stages' epochs and seconds, and what is predicted at the end.
 
     points: value by key. found: of each point the stages, empty if it has no plan, and the number of its faults.

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compressbench.core.faults import PlanError, suggestion
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import are_numbers
-from compressbench.reporting.figures import Estimate, estimate, listed
+from compressbench.reporting.formatting import Estimate, estimate, listed
 from compressbench.reporting.latency import timed
 from compressbench.reporting.panel import Mark, Panel, Trace
 
@@ -64,7 +64,7 @@ def draw(records: Iterable[RunRecord], title: str = "") -> bytes | None:
 
 def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:
     """Return, by dataset and protocol, what is drawn as one line: a row, or the points of a sweep over a number."""
-    usable = [r for r in records if r.status == "finished" and r.networks and "top1" in r.final.measurements]
+    usable = [r for r in records if r.status == "finished" and r.networks and "top1" in r.final.metrics]
     axis = _axis(usable)
     panels: dict[str, dict[str, Line]] = {}
     for record in sorted(usable, key=lambda record: float(record.swept.get(axis, 0))):
@@ -85,15 +85,15 @@ def _axis(records: list[RunRecord]) -> str:
 
 
 def measured(records: list[RunRecord], name: str) -> Estimate | None:
-    """Return a measure of the final stage over these runs."""
-    return estimate([record.final.measurements[name] for record in records if name in record.final.measurements])
+    """Return a metric of the final stage over these runs."""
+    return estimate([record.final.metrics[name] for record in records if name in record.final.metrics])
 
 
 def axes_of(panels: dict[str, dict[str, Line]]) -> dict[str, tuple[str, float]]:
-    """Return by measure the caption and the unit of every axis: the file, and MACs, or latencies where there are any
+    """Return by metric the caption and the unit of every axis: the file, and MACs, or latencies where there are any
     (of the first runtime). Left out: an axis on which all points of every panel lie at one place."""
     every = [[run for line in found.values() for runs in line.values() for run in runs] for found in panels.values()]
-    timings = [found for runs in every for run in runs for found in timed(run.final.measurements)]
+    timings = [found for runs in every for run in runs for found in timed(run.final.metrics)]
     latencies = {
         f"{key}_ms": (f"{runtime}, one thread, batch {batch}, ms", 1.0)
         for key, runtime, batch in sorted(timings, key=lambda found: int(found[2]))
@@ -117,9 +117,9 @@ def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
     grid = figure.subplots(len(panels), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights)
     drawn = []
     for row, (name, found) in zip(grid, panels.items(), strict=True):
-        for place, (measure, (caption, factor)) in zip(row, axes.items(), strict=False):
+        for place, (metric, (caption, factor)) in zip(row, axes.items(), strict=False):
             panel = Panel(place, caption, f"{name}\ntop1, %" if place is row[0] else "")
-            panel.fill([_trace(*line, measure, factor, n, len(found)) for n, line in enumerate(found.items())])
+            panel.fill([_trace(*line, metric, factor, n, len(found)) for n, line in enumerate(found.items())])
             drawn.append(panel)
         row[-1].axis("off")
         row[-1].legend(**drawn[-1].legend(), fontsize=8, loc="center left")
@@ -130,7 +130,7 @@ def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
     return figure
 
 
-def _trace(label: str, line: Line, measure: str, factor: float, index: int, count: int) -> Trace:
+def _trace(label: str, line: Line, metric: str, factor: float, index: int, count: int) -> Trace:
     """Return what is drawn of one line in one panel."""
     from matplotlib import colormaps
 
@@ -138,25 +138,25 @@ def _trace(label: str, line: Line, measure: str, factor: float, index: int, coun
     color = colormaps["tab10" if count <= 10 else "tab20"](index % 20)
     found = Trace(label if joined else f"{index + 1}  {label}", color)
     for text, runs in line.items():
-        found.add(found.points, text or str(index + 1), measured(runs, measure), measured(runs, "top1"), factor)
-        found.add(found.before, "", *before(runs, measure), factor)
+        found.add(found.points, text or str(index + 1), measured(runs, metric), measured(runs, "top1"), factor)
+        found.add(found.before, "", *before(runs, metric), factor)
     found.before = list(dict.fromkeys(found.before))  # of points that share their trained network it is drawn once
     record = next(iter(line.values()))[0]
     published = record.reference
     if not joined and found.points and published.get("top1") and published.get("dataset") == record.dataset["name"]:
-        at = published["macs"] * factor if measure == "macs" and published.get("macs") else found.points[0].x
+        at = published["macs"] * factor if metric == "macs" and published.get("macs") else found.points[0].x
         found.published.append(Mark(at, published["top1"] * 100))
     return found
 
 
 def _ends(record: RunRecord) -> list[dict[str, float]]:
     """Return the figures of the trained network, if it was compressed, and those of the final stage."""
-    first, final = record.before, record.final.measurements
-    return [final] if first is None or first is record.final else [first.measurements, final]
+    first, final = record.before, record.final.metrics
+    return [final] if first is None or first is record.final else [first.metrics, final]
 
 
-def before(records: list[RunRecord], measure: str) -> tuple[Estimate | None, Estimate | None]:
+def before(records: list[RunRecord], metric: str) -> tuple[Estimate | None, Estimate | None]:
     """Return cost and accuracy of the trained network that these runs compressed."""
     found = [ends[0] for record in records if len(ends := _ends(record)) == 2]
-    cost, top1 = ([figures[name] for figures in found if name in figures] for name in (measure, "top1"))
+    cost, top1 = ([figures[name] for figures in found if name in figures] for name in (metric, "top1"))
     return estimate(cost), estimate(top1)

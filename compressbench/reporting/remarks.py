@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from compressbench.core.record import RunRecord
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.comparison import ACCURACIES, FIGURES, Comparison
 from compressbench.reporting.footnotes import breakdown_remarks
 from compressbench.reporting.handicap import handicap_remarks
@@ -140,7 +140,7 @@ def _tolerances(comparisons: list[Comparison]) -> list[str]:
     rows: dict[str, set[str]] = {}
     for comparison in comparisons:
         for name, value in comparison.reference.tolerance.items():
-            allowed = figures.points(value).lstrip("+") + " points" if name in ACCURACIES else f"{value * 100:g} %"
+            allowed = formatting.points(value).lstrip("+") + " points" if name in ACCURACIES else f"{value * 100:g} %"
             rows.setdefault(f"{FIGURES[name]} {allowed}", set()).add(comparison.row)
     said = [f"{allowed} ({_rows(names)})" for allowed, names in rows.items()]
     return [f"Tolerances: {', '.join(said)}."] if said else []

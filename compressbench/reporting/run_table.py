@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.record import RunRecord
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.latency import HEADINGS, timings
 from compressbench.reporting.page import Grid
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
-    "top1 %": ("top1", figures.percent),
-    "top5 %": ("top5", figures.percent),
-    "params": ("params", figures.count),
-    "non-zero": ("params_nonzero", figures.count),
-    "MACs": ("macs", figures.count),
-    "survey FLOPs": ("flops_survey", figures.count),
-    "file": ("size_bytes", figures.size),
+    "top1 %": ("top1", formatting.percent),
+    "top5 %": ("top5", formatting.percent),
+    "params": ("params", formatting.count),
+    "non-zero": ("params_nonzero", formatting.count),
+    "MACs": ("macs", formatting.count),
+    "survey FLOPs": ("flops_survey", formatting.count),
+    "file": ("size_bytes", formatting.size),
 }
-"""The figures of a stage or a run: heading, name of the measure, how it is shown."""
+"""The figures of a stage or a run: heading, name of the metric, how it is shown."""
 
 OPTIONAL = ("time", "technique", "top5 %", "non-zero", "survey FLOPs", "file")
 
@@ -37,11 +37,11 @@ def run_table(record: RunRecord) -> Group:
 
     from compressbench.reporting.render import rich_grid
 
-    said = figures.listed(record.dataset["name"], record.protocol, f"seed {record.seed}")
-    heading = Text.assemble((record.recipe, "bold"), f"  {said}, {figures.duration(record.seconds)}")
+    said = formatting.listed(record.dataset["name"], record.protocol, f"seed {record.seed}")
+    heading = Text.assemble((record.recipe, "bold"), f"  {said}, {formatting.duration(record.seconds)}")
     lines: list[Any] = [heading, rich_grid(stage_grid(record))]
-    final = record.final.measurements if record.networks else {}
-    if timed := timings({name: figures.Estimate(value) for name, value in final.items()}):
+    final = record.final.metrics if record.networks else {}
+    if timed := timings({name: formatting.Estimate(value) for name, value in final.items()}):
         lines.append(rich_grid(Grid("Latency", HEADINGS, timed)))
     styles = {"limit missed": "bold red", record.status: "bold red", "note": "dim"}
     for sentence in remarks(record):
@@ -51,19 +51,19 @@ def run_table(record: RunRecord) -> Group:
 
 def in_a_line(record: RunRecord) -> str:
     """Return the final figures of a run: `done in 12 s: top1 93.33 %, change +14.17 points, 6,519 kB, budget met`."""
-    final, first = record.final.measurements, record.before
-    top1, before = final.get("top1"), first.measurements.get("top1") if first else None
+    final, first = record.final.metrics, record.before
+    top1, before = final.get("top1"), first.metrics.get("top1") if first else None
     said = [
-        "" if top1 is None else f"top1 {figures.percent(top1)} %",
-        "" if top1 is None or before is None else f"change {figures.points(top1 - before)} points",
-        figures.size(final.get("size_bytes")),
-        "" if "macs" not in final else f"{figures.count(final['macs'])} MACs",
+        "" if top1 is None else f"top1 {formatting.percent(top1)} %",
+        "" if top1 is None or before is None else f"change {formatting.points(top1 - before)} points",
+        formatting.size(final.get("size_bytes")),
+        "" if "macs" not in final else f"{formatting.count(final['macs'])} MACs",
     ]
     if record.missed:
         said.append("budget missed: " + "; ".join(record.missed))
     elif any(limit is not None for limit in record.plan.get("budget", {}).values()):
         said.append("budget met")
-    return f"done in {figures.duration(record.seconds)}: {', '.join(filter(None, said))}"
+    return f"done in {formatting.duration(record.seconds)}: {', '.join(filter(None, said))}"
 
 
 def remarks(record: RunRecord) -> list[str]:
@@ -85,9 +85,9 @@ def stage_grid(record: RunRecord) -> Grid:
     top1_before = None
     for stage in record.networks:
         if stage is record.before:
-            top1_before = stage.measurements.get("top1")
-        time = "cached" if stage.cached else figures.duration(stage.seconds)
-        grid.rows.append([stage.name, stage.kind, *_figures(stage.measurements, top1_before), time])
+            top1_before = stage.metrics.get("top1")
+        time = "cached" if stage.cached else formatting.duration(stage.seconds)
+        grid.rows.append([stage.name, stage.kind, *_figures(stage.metrics, top1_before), time])
     for name, found, start in (("published before", before, None), ("published", published, before.get("top1"))):
         shown = _figures(found, start)
         if any(shown):
@@ -97,6 +97,6 @@ def stage_grid(record: RunRecord) -> Grid:
 
 def _figures(found: Mapping[str, Any], top1_before: float | None) -> list[str]:
     top1 = found.get("top1")
-    change = "" if top1 is None or top1_before is None else figures.points(top1 - top1_before)
+    change = "" if top1 is None or top1_before is None else formatting.points(top1 - top1_before)
     shown = [shape(found.get(name)) for name, shape in FIGURES.values()]
     return [shown[0], change, *shown[1:]]

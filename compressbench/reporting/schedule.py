@@ -6,14 +6,14 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from compressbench.core.record import RunRecord
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
 
 def _declared(own: Field[Any]) -> Any:
     return own.default if own.default_factory is MISSING else own.default_factory()
 
 
-DECLARED = {own.name: _declared(own) for own in fields(Training)}
+DECLARED = {own.name: _declared(own) for own in fields(TrainingConfig)}
 """What a setting was before there was that setting; records are older than some."""
 
 OF_THE_NETWORK = ("lr", "precision")

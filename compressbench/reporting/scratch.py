@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.page import Grid
 
@@ -33,26 +33,22 @@ def scratch_grid(comparisons: list[Comparison]) -> Grid:
             grid.rows.append([name, *_ours(pruned, scratch)])
         if pruned.reference.top1 is not None and scratch.reference.top1 is not None:
             printed = pruned.reference.top1, scratch.reference.top1
-            cells = [*map(figures.percent, printed), figures.points(printed[1] - printed[0])]
+            cells = [*map(formatting.percent, printed), formatting.points(printed[1] - printed[0])]
             grid.rows.append(["" if pruned.records else name, "published", *cells])
     return grid
 
 
 def _ours(pruned: Comparison, scratch: Comparison) -> list[str]:
     after = [
-        {
-            record.seed: record.final.measurements["top1"]
-            for record in side.records
-            if "top1" in record.final.measurements
-        }
+        {record.seed: record.final.metrics["top1"] for record in side.records if "top1" in record.final.metrics}
         for side in (pruned, scratch)
     ]
     paired = sorted(after[0].keys() & after[1].keys())
-    difference = figures.estimate([after[1][seed] - after[0][seed] for seed in paired])
+    difference = formatting.estimate([after[1][seed] - after[0][seed] for seed in paired])
     seeds = f"{len(paired)} seed{'' if len(paired) == 1 else 's'}"
     return [
-        figures.listed(pruned.dataset, pruned.protocol, seeds),
-        figures.percent(pruned.after.get("top1")),
-        figures.percent(scratch.after.get("top1")),
-        figures.points(difference),
+        formatting.listed(pruned.dataset, pruned.protocol, seeds),
+        formatting.percent(pruned.after.get("top1")),
+        formatting.percent(scratch.after.get("top1")),
+        formatting.points(difference),
     ]

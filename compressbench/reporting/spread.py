@@ -15,7 +15,7 @@ from statistics import mean, variance
 
 from compressbench.core.record import RunRecord
 from compressbench.reporting.comparison import ACCURACIES, Comparison
-from compressbench.reporting.figures import percent
+from compressbench.reporting.formatting import percent
 from compressbench.reporting.schedule import DECLARED
 
 LEAST = 2
@@ -39,10 +39,10 @@ def redrawn(records: Iterable[RunRecord]) -> list[Redrawn]:
     example: dict[str, RunRecord] = {}
     for record in records:
         trained = record.stages[0] if record.stages else None
-        if trained is None or record.before is not trained or "top1" not in trained.measurements:
+        if trained is None or record.before is not trained or "top1" not in trained.metrics:
             continue
         key = _key(record)
-        result = tuple(trained.measurements[name] for name in (*ACCURACIES, "loss") if name in trained.measurements)
+        result = tuple(trained.metrics[name] for name in (*ACCURACIES, "loss") if name in trained.metrics)
         draws.setdefault(key, {})[result] = None
         example[key] = record
     found = [

@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 from compressbench.reporting.comparison import ACCURACIES, COUNTS, Comparison, counted
-from compressbench.reporting.figures import Estimate
+from compressbench.reporting.formatting import Estimate
 
 MEASURED = ["params", "params_nonzero", "params_without_bn", "params_without_bn_nonzero"]
 MEASURED += ["macs", "macs_nonzero", "flops_survey", "size_bytes"]

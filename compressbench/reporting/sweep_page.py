@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Outcome, SweepRecord, are_numbers, shortened, worded
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.frame import PARETO, points_frame, runs_frame
 from compressbench.reporting.latency import timed
 from compressbench.reporting.page import Grid, Page
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 COLUMNS = {
-    "top1 %": ("top1", figures.percent),
-    "change, points": ("top1_change", figures.points),
-    "file": ("size_bytes", figures.size),
-    "MACs": ("macs", figures.count),
-    "params": ("params", figures.count),
-    "non-zero": ("params_nonzero", figures.count),
+    "top1 %": ("top1", formatting.percent),
+    "change, points": ("top1_change", formatting.points),
+    "file": ("size_bytes", formatting.size),
+    "MACs": ("macs", formatting.count),
+    "params": ("params", formatting.count),
+    "non-zero": ("params_nonzero", formatting.count),
 }
 OPTIONAL = ("non-zero", "params", "protocol", "dataset", "MACs", "change, points")
 SAME = 1e-3
@@ -145,33 +145,33 @@ def _remarks(points: DataFrame, over: list[str], short: dict[str, str]) -> list[
     return said
 
 
-def _before(records: list[RunRecord]) -> dict[str, figures.Estimate]:
+def _before(records: list[RunRecord]) -> dict[str, formatting.Estimate]:
     """Return the figures before compression, if all points of a seed start from the same network; else nothing."""
     starts = {(record.dataset["name"], first.stage_id): first for record in records if (first := record.before)}
     if not starts or len(starts) != len({record.seed for record in records}):
         return {}
     if any(record.before in (None, record.final) for record in records):
         return {}
-    found = [first.measurements for first in starts.values()]
-    estimates = {name: figures.estimate([each[name] for each in found if name in each]) for name in found[0]}
+    found = [first.metrics for first in starts.values()]
+    estimates = {name: formatting.estimate([each[name] for each in found if name in each]) for name in found[0]}
     return {name: _quiet(name, value) for name, value in estimates.items() if value is not None}
 
 
-def _estimate(point: Series[Any], name: str) -> figures.Estimate | None:
+def _estimate(point: Series[Any], name: str) -> formatting.Estimate | None:
     mean, spread = float(point[name]), float(point[f"{name}_spread"])
     if isnan(mean):
         return None
-    return _quiet(name, figures.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"])))
+    return _quiet(name, formatting.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"])))
 
 
-def _quiet(name: str, value: figures.Estimate) -> figures.Estimate:
+def _quiet(name: str, value: formatting.Estimate) -> formatting.Estimate:
     """Return an estimate without a spread that says nothing."""
     same = not name.startswith("top1") and (value.spread or 0) < SAME * value.mean
     return replace(value, spread=None) if same else value
 
 
-def _milliseconds(value: figures.Estimate | float | None) -> str:
-    return f"{value.mean:.2f}" if isinstance(value, figures.Estimate) else figures.NOTHING
+def _milliseconds(value: formatting.Estimate | float | None) -> str:
+    return f"{value.mean:.2f}" if isinstance(value, formatting.Estimate) else formatting.NOTHING
 
 
 def _limits(record: RunRecord) -> dict[str, Any]:

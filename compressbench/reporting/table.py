@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compressbench.core.faults import Fault, PlanError, suggestion
+from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord
-from compressbench.reporting import figures
+from compressbench.reporting import formatting
 from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import Comparison, counted
 from compressbench.reporting.footnotes import row_notes
@@ -116,15 +116,15 @@ def _rows(comparison: Comparison, name: str) -> list[list[str]]:
     published = comparison.reference
     printed = [
         "published",
-        figures.percent(published.before.get("top1")),
-        figures.percent(published.top1),
-        figures.points(comparison.published_change("top1")),
-        figures.percent(published.top5),
-        figures.count(published.params),
-        figures.count(published.flops_survey),
-        figures.count(published.macs),
-        figures.size(published.size_bytes),
-        figures.times(comparison.published_times_smaller),
+        formatting.percent(published.before.get("top1")),
+        formatting.percent(published.top1),
+        formatting.points(comparison.published_change("top1")),
+        formatting.percent(published.top5),
+        formatting.count(published.params),
+        formatting.count(published.flops_survey),
+        formatting.count(published.macs),
+        formatting.size(published.size_bytes),
+        formatting.times(comparison.published_times_smaller),
     ]
     has_published = any(printed[1:])
     if not comparison.records:
@@ -140,18 +140,18 @@ def _rows(comparison: Comparison, name: str) -> list[list[str]]:
 def _ours(comparison: Comparison) -> list[str]:
     before, after = comparison.before, comparison.after
     seeds = len(comparison.seeds)
-    params = figures.count(counted(after, "params")) + (" non-zero" if comparison.sparse else "")
+    params = formatting.count(counted(after, "params")) + (" non-zero" if comparison.sparse else "")
     return [
-        figures.listed(comparison.dataset, comparison.protocol, f"{seeds} seed{'s' if seeds > 1 else ''}"),
-        figures.percent(before.get("top1")),
-        figures.percent(after.get("top1")),
-        figures.points(comparison.change.get("top1")),
-        figures.percent(after.get("top5")),
+        formatting.listed(comparison.dataset, comparison.protocol, f"{seeds} seed{'s' if seeds > 1 else ''}"),
+        formatting.percent(before.get("top1")),
+        formatting.percent(after.get("top1")),
+        formatting.points(comparison.change.get("top1")),
+        formatting.percent(after.get("top5")),
         params,
-        figures.count(after.get("flops_survey")),
-        figures.count(after.get("macs")),
-        figures.size(after.get("size_bytes")),
-        figures.times(comparison.times_smaller),
+        formatting.count(after.get("flops_survey")),
+        formatting.count(after.get("macs")),
+        formatting.size(after.get("size_bytes")),
+        formatting.times(comparison.times_smaller),
     ]
 
 
@@ -167,10 +167,10 @@ def _difference(comparison: Comparison) -> list[str]:
         _points_between(change, printed),
         _points_between(levels.get("top5"), published.top5),
         *(
-            figures.relative(counted(after, name), getattr(published, name))
+            formatting.relative(counted(after, name), getattr(published, name))
             for name in ("params", "flops_survey", "macs")
         ),
-        figures.relative(after.get("size_bytes"), published.size_bytes),
+        formatting.relative(after.get("size_bytes"), published.size_bytes),
         "",
     ]
 
@@ -178,11 +178,13 @@ def _difference(comparison: Comparison) -> list[str]:
 def _at_equal_handicap(comparison: Comparison) -> str:
     """Return the published top1 minus the handicap, and in brackets ours minus that; empty without a handicap."""
     level, ours = comparison.published_at_equal_handicap, comparison.after.get("top1")
-    return "" if level is None or ours is None else f"{figures.percent(level)} ({figures.points(ours.mean - level)})"
+    return (
+        "" if level is None or ours is None else f"{formatting.percent(level)} ({formatting.points(ours.mean - level)})"
+    )
 
 
-def _points_between(ours: figures.Estimate | None, published: float | None) -> str:
-    return "" if ours is None or published is None else figures.points(ours.mean - published)
+def _points_between(ours: formatting.Estimate | None, published: float | None) -> str:
+    return "" if ours is None or published is None else formatting.points(ours.mean - published)
 
 
 def _names(folders: list[Path], outputs: Path) -> list[str]:

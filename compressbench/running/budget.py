@@ -8,7 +8,7 @@ from compressbench.core.record import RunRecord
 
 def missed_limits(budget: Budget, record: RunRecord) -> list[str]:
     """Return one sentence for every limit on the result that the record breaks, or that nothing measured."""
-    final = record.final.measurements
+    final = record.final.metrics
     missed = []
     for name in ("params", "macs", "size_bytes"):
         limit = getattr(budget, name)
@@ -22,8 +22,8 @@ def missed_limits(budget: Budget, record: RunRecord) -> list[str]:
         before = record.before
         if before is None:
             missed.append(f"budget.accuracy_drop is {budget.accuracy_drop}, but there is no network before compression")
-        elif "top1" not in final or "top1" not in before.measurements:
+        elif "top1" not in final or "top1" not in before.metrics:
             missed.append(f"budget.accuracy_drop is {budget.accuracy_drop}, but top1 was not measured")
-        elif (drop := before.measurements["top1"] - final["top1"]) > budget.accuracy_drop:
+        elif (drop := before.metrics["top1"] - final["top1"]) > budget.accuracy_drop:
             missed.append(f"budget.accuracy_drop is {budget.accuracy_drop:.4f}, but top1 dropped by {drop:.4f}")
     return missed

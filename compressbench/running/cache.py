@@ -16,7 +16,7 @@ import safetensors.torch
 from compressbench.core.atomic import write_atomically
 from compressbench.core.constraint import CONSTRAINTS, Constraint
 from compressbench.core.lock import alone
-from compressbench.core.measurement import Measurement
+from compressbench.core.metric import MetricValue
 from compressbench.core.sealed import file_digest, sealed, unsealed
 from compressbench.core.subject import Skipped, Subject
 from compressbench.packing import packed_file
@@ -34,7 +34,7 @@ class StageResult:
     the packed file without its note, which is written when the stage is measured.
     """
 
-    measured: dict[str, list[Measurement]] = field(default_factory=dict)
+    measured: dict[str, list[MetricValue]] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     setting: dict[str, str] = field(default_factory=dict)
@@ -103,14 +103,14 @@ class StageCache:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
     def update(self, stage_id: str, result: StageResult) -> None:
-        """Store what is known of a stage again, with further measurements."""
+        """Store what is known of a stage again, with further values."""
         write_atomically(self.folder / stage_id / STAGE, sealed(asdict(result)))
 
 
 def _from_json(text: bytes) -> StageResult:
     data = unsealed(text)
     data["measured"] = {
-        key: [Measurement(**measurement) for measurement in found] for key, found in data["measured"].items()
+        key: [MetricValue(**metric_value) for metric_value in found] for key, found in data["measured"].items()
     }
     data["skipped"] = [Skipped(**skipped) for skipped in data["skipped"]]
     return StageResult(**data)

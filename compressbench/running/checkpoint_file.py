@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 from compressbench.packing import packed_file
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from compressbench.core.plan import Plan
-from compressbench.measuring.macs import layer_table
-from compressbench.training.setting import decide, has_bf16
+from compressbench.metrics.macs import layer_table
+from compressbench.training.autotuning import decide, has_bf16
 
 
 def decided(plan: Plan, device: torch.device) -> Plan:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import compressbench
-from compressbench.core.faults import Fault
+from compressbench.core.errors import Fault
 
 CPU = torch.device("cpu")
 

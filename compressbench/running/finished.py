@@ -22,7 +22,7 @@ from compressbench.running.folders import RECORD, WEIGHTS
 
 def config_id(config: dict[str, Any]) -> str:
     """Return the identity of a composed configuration under this version of the program, file by file: one that was
-    changed since takes the long way, which knows the versions of techniques, data and measures."""
+    changed since takes the long way, which knows the versions of techniques, data and metrics."""
     package = Path(compressbench.__file__).parent
     code = {str(file.relative_to(package)): stamp(file) for file in package.rglob("*.py")}
     text = json.dumps([compressbench.__version__, code, config], sort_keys=True, default=str)

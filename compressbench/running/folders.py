@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compressbench.core.places import SHORT_ID, found_run
+from compressbench.core.paths import SHORT_ID, found_run
 
 if TYPE_CHECKING:
     from compressbench.core.plan import Plan

@@ -1,6 +1,6 @@
 """What a run will come to, as far as that can be known before it: exact figures, and seconds from earlier runs.
 
-The stack is rehearsed on two sets of weights that have nothing in common. A figure that comes out the same does not
+The stack is planned on two sets of weights that have nothing in common. A figure that comes out the same does not
 depend on the weights, so it is what the run will measure; any other is left out.
 """
 
@@ -14,24 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compressbench.core.faults import Fault, RunError
+from compressbench.core.errors import Fault, RunError
 from compressbench.core.format import Coding
-from compressbench.core.plan import Plan, RehearsedStage
+from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
 from compressbench.packing import packed_file
+from compressbench.running.dry_run import counts, dry_run, fresh_subject, play
 from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD
-from compressbench.running.rehearsal import counts, fresh_subject, play, rehearse
 from compressbench.running.start import start_subject
 
 SAME_MACHINE = ("processor", "cores", "threads", "device")
 """What of an environment decides how long a training takes."""
 
 
-def forecast(plan: Plan, outputs: Path, device: torch.device) -> tuple[list[RehearsedStage], list[Fault]]:
-    """Return what `rehearse` does, with bytes, without figures that depend on the weights, and with seconds."""
-    stages, faults = rehearse(plan, outputs, device, _figures)
+def forecast(plan: Plan, outputs: Path, device: torch.device) -> tuple[list[PlannedStage], list[Fault]]:
+    """Return what `dry_run` does, with bytes, without figures that depend on the weights, and with seconds."""
+    stages, faults = dry_run(plan, outputs, device, _figures)
     others, _ = play(plan, _other_subject(plan), _figures)
     paces = _seconds_by_kind(plan, outputs, device)
     for stage, other in zip(stages, others, strict=True):
@@ -58,7 +58,7 @@ def _other_subject(plan: Plan) -> Subject:
     if plan.model.weights_file is not None:
         try:
             return start_subject(plan)
-        except RunError:  # which `rehearse` has said
+        except RunError:  # which `dry_run` has said
             pass
     subject, generator = fresh_subject(plan), torch.Generator().manual_seed(1)
     with torch.no_grad():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.temporary import prefix, remove
 
 FOLDER = "running"

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.lock import alone
-from compressbench.core.places import machine_cache
+from compressbench.core.paths import machine_cache
 from compressbench.core.record import RunRecord
 from compressbench.core.temporary import NAMED, find_left_behind, remove, sweep
 from compressbench.running.folders import CHECKPOINTS, RECORD, STAGE, stage_lock

@@ -13,30 +13,30 @@ import torch
 from compressbench.core.atomic import write_atomically
 from compressbench.core.context import Progress
 from compressbench.core.data import Splits
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.identity import essence
 from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.sealed import file_digest
 from compressbench.core.subject import Subject
-from compressbench.measuring.macs import layer_table
+from compressbench.metrics.macs import layer_table
 from compressbench.packing import packed_file
 from compressbench.packing.inspect import tensor_table
 from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU, environment
+from compressbench.running.evaluate import evaluate, missing_metrics, reads_file
 from compressbench.running.finished import whole_record
 from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
-from compressbench.running.lent import LentContext
-from compressbench.running.note import sign
-from compressbench.running.observe import missing_measures, observe, reads_file
 from compressbench.running.progress import NamedProgress
+from compressbench.running.provenance import sign
 from compressbench.running.recorded import stage_record
+from compressbench.running.stage_context import StageContext
 from compressbench.running.start import AS_GIVEN, seed_of, start_subject, started
-from compressbench.training.setting import Setting
+from compressbench.training.autotuning import Setting
 
 
 def run(
@@ -127,14 +127,14 @@ class Run:
             self.was_cached[index] = result is not None
             if result is None:
                 result = self._compute(index)
-            if missing_measures(self.plan.measures, result):
+            if missing_metrics(self.plan.metrics, result):
                 self._measure(index, result)
             self.results[index] = result
             self._tell(index)
 
     def _tell(self, index: int) -> None:
         stage = self._stage_record(index)
-        for figures in [*(stage.curve if stage.cached else []), stage.measurements]:
+        for figures in [*(stage.curve if stage.cached else []), stage.metrics]:
             self.observer.reached(stage.name, figures)
 
     def _compute(self, index: int) -> StageResult:
@@ -161,18 +161,18 @@ class Run:
     def _measure(self, index: int, result: StageResult) -> None:
         """Add what is not measured yet. Every figure comes from the network decoded from its file.
 
-        The first figures are noted in the file; then come the measures that look at the file itself.
+        The first figures are noted in the file; then come the metrics that look at the file itself.
         """
         file = self.cache.model_path(self.ids[index])
         decoded = packed_file.read(file)
-        missing = sorted(missing_measures(self.plan.measures, result), key=lambda named: reads_file(named[1]))
+        missing = sorted(missing_metrics(self.plan.metrics, result), key=lambda named: reads_file(named[1]))
         with self.progress.task(f"{self.stages[index].name}: measure", len(missing)) as advance:
-            for name, measure in missing:
-                if reads_file(measure):
+            for name, metric in missing:
+                if reads_file(metric):
                     sign(file, self.plan, index, result)
                 shape, test = self.plan.dataset.input_shape, self.splits.test
                 baseline = partial(self._baseline, index)
-                result.measured |= observe([(name, measure)], decoded, file, test, shape, self.device, baseline)
+                result.measured |= evaluate([(name, metric)], decoded, file, test, shape, self.device, baseline)
                 advance(1, name)
         sign(file, self.plan, index, result)
         self.cache.update(self.ids[index], result)
@@ -183,12 +183,12 @@ class Run:
             return packed_file.read(self.cache.model_path(self.ids[0]))
         return start_subject(self.plan)
 
-    def _lend(self, index: int) -> LentContext:
+    def _lend(self, index: int) -> StageContext:
         earlier: dict[str, Callable[[], Subject]] = {"start": partial(self._result_of, -1)}
         for number in range(index):
             earlier[self.stages[number].name] = partial(self._result_of, number)
         stage_id, seconds = self.ids[index], self.plan.budget.seconds
-        return LentContext(
+        return StageContext(
             seed=seed_of(self.plan.seed, self.stages[index].name),
             splits=self.splits,
             example=self._example(),
@@ -238,7 +238,7 @@ class Run:
 
     def _stage_record(self, index: int) -> StageRecord:
         stage, cached = self.stages[index], self.was_cached[index]
-        return stage_record(stage, self.ids[index], self.results[index], self.plan.measures, cached)
+        return stage_record(stage, self.ids[index], self.results[index], self.plan.metrics, cached)
 
     def _write(self, record: RunRecord) -> None:
         write_record(record, self.folder)

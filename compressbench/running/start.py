@@ -7,7 +7,7 @@ from torch import nn
 
 from compressbench.core.before import GIVEN
 from compressbench.core.context import Context
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.identity import digest
 from compressbench.core.plan import Plan, Stage
 from compressbench.core.subject import Subject

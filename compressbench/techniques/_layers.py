@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "conv": (nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -44,19 +44,21 @@ def layers_of(model: nn.Module, kinds: Iterable[str] = WEIGHTED) -> dict[str, nn
 
 
 def select(
-    model: nn.Module, layers: Iterable[str], keep: Iterable[str], kinds: Iterable[str] = WEIGHTED
+    model: nn.Module, targets: Iterable[str], ignore: Iterable[str], kinds: Iterable[str] = WEIGHTED
 ) -> dict[str, nn.Module]:
-    """Return the layers that a selector of `layers` matches and none of `keep` does, in the order of definition.
+    """Return the layers that a selector of `targets` matches and none of `ignore` does, in the order of definition.
 
     Raises ValueError for a position, name or glob that matches nothing, naming the nearest layer, or if none is left.
     """
     kinds = tuple(kinds)
     candidates = layers_of(model, kinds)
-    chosen = {name for selector in layers for name in _matches(selector, candidates, kinds, "layers")}
-    kept = {name for selector in keep for name in _matches(selector, candidates, kinds, "keep")}
+    chosen = {name for selector in targets for name in _matches(selector, candidates, kinds, "targets")}
+    kept = {name for selector in ignore for name in _matches(selector, candidates, kinds, "ignore")}
     found = {name: layer for name, layer in candidates.items() if name in chosen - kept}
     if not found:
-        raise ValueError(f"layers {list(layers)} without keep {list(keep)} leaves no layer of {type(model).__name__}")
+        raise ValueError(
+            f"targets {list(targets)} without ignore {list(ignore)} leaves no layer of {type(model).__name__}"
+        )
     return found
 
 
@@ -66,28 +68,28 @@ def names_in(selectors: Iterable[str]) -> set[str]:
 
 
 def ratio_by_layer(
-    model: nn.Module, layers: Iterable[str], keep: Iterable[str], ratio: float, ratios: Mapping[str, float]
+    model: nn.Module, targets: Iterable[str], ignore: Iterable[str], ratio: float, ratios: Mapping[str, float]
 ) -> dict[str, float]:
     """Return the ratio of every selected conv and linear layer, as `value_by_layer` does."""
-    return value_by_layer(model, layers, keep, ratio, ratios, "ratios")
+    return value_by_layer(model, targets, ignore, ratio, ratios, "ratios")
 
 
 def value_by_layer(
-    model: nn.Module, layers: Iterable[str], keep: Iterable[str], value: Value, values: Mapping[str, Value], key: str
+    model: nn.Module, targets: Iterable[str], ignore: Iterable[str], value: Value, values: Mapping[str, Value], key: str
 ) -> dict[str, Value]:
     """Return the value of every selected conv and linear layer.
 
     `values`, by selector, overrides `value`; an exact name wins over a glob, a glob over a position, a position over a
     type. key: what people call `values`, for messages. Raises ValueError as `select` does, for a selector of `values`
-    that matches no layer that `layers` does, and for two equally specific selectors that disagree about a layer.
+    that matches no layer that `targets` does, and for two equally specific selectors that disagree about a layer.
     """
-    selected = select(model, layers, keep)
-    candidates, wanted = layers_of(model), select(model, layers, [])
+    selected = select(model, targets, ignore)
+    candidates, wanted = layers_of(model), select(model, targets, [])
     found: dict[str, tuple[int, str, Value]] = dict.fromkeys(selected, (-1, "", value))
     for selector, own in values.items():
         names = _matches(selector, candidates, WEIGHTED, key)
         if not any(name in wanted for name in names):
-            raise ValueError(f"{key} has {selector!r}, but layers {list(layers)} select no layer that it matches")
+            raise ValueError(f"{key} has {selector!r}, but targets {list(targets)} select no layer that it matches")
         rank = _rank(selector, candidates)
         for name in (name for name in names if name in selected):
             earlier_rank, earlier, earlier_own = found[name]

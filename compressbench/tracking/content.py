@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
 
 
 def _stages(record: RunRecord, started: int) -> list[Point]:
-    """Every measure of the given network and of every stage, and the learning curves with the epoch as their step."""
+    """Every metric of the given network and of every stage, and the learning curves with the epoch as their step."""
     points, now = [], float(started)
     for stage in record.networks:
         took = 0.0 if stage.cached else stage.seconds * 1000
@@ -132,7 +132,7 @@ def _stages(record: RunRecord, started: int) -> list[Point]:
                 Point(clean(f"{stage.name}/{key}"), value, when, step) for key, value in entry.items() if key != "epoch"
             ]
         now += took
-        points += [Point(clean(f"{stage.name}/{key}"), value, round(now)) for key, value in stage.measurements.items()]
+        points += [Point(clean(f"{stage.name}/{key}"), value, round(now)) for key, value in stage.metrics.items()]
     return points
 
 
@@ -140,10 +140,10 @@ def _final(record: RunRecord, ended: int) -> list[Point]:
     """The headline figures of the final stage, and beside those before compression. A failed run has none."""
     if not record.networks or record.status != "finished":
         return []
-    final = record.final.measurements
+    final = record.final.metrics
     found = {key: final[key] for key in HEADLINES if key in final}
     if record.before is not None and record.before is not record.final:
-        before = record.before.measurements
+        before = record.before.metrics
         if "top1" in before and "top1" in final:
             found["top1_change"] = round(final["top1"] - before["top1"], 6)
         found |= {

@@ -1,4 +1,4 @@
-"""What the process of a `Courier` does: `python -m compressbench.tracking.delivery`."""
+"""What the process of a `Worker` does: `python -m compressbench.tracking.delivery`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from compressbench.core.record import RunRecord
 from compressbench.tracking.live import Live
-from compressbench.tracking.quiet import settle
+from compressbench.tracking.mlflow_env import settle
 from compressbench.tracking.send import send
 from compressbench.tracking.store import OPENING_S, Store, experiment_id
 

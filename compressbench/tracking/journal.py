@@ -28,7 +28,7 @@ class Entry:
 
 def content_of(record: RunRecord) -> str:
     """Return what decides whether MLflow's copy is up to date: results, not when or how fast they came."""
-    stages = [[stage.name, stage.stage_id, stage.measurements, stage.curve] for stage in record.networks]
+    stages = [[stage.name, stage.stage_id, stage.metrics, stage.curve] for stage in record.networks]
     return digest([record.plan_id, record.status, record.error, stages, record.missed, record.sweeps])
 
 

@@ -12,7 +12,7 @@ from compressbench.core.lock import alone
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
 from compressbench.tracking.content import Content, content, name_of
-from compressbench.tracking.quiet import settle
+from compressbench.tracking.mlflow_env import settle
 from compressbench.tracking.store import OPENING_S, Store, experiment_id, forget, without_passwords
 from compressbench.tracking.write import Going, write
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.lock import alone
-from compressbench.tracking.quiet import settle
+from compressbench.tracking.mlflow_env import settle
 from compressbench.tracking.view import PREFIX, RESULTS, is_unchanged, view
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ def points_of(records: list[RunRecord], axis: Axis) -> list[tuple[int, dict[str,
         place = seen.setdefault(others, len(seen) + 1)
         step = place if axis.key == "point" else int(Decimal(record.swept[axis.key]) * axis.scale)
         if record.status == "finished" and record.networks:
-            steps.setdefault(step, []).append(record.final.measurements)
+            steps.setdefault(step, []).append(record.final.metrics)
     return [
         (step, {key: statistics.fmean(one[key] for one in many if key in one) for key in HEADLINES if key in many[0]})
         for step, many in sorted(steps.items())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
 from compressbench.tracking.send import deliver_record, reason

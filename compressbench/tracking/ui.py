@@ -12,7 +12,7 @@ import time
 import webbrowser
 
 from compressbench.tracking.link import address, list_link
-from compressbench.tracking.quiet import settle
+from compressbench.tracking.mlflow_env import settle
 from compressbench.tracking.send import within
 from compressbench.tracking.store import OPENING_S, Store, experiments, prepare
 

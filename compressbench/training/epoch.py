@@ -10,16 +10,16 @@ from itertools import islice
 import torch
 from torch import nn
 
-from compressbench.core.context import Advance, Penalty
+from compressbench.core.context import Advance, Hook
 from compressbench.core.data import Split
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.identity import digest
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
+from compressbench.training.autotuning import Setting
+from compressbench.training.enforcement import Enforcement
 from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import plain_step, set_learning_rate
-from compressbench.training.promises import Promises
 from compressbench.training.schedule import learning_rate
-from compressbench.training.setting import Setting
 
 SECONDS_BETWEEN_REPORTS = 0.2
 STEPS_BETWEEN_CHECKS = 50
@@ -31,13 +31,13 @@ VALIDATION_BATCH = 128
 class Work:
     """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all."""
 
-    training: Training
+    training: TrainingConfig
     model: nn.Module
     optimizer: torch.optim.Optimizer
     setting: Setting
     device: torch.device
-    promises: Promises
-    penalty: Penalty | None
+    enforcement: Enforcement
+    penalty: Hook | None
     seed: int
     epochs: int
     steps_per_epoch: int
@@ -78,7 +78,7 @@ def _steps(
         if work.penalty:
             work.penalty(model)
         step()
-        work.promises.enforce()
+        work.enforcement.enforce()
         total += loss.detach()
         done += 1
         if done % STEPS_BETWEEN_CHECKS == 0:

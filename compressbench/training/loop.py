@@ -10,14 +10,15 @@ from pathlib import Path
 
 from torch import nn
 
-from compressbench.core.context import Advance, Penalty, Progress
+from compressbench.core.context import Advance, Hook, Progress
 from compressbench.core.data import Split
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.identity import digest, essence
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.training import allocator
+from compressbench.training.autotuning import PLAIN, Setting
 from compressbench.training.checkpoint import (
     Checkpoint,
     Curve,
@@ -27,10 +28,9 @@ from compressbench.training.checkpoint import (
     restore_optimizer,
     write,
 )
+from compressbench.training.enforcement import Enforcement
 from compressbench.training.epoch import Work, train_epoch, validate
 from compressbench.training.optimizer import make_optimizer
-from compressbench.training.promises import Promises
-from compressbench.training.setting import PLAIN, Setting
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 OnEpoch = Callable[[dict[str, float]], None]
@@ -52,14 +52,14 @@ class Trained:
 
 def train(
     subject: Subject,
-    training: Training,
+    training: TrainingConfig,
     train_split: Split,
     validation_split: Split,
     *,
     seed: int,
     limits: Limits,
     progress: Progress,
-    penalty: Penalty | None = None,
+    penalty: Hook | None = None,
     checkpoint: Path | None = None,
     deadline: float | None = None,
     auto: Setting = PLAIN,
@@ -98,7 +98,7 @@ def train(
     return Trained(subject, state.curve, setting.described(work.device))
 
 
-def length(training: Training, split: Split, limits: Limits) -> tuple[int, int]:
+def length(training: TrainingConfig, split: Split, limits: Limits) -> tuple[int, int]:
     """Return how many epochs a training takes, and how many steps each of them."""
     steps = max(1, len(split) // training.batch_size)
     return limits.cut(training.epochs), steps if limits.steps is None else min(steps, limits.steps)
@@ -122,10 +122,10 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 
 def _work(
     subject: Subject,
-    training: Training,
+    training: TrainingConfig,
     setting: Setting,
     state: Checkpoint,
-    penalty: Penalty | None,
+    penalty: Hook | None,
     seed: int,
     epochs: int,
     steps: int,
@@ -133,12 +133,12 @@ def _work(
 ) -> Work:
     """Bring network and optimizer to where `state` left them, and return what every epoch needs."""
     model, parameters = subject.model, _trainable(subject)
-    optimizer, promises = make_optimizer(training, parameters), Promises(subject.model, subject.constraints)
+    optimizer, enforcement = make_optimizer(training, parameters), Enforcement(subject.model, subject.constraints)
     if state.epoch:
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
     device = parameters[0][1].device
-    return Work(training, model, optimizer, setting, device, promises, penalty, seed, epochs, steps, limit)
+    return Work(training, model, optimizer, setting, device, enforcement, penalty, seed, epochs, steps, limit)
 
 
 @dataclass
@@ -220,6 +220,6 @@ def _kept(keeper: _Keeper | None) -> str:
     return f"; the last good checkpoint is kept: {keeper.path}" if keeper and kept else ""
 
 
-def _identity(subject: Subject, training: Training, setting: Setting, seed: int, epochs: int, steps: int) -> str:
+def _identity(subject: Subject, training: TrainingConfig, setting: Setting, seed: int, epochs: int, steps: int) -> str:
     """Return digits that change with anything that changes the training, the weights it starts from included."""
     return digest([essence(training), str(setting), seed, epochs, steps, fingerprint(subject.model)])

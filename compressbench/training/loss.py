@@ -1,4 +1,4 @@
-"""The losses a training may minimise, by the name `Training.loss` gives them."""
+"""The losses a training may minimise, by the name `TrainingConfig.loss` gives them."""
 
 from __future__ import annotations
 

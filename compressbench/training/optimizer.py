@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
 FACTOR = "lr_factor"
 
 
-def make_optimizer(training: Training, named: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
+def make_optimizer(training: TrainingConfig, named: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
     """Return SGD or Adam with the training's settings, in torch's fused form, the fastest one on a CPU.
 
     named: every parameter that is trained, with its name. Those with the same factor of the learning rate are a group.

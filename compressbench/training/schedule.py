@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
 WARM_UP = 0.3
 """Fraction of the steps in which `one_cycle` rises (the default of torch's OneCycleLR)."""
@@ -13,7 +13,7 @@ END_DIVISOR = 10_000
 _ROUNDING = 1e-9
 
 
-def learning_rate(training: Training, step: int, total_steps: int, steps_per_epoch: int) -> float:
+def learning_rate(training: TrainingConfig, step: int, total_steps: int, steps_per_epoch: int) -> float:
     """Return the learning rate of optimizer step `step`, counted from 0 over the whole training.
 
     `steps` and `exponential` change only between epochs, as the papers' code does: a milestone is passed from the

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 
 
 class _Convolution(NamedTuple):

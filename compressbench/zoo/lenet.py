@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 
 
 class LeNet5(nn.Sequential):

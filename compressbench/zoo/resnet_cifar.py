@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.zoo._initialization import he_normal
 
 WIDTHS = (16, 32, 64)

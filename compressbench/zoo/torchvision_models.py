@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.vision import torchvision
 
 NAMES = (

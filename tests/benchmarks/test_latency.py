@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from compressbench.core.measurement import Specimen
+from compressbench.core.metric import EvaluationInput
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.layers.int8 import INTEGERS
-from compressbench.measuring.latency import Latency
-from compressbench.measuring.macs import mac_counts
+from compressbench.metrics.latency import Latency
+from compressbench.metrics.macs import mac_counts
 from compressbench.techniques.coding.fold_batch_norm import FoldBatchNorm
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.quantization.ptq_int8 import PostTrainingInt8
-from tests.techniques.lending import ALEXNET, PLAIN, LentContext, subject_of
+from tests.techniques.lending import ALEXNET, PLAIN, StageContext, subject_of
 
 pytestmark = [
     pytest.mark.benchmark,
@@ -42,8 +42,8 @@ def alexnet() -> Subject:
 def measured(dense: Subject, own: Subject, side: int, runtimes: list[str], batch: int) -> dict[str, float]:
     example = torch.zeros(1, 3, side, side)
     images = torch.randn(16, 3, side, side, generator=torch.Generator().manual_seed(0))
-    specimen = Specimen(own, example, lambda: iter([(images, torch.zeros(16))]), Path("none"), lambda: dense)
-    found = {m.name: m.value for m in Latency(runtimes, [batch], 25, 60.0, 16).measure(specimen)}
+    given = EvaluationInput(own, example, lambda: iter([(images, torch.zeros(16))]), Path("none"), lambda: dense)
+    found = {m.name: m.value for m in Latency(runtimes, [batch], 25, 60.0, 16).measure(given)}
     print({name: round(value, 3) for name, value in found.items()})
     return found
 
@@ -51,7 +51,7 @@ def measured(dense: Subject, own: Subject, side: int, runtimes: list[str], batch
 def made(subject: Subject, side: int, *techniques: Technique) -> Subject:
     subject.model.eval()
     for technique in techniques:
-        subject = technique.apply(subject, LentContext(side=side))
+        subject = technique.apply(subject, StageContext(side=side))
     return subject
 
 

@@ -19,11 +19,11 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.context import Advance
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.data.in_memory import InMemorySplit
-from compressbench.measuring.macs import layer_table
+from compressbench.metrics.macs import layer_table
+from compressbench.training.autotuning import PLAIN, Setting, decide, has_bf16
 from compressbench.training.loop import train
-from compressbench.training.setting import PLAIN, Setting, decide, has_bf16
 from compressbench.vision import torchvision
 from compressbench.zoo.alexnet import AlexNet
 from compressbench.zoo.lenet import LeNet5, LeNet300100
@@ -73,7 +73,7 @@ def mlp(channels: int = 1, side: int = 28) -> nn.Module:
 
 
 def ours(model: nn.Module, split: object, precision: str = "fp32", auto: Setting = PLAIN) -> None:
-    training = Training(1, BATCH, 0.01, "sgd", "one_cycle", 1e-4, precision=precision)
+    training = TrainingConfig(1, BATCH, 0.01, "sgd", "one_cycle", 1e-4, precision=precision)
     subject = Subject(model, Architecture("compressbench.zoo.none"))
     train(subject, training, split, [], seed=0, limits=Limits(), progress=Silent(), auto=auto)  # type: ignore[arg-type]
 

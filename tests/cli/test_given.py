@@ -19,7 +19,7 @@ TRAINING = "batch_size: 32, lr: 0.05, precision: fp32"
 @pytest.fixture
 def weights() -> str:
     """Train on the digits, and save the state dict as one's own code would."""
-    train = f"stages: {{train: {{technique: tuning/from_scratch, epochs: 3, {TRAINING}}}}}\n"
+    train = f"stages: {{train: {{technique: training/from_scratch, epochs: 3, {TRAINING}}}}}\n"
     assert main(["run", recipe(NETWORK + train, "own"), "tracking=off"]) == 0
     [file] = Path("outputs/cache/stages").glob("*/model.cbp")
     torch.save(compressbench.load(file).state_dict(), "own.pt")
@@ -38,7 +38,7 @@ def test_a_given_network_that_pruning_ruins_breaks_its_budget(weights: str, caps
     [path] = Path("outputs/runs/pruned").rglob("record.json")
     record = RunRecord.read(path)
     assert record.given is not None
-    change = record.final.measurements["top1"] - record.given.measurements["top1"]
+    change = record.final.metrics["top1"] - record.given.metrics["top1"]
     assert change < -0.1
     assert record.missed
     rows = {line.split()[0]: line for line in printed.out.splitlines() if line.strip()}
@@ -58,8 +58,8 @@ def test_given_weights_can_be_measured_alone(weights: str, capsys: Captured) -> 
     assert main(["run", own, weights, "tracking=off"]) == 0
     assert "given" in capsys.readouterr().out
     [path] = Path("outputs/runs/alone").rglob("record.json")
-    assert RunRecord.read(path).final.measurements["top1"] > 0.8
-    assert main(["evaluate", str(path.parent / "model.cbp"), "measures=[accuracy,parameters]"]) == 0
+    assert RunRecord.read(path).final.metrics["top1"] > 0.8
+    assert main(["evaluate", str(path.parent / "model.cbp"), "metrics=[accuracy,parameters]"]) == 0
 
 
 def test_what_can_only_be_wrong_is_said_before_the_run(capsys: Captured) -> None:

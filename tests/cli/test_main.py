@@ -64,7 +64,7 @@ def test_a_device_that_is_not_there_is_refused(capsys: Captured) -> None:
 
 
 def test_an_unknown_layer_is_found_before_training(capsys: Captured) -> None:
-    said = refused(capsys, "run", "recipe=quickstart", "stages.prune.keep=[convv1]")
+    said = refused(capsys, "run", "recipe=quickstart", "stages.prune.ignore=[convv1]")
     assert "convv1" in said
     assert "conv1" in said.replace("convv1", "")
     assert not Path("outputs/runs").exists()
@@ -72,7 +72,7 @@ def test_an_unknown_layer_is_found_before_training(capsys: Captured) -> None:
 
 def test_fine_tuning_of_nothing_is_an_impossible_order(capsys: Captured) -> None:
     said = refused(
-        capsys, "run", recipe("model: alexnet\ndataset: digits\nstages: {tune: {technique: tuning/finetune}}")
+        capsys, "run", recipe("model: alexnet\ndataset: digits\nstages: {tune: {technique: training/finetune}}")
     )
     assert "stages.tune" in said
     assert "trained" in said

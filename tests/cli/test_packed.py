@@ -17,7 +17,7 @@ from compressbench.core.format import Coding, Sparse
 from compressbench.core.subject import Subject
 from compressbench.data.digits import Digits
 from compressbench.export.onnx_model import missing_packages
-from compressbench.measuring.accuracy import accuracy
+from compressbench.metrics.accuracy import accuracy
 from compressbench.packing.packed_file import note, rewrite_note, write
 from tests.cli.commands import Captured, refused
 
@@ -102,7 +102,7 @@ def test_evaluate_says_which_figures_are_not_as_noted_and_fails(file: str, capsy
 
 
 def test_evaluate_holds_accuracies_on_other_data_against_nothing(file: str, capsys: Captured) -> None:
-    words = ["dataset=synthetic", "dataset.shape=[1,32,32]", "dataset.classes=10", "measures=[accuracy,parameters]"]
+    words = ["dataset=synthetic", "dataset.shape=[1,32,32]", "dataset.classes=10", "metrics=[accuracy,parameters]"]
     assert main(["evaluate", file, *words]) == 0
     printed = capsys.readouterr().out
     assert printed.count("other data") == 4  # three figures, and why
@@ -111,7 +111,7 @@ def test_evaluate_holds_accuracies_on_other_data_against_nothing(file: str, caps
 
 def test_evaluate_a_file_without_figures(file: str, capsys: Captured) -> None:
     rewrite_note(Path(file), {"dataset": {"name": "digits"}, "measured": {}})
-    assert main(["evaluate", file, "measures=[size]"]) == 0
+    assert main(["evaluate", file, "metrics=[size]"]) == 0
     printed = capsys.readouterr().out
     assert f"{Path(file).stat().st_size:,}" in printed
     assert "notes no figures" in printed
@@ -120,7 +120,7 @@ def test_evaluate_a_file_without_figures(file: str, capsys: Captured) -> None:
 def test_what_evaluate_cannot_use_is_said_in_one_message(file: str, capsys: Captured) -> None:
     assert "did you mean 'mnist'?" in refused(capsys, "evaluate", file, "dataset=mnits")
     assert "dataset.image_size" in refused(capsys, "evaluate", file, "dataset=mnist", "dataset.image_size=big")
-    assert "did you mean 'accuracy'?" in refused(capsys, "evaluate", file, "measures=[accurracy]")
+    assert "did you mean 'accuracy'?" in refused(capsys, "evaluate", file, "metrics=[accurracy]")
     assert "did you mean 'device'?" in refused(capsys, "evaluate", file, "devise=cpu")
     assert "device: is 'gpu'" in refused(capsys, "evaluate", file, "device=gpu")
     assert "/nowhere" in refused(capsys, "evaluate", file, "dataset=mnist", "dataset.root=/nowhere")
@@ -141,7 +141,7 @@ def test_evaluate_without_a_dataset_that_is_known_says_what_to_give(
 
 
 def test_evaluate_refuses_a_measure_that_needs_the_network_before_compression(file: str, capsys: Captured) -> None:
-    printed = refused(capsys, "evaluate", file, "measures=[accuracy,latency]")
+    printed = refused(capsys, "evaluate", file, "metrics=[accuracy,latency]")
     assert "latency needs the network before compression, which the file does not hold" in printed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compressbench.cli.report import bases
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from tests.cli.commands import Captured, refused
 
 

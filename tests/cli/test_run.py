@@ -50,7 +50,7 @@ def test_a_run_is_recorded_tracked_and_shown_and_not_trained_again(capsys: Captu
     assert "nothing is trained again" in capsys.readouterr().out
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
     assert record.protocol == "smoke"
-    assert record.final.measurements["params_without_bn"] == 1_030_314
+    assert record.final.metrics["params_without_bn"] == 1_030_314
     assert Path("outputs/mlflow.db").exists()
 
 
@@ -110,7 +110,7 @@ def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypat
     own = recipe(
         "model: lenet5\ntracking: off\n"
         "dataset: {name: image_folder, classes: 2, image_size: 28, in_memory: true}\n"
-        "stages: {train: {technique: tuning/from_scratch, batch_size: 4, epochs: 1}}\n"
+        "stages: {train: {technique: training/from_scratch, batch_size: 4, epochs: 1}}\n"
     )
     words = ["run", own, "dataset.name=pets", "dataset.validation_share=0"]
     for root in ("a", "b"):

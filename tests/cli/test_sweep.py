@@ -20,9 +20,9 @@ model: lenet5
 dataset: {name: synthetic, shape: [1, 28, 28]}
 tracking: off
 limits: {epochs: 1, steps: 2}
-measures: [accuracy, parameters, macs, size]
+metrics: [accuracy, parameters, macs, size]
 stages:
-  train: {technique: tuning/from_scratch}
+  train: {technique: training/from_scratch}
   prune: {technique: pruning/l1_norm, ratio: 0.5}
 reference: {source: somebody, dataset: synthetic, top1: 0.9}
 """

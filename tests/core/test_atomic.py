@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.atomic import write_atomically
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:

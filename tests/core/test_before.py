@@ -13,7 +13,7 @@ from tests.core.test_record import RECORD
 from tests.running.plans import plan
 
 GIVEN_NETWORK = StageRecord(GIVEN, GIVEN, "start", {"top1": 0.99})
-TRAIN, FINETUNE, PRUNE = "tuning/from_scratch", "tuning/finetune", "pruning/l1_norm"
+TRAIN, FINETUNE, PRUNE = "training/from_scratch", "training/finetune", "pruning/l1_norm"
 GRADUAL, BNN = "pruning/gradual", "quantization/bnn"
 
 

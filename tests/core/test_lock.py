@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from compressbench.core import lock
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.lock import alone
 
 

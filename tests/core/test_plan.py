@@ -9,10 +9,10 @@ from compressbench.core.plan import Budget, Limits, Reference, Stage
 from compressbench.core.structure import flatten
 from compressbench.core.training import LOOP_VERSION
 from compressbench.data.synthetic import Synthetic
-from compressbench.measuring.accuracy import Accuracy
-from compressbench.running.observe import measure_key
+from compressbench.metrics.accuracy import Accuracy
+from compressbench.running.evaluate import metric_key
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
-from compressbench.techniques.tuning.from_scratch import FromScratch
+from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
 
 
@@ -20,7 +20,7 @@ def test_a_stage_is_identified_by_all_that_led_to_it_and_by_nothing_after_it() -
     first = plan().stage_ids("data")
     other_end = replace(plan(), stages=plan().stages[:2])
     assert other_end.stage_ids("data") == first[:2]
-    longer = Stage("train", "tuning/from_scratch", FromScratch(**{**TRAINING, "epochs": 3}))
+    longer = Stage("train", "training/from_scratch", FromScratch(**{**TRAINING, "epochs": 3}))
     changed = replace(plan(), stages=(longer, *plan().stages[1:])).stage_ids("data")
     assert not set(changed) & set(first)
 
@@ -86,9 +86,9 @@ def test_data_and_measures_of_a_new_version_are_other_ones(monkeypatch: pytest.M
     stages, run = plan().stage_ids("data"), plan().plan_id()
     monkeypatch.setattr(Accuracy, "version", 1, raising=False)
     assert (plan().stage_ids("data"), plan().plan_id()) == (stages, run)
-    key = measure_key(Accuracy())
+    key = metric_key(Accuracy())
     monkeypatch.setattr(Accuracy, "version", 2)
-    assert measure_key(Accuracy()) != key
+    assert metric_key(Accuracy()) != key
     assert plan().stage_ids("data") == stages
     assert plan().plan_id() != run
     monkeypatch.setattr(Synthetic, "version", 2, raising=False)
@@ -118,5 +118,5 @@ def test_given_weights_are_identified_by_their_content_wherever_they_lie(tmp_pat
         replace(plan(), stages=(), model=replace(plan().model, weights=str(tmp_path / name))).plan_id()
         for name in ("one.pth", "same.pth", "other.pth")
     }
-    assert len(runs) == 2  # also of runs that only measure them
+    assert len(runs) == 2  # also of runs that only metric them
     assert replace(plan().model, weights="IMAGENET1K_V1").weights_id() == "IMAGENET1K_V1"

@@ -19,13 +19,15 @@ RECORD = RunRecord(
     reference={"top1": 0.9},
     dataset={"name": "mnist"},
     environment={"torch": "2.13"},
-    stages=[StageRecord("train", "tuning/from_scratch", "id", {"top1": 0.98}, {"top1": "fraction"}, [{"epoch": 1.0}])],
+    stages=[
+        StageRecord("train", "training/from_scratch", "id", {"top1": 0.98}, {"top1": "fraction"}, [{"epoch": 1.0}])
+    ],
 )
 
 
 def test_a_record_comes_back_as_it_was() -> None:
     assert RunRecord.from_json(RECORD.to_json()) == RECORD
-    assert RECORD.final.measurements["top1"] == 0.98
+    assert RECORD.final.metrics["top1"] == 0.98
 
 
 def undigested(text: str) -> str:

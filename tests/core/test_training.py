@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
 GOOD: dict[str, Any] = {
     "epochs": 1,
@@ -36,14 +36,14 @@ GOOD: dict[str, Any] = {
 )
 def test_a_value_out_of_range_says_what_is_allowed(key: str, value: object, said: str) -> None:
     with pytest.raises(ValueError, match=f"{key} is .*{said}"):
-        Training(**{**GOOD, key: value})
+        TrainingConfig(**{**GOOD, key: value})
 
 
 def test_nesterov_needs_momentum() -> None:
     with pytest.raises(ValueError, match="nesterov"):
-        Training(**GOOD, nesterov=True, momentum=0.0)
+        TrainingConfig(**GOOD, nesterov=True, momentum=0.0)
 
 
 def test_an_exponential_schedule_needs_a_rate_to_end_at() -> None:
     with pytest.raises(ValueError, match="schedule is 'exponential', but final_lr is 0"):
-        Training(**{**GOOD, "schedule": "exponential"})
+        TrainingConfig(**{**GOOD, "schedule": "exponential"})

@@ -7,7 +7,7 @@ import numpy
 import pytest
 import torch
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.data.cifar import CIFAR10, CIFAR100
 from compressbench.vision import torchvision
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.data._decoding import central, decoded
 from tests.data.folders import colours, image_folder, write_folder, write_image
 

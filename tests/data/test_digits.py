@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.data.digits import MEAN, STD, Digits
 
 

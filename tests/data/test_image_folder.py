@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.identity import essence
 from tests.data.folders import colours, image_folder, write_folder, write_image
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.data.in_memory import InMemorySplit, carved
 
 MEAN, STD = [0.5, 0.25, 0.125], [0.5, 0.25, 0.2]

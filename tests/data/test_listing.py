@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from tests.data.folders import colours, image_folder, write_folder, write_image
 
 

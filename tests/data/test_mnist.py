@@ -10,7 +10,7 @@ import numpy
 import pytest
 import torch
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.data.mnist import FILES, MNIST, read_idx
 
 

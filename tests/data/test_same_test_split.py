@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 from compressbench.core.data import measured_on
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.data.digits import Digits
 from compressbench.data.synthetic import Synthetic
 from tests.data.folders import image_folder, write_folder, write_image

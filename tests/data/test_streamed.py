@@ -6,7 +6,7 @@ import numpy
 import pytest
 import torch
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from tests.data.folders import image_folder, write_folder, write_image
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.subject import Subject
 from compressbench.export import onnx_model
 from compressbench.export.onnx_model import to_onnx
 from compressbench.techniques.quantization.ptq_int8 import PostTrainingInt8
-from tests.techniques.lending import ALEXNET, PLAIN, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, PLAIN, StageContext, bare, seeded, subject_of
 
 PTQ = PostTrainingInt8(["conv", "linear"], [], "minmax", 0.9999, 8, 2)
 
@@ -79,7 +79,7 @@ def test_an_fp32_network_answers_the_same_for_any_batch_is_written_and_left_as_i
 
 @pytest.mark.slow
 def test_every_layer_of_an_int8_alexnet_runs_as_integers_but_the_last(tmp_path):
-    subject = PTQ.apply(subject_of(ALEXNET, **PLAIN), LentContext())
+    subject = PTQ.apply(subject_of(ALEXNET, **PLAIN), StageContext())
     content = to_onnx(subject, torch.zeros(1, 3, 32, 32))
     found = operators(content, tmp_path)
     assert (found["QLinearConv"], found["QGemm"], found["Conv"], found["Relu"]) == (5, 2, 0, 0)
@@ -95,7 +95,7 @@ def test_every_layer_of_an_int8_alexnet_runs_as_integers_but_the_last(tmp_path):
 
 
 def test_convolutions_of_a_residual_block_run_as_integers_too(tmp_path):
-    subject = PTQ.apply(residual(), LentContext(side=8))
+    subject = PTQ.apply(residual(), StageContext(side=8))
     content = to_onnx(subject, torch.zeros(1, 3, 8, 8))
     found = operators(content, tmp_path)
     assert (found["QLinearConv"], found["Conv"]) == (3, 0)

@@ -14,12 +14,12 @@ from torch import nn
 
 from compressbench.core.architecture import Architecture
 from compressbench.core.constraint import Mask
-from compressbench.core.measurement import Measure, Specimen
+from compressbench.core.metric import EvaluationInput, Metric
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import LOOP_VERSION, Training
+from compressbench.core.training import LOOP_VERSION, TrainingConfig
 from compressbench.data.synthetic import Synthetic
-from compressbench.measuring.latency import Latency
+from compressbench.metrics.latency import Latency
 from compressbench.packing import packed_file
 from compressbench.planning import catalogue
 from compressbench.training.loop import train
@@ -53,12 +53,12 @@ def dataset(kind: str, folder: Path) -> Made:
     return getattr(found, "version", 1), of_dataset(found)
 
 
-def measure(name: str, folder: Path) -> Made:
+def metric(name: str, folder: Path) -> Made:
     """What is measured on an untrained network with a mask. Of timings only the names."""
-    node = OmegaConf.to_container(OmegaConf.load(CONF / "measure" / f"{name}.yaml"))
+    node = OmegaConf.to_container(OmegaConf.load(CONF / "metric" / f"{name}.yaml"))
     assert isinstance(node, dict)
     module, _, class_name = str(node.pop("_target_")).rpartition(".")
-    found: Measure = getattr(importlib.import_module(module), class_name)(**node)
+    found: Metric = getattr(importlib.import_module(module), class_name)(**node)
     if isinstance(found, Latency):
         found = Latency(runtimes=["torch"], batches=[1], rounds=5, seconds=1, images=8)
     subject = untrained(whole=False).clone()
@@ -69,8 +69,8 @@ def measure(name: str, folder: Path) -> Made:
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(64, 3, 32, 32, generator=generator), torch.randint(10, (64,), generator=generator)
     subject.model.eval()
-    specimen = Specimen(subject, torch.zeros(1, 3, 32, 32), lambda: [batch], folder / "model.cbp", lambda: subject)
-    measured = found.measure(specimen)
+    given = EvaluationInput(subject, torch.zeros(1, 3, 32, 32), lambda: [batch], folder / "model.cbp", lambda: subject)
+    measured = found.measure(given)
     timed = isinstance(found, Latency)
     figures = {one.name: one.unit if timed else _number(one.value, one.unit) for one in measured}
     return getattr(found, "version", 1), figures
@@ -84,7 +84,7 @@ def loop(kind: str, folder: Path) -> Made:
         subject.constraints.append(Mask("conv.weight", keep))
         subject.enforce()
     splits = Synthetic(name="made", shape=[1, 16, 16], classes=4, train_images=160, test_images=8).load()
-    training = Training(epochs=3, batch_size=32, weight_decay=1e-3, precision="fp32", **TRAININGS[kind])
+    training = TrainingConfig(epochs=3, batch_size=32, weight_decay=1e-3, precision="fp32", **TRAININGS[kind])
     trained = train(
         subject, training, splits.train, splits.validation, seed=1, limits=Limits(), progress=Silent()
     )  # dropout, batch norm and the order of the images all hang on the seed
@@ -107,6 +107,6 @@ def _number(value: float, unit: str) -> float:
 MAKERS: dict[str, Callable[[Path], Made]] = {
     **{f"technique/{kind}": partial(technique, kind) for kind in TECHNIQUES},
     **{f"dataset/{kind}": partial(dataset, kind) for kind in DATASETS},
-    **{f"measure/{entry.name}": partial(measure, entry.name) for entry in catalogue.measures()},
+    **{f"metric/{entry.name}": partial(metric, entry.name) for entry in catalogue.metrics()},
     **{f"training/{kind}": partial(loop, kind) for kind in TRAININGS},
 }

@@ -32,7 +32,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     path = tmp_path_factory.mktemp("originals") / "model.cbp"
     made = {}
     for name, form in FORMATS.items():
-        write(stored_as(form), path, {"seed": 0, "stages": {"train": {"technique": "tuning/from_scratch"}}})
+        write(stored_as(form), path, {"seed": 0, "stages": {"train": {"technique": "training/from_scratch"}}})
         made[name] = path.read_bytes()
     for coder in ALL:
         write(stored_as(FORMATS["codebook"], coders=(coder,)), path)

@@ -15,7 +15,7 @@ from compressbench.packing.packed_file import note, read, write
 from tests.packing.mutations import damaged_note, nested, sealed_with
 from tests.packing.networks import FORMATS, stored_as
 
-NOTE = {"seed": 0, "dataset": {"name": "digits"}, "stages": {"train": {"technique": "tuning/from_scratch"}}}
+NOTE = {"seed": 0, "dataset": {"name": "digits"}, "stages": {"train": {"technique": "training/from_scratch"}}}
 
 
 @pytest.fixture

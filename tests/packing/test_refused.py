@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.format import Codebook, Coding, Dense, Sparse
 from compressbench.core.subject import Subject
 from compressbench.packing.container import PackedFileError, seal

@@ -14,9 +14,9 @@ ROW = """\
 model: lenet5
 dataset: digits
 stages:
-  train: {technique: tuning/from_scratch, epochs: 2}
+  train: {technique: training/from_scratch, epochs: 2}
   prune: {technique: pruning/l1_norm, ratio: 0.5}
-  finetune: {technique: tuning/finetune}
+  finetune: {technique: training/finetune}
 """
 
 

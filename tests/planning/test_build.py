@@ -13,15 +13,15 @@ def test_a_plan_is_typed_and_complete(row):
     plan = built("recipe=row", "seed=3")
     assert (plan.recipe, plan.seed, plan.protocol) == ("row", 3, "")
     assert [(stage.name, stage.kind) for stage in plan.stages] == [
-        ("train", "tuning/from_scratch"),
+        ("train", "training/from_scratch"),
         ("prune", "pruning/l1_norm"),
-        ("finetune", "tuning/finetune"),
+        ("finetune", "training/finetune"),
     ]
     assert plan.stages[0].technique.epochs == 2
     assert plan.model.name == "lenet5"
     assert plan.model.architecture.arguments["in_channels"] == 1
     assert plan.model.architecture.arguments["classes"] == 10
-    assert [name for name, _ in plan.measures] == ["accuracy", "parameters", "macs", "flops_survey", "size"]
+    assert [name for name, _ in plan.metrics] == ["accuracy", "parameters", "macs", "flops_survey", "size"]
 
 
 def test_channels_and_classes_come_from_the_dataset(row):
@@ -50,7 +50,7 @@ def test_two_typos_and_a_wrong_type_in_a_recipe_come_in_one_message(write):
     write(
         "row",
         "model: lenet5\ndataset: digits\nsead: 1\nstages:\n"
-        "  train: {technique: tuning/from_scratch, epochs: many}\n"
+        "  train: {technique: training/from_scratch, epochs: many}\n"
         "  prune: {technique: pruning/l1_norm, ratoi: 0.5}\n",
     )
     assert faults("recipe=row") == [
@@ -117,20 +117,20 @@ def test_tracking_is_typed(row):
 
 
 def test_a_stage_may_be_called_by_a_number(write):
-    write("row", "extends: quickstart\nstages: {1: {technique: tuning/finetune}}\n")
+    write("row", "extends: quickstart\nstages: {1: {technique: training/finetune}}\n")
     assert built("recipe=row").stages[-1].name == "1"
 
 
 def test_fine_tuning_of_nothing_is_impossible(write):
-    write("row", "model: lenet5\ndataset: digits\nstages: {finetune: {technique: tuning/finetune}}\n")
+    write("row", "model: lenet5\ndataset: digits\nstages: {finetune: {technique: training/finetune}}\n")
     assert faults("recipe=row") == [
-        "stages.finetune: tuning/finetune needs a trained network, but no stage before it trains one"
+        "stages.finetune: training/finetune needs a trained network, but no stage before it trains one"
     ]
 
 
 def test_training_from_scratch_twice_says_which_stage_trained_first(row):
-    assert faults("recipe=row", "+stages.more={technique: tuning/from_scratch}") == [
-        "stages.more: tuning/from_scratch cannot take a network that is trained already (by stages.train)"
+    assert faults("recipe=row", "+stages.more={technique: training/from_scratch}") == [
+        "stages.more: training/from_scratch cannot take a network that is trained already (by stages.train)"
     ]
 
 
@@ -142,9 +142,9 @@ def test_pruning_the_same_mask_away_twice_is_impossible(row):
 
 
 @pytest.mark.parametrize("quantizer", ["ptq_int8", "qat_int8"])
-@pytest.mark.parametrize("training", ["tuning/finetune", "tuning/rewind", "sharing/retrain_centroids"])
+@pytest.mark.parametrize("training", ["training/finetune", "training/rewind", "sharing/retrain_centroids"])
 def test_no_training_comes_after_int8(row, quantizer, training):
-    to = ", to: random" if training == "tuning/rewind" else ""
+    to = ", to: random" if training == "training/rewind" else ""
     [fault] = faults(
         "recipe=row",
         f"+stages.quantize={{technique: quantization/{quantizer}}}",
@@ -203,7 +203,7 @@ def test_only_our_own_code_can_be_named(row):
 
 
 def test_an_unknown_measure_names_the_nearest(row):
-    assert faults("recipe=row", "measures=[accuracy,sise]") == ["measures: there is no 'sise'; did you mean 'size'?"]
+    assert faults("recipe=row", "metrics=[accuracy,sise]") == ["metrics: there is no 'sise'; did you mean 'size'?"]
 
 
 def test_without_a_recipe_everything_it_would_name_is_missing():
@@ -224,15 +224,15 @@ def test_budget_and_reference_are_typed(row):
 
 
 def test_a_stage_cannot_be_called_given(row):
-    [fault] = faults("recipe=row", "+stages.given={technique: tuning/finetune}")
+    [fault] = faults("recipe=row", "+stages.given={technique: training/finetune}")
     assert fault.startswith("stages.given: cannot be the name of a stage")
 
 
 def test_a_stage_cannot_be_called_start(row):
-    found = faults("recipe=row", "+stages.start={technique: tuning/finetune}")
+    found = faults("recipe=row", "+stages.start={technique: training/finetune}")
     assert found[0].startswith("stages.start: cannot be the name of a stage")
 
 
 def test_a_stage_has_a_name_that_the_command_line_can_write(write):
-    write("row", "extends: quickstart\nstages: {prüfen: {technique: tuning/finetune}}\n")
+    write("row", "extends: quickstart\nstages: {prüfen: {technique: training/finetune}}\n")
     assert faults("recipe=row")[0].startswith("stages.prüfen: cannot be the name of a stage; allowed: A-Z")

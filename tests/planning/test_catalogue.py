@@ -26,7 +26,7 @@ def test_techniques_models_datasets_and_measures_are_the_files_of_conf():
     assert "pruning/l1_norm" in [entry.name for entry in catalogue.techniques()]
     assert "alexnet" in [entry.name for entry in catalogue.models()]
     assert "digits" in [entry.name for entry in catalogue.datasets()]
-    assert "accuracy" in [entry.name for entry in catalogue.measures()]
+    assert "accuracy" in [entry.name for entry in catalogue.metrics()]
 
 
 def test_names_are_in_natural_order(write):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning.compose import compose
 
 
@@ -54,7 +54,7 @@ def test_a_swapped_technique_keeps_its_place_and_its_parameters(row):
 
 
 def test_stages_can_be_deleted_and_added(row):
-    config = compose(["recipe=row", "~stages.prune", "+stages.again={technique: tuning/finetune, epochs: 1}"])
+    config = compose(["recipe=row", "~stages.prune", "+stages.again={technique: training/finetune, epochs: 1}"])
     assert list(config.stages) == ["train", "finetune", "again"]
     assert config.stages.again.epochs == 1
 

@@ -22,7 +22,7 @@ def test_a_technique_has_its_paper_and_its_parameters():
     assert (ratio.type, ratio.default, ratio.allowed) == ("a number", "0.5", "0 or more and less than 1")
     assert ratio.meaning.startswith("fraction of weights set to zero")
     assert parameters["scope"].allowed == "global, per_kind, per_layer"
-    assert parameters["layers"].default == "[conv, linear]"
+    assert parameters["targets"].default == "[conv, linear]"
 
 
 def test_what_is_allowed_is_what_the_class_refuses_the_rest_of():
@@ -32,7 +32,7 @@ def test_what_is_allowed_is_what_the_class_refuses_the_rest_of():
 
 
 def test_a_default_that_comes_from_the_training_says_so():
-    lr = described("tuning/finetune")["lr"]
+    lr = described("training/finetune")["lr"]
     assert lr.default == "training.finetune.lr (steps_160: 0.001)"
     assert lr.meaning == "the peak learning rate."
 
@@ -46,7 +46,7 @@ def test_a_network_has_the_arguments_that_are_not_the_datasets():
     assert found["pool_first"].default == "false"
 
 
-@pytest.mark.parametrize("group", ["technique", "model", "dataset", "measure"])
+@pytest.mark.parametrize("group", ["technique", "model", "dataset", "metric"])
 def test_every_entry_can_be_described(group):
     for entry in catalogue.group(group):
         assert group in [found.group for found in descriptions(entry.name)]

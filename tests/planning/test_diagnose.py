@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning.diagnose import composed
 from compressbench.planning.launch import launch
 from tests.planning.test_launch import job, seen
@@ -29,7 +29,9 @@ def test_faults_of_several_groups_keys_stages_and_the_budget_come_together(row):
 
 
 def test_those_of_a_recipe_too(write):
-    write("bad", "model: {name: alexnett, hiden: [3]}\ndataset: digitz\nstages: {a: {technique: tuning/x}}\nsead: 1\n")
+    write(
+        "bad", "model: {name: alexnett, hiden: [3]}\ndataset: digitz\nstages: {a: {technique: training/x}}\nsead: 1\n"
+    )
     found = said("recipe=bad")
     assert [each.partition(":")[0] for each in found] == [
         "dataset",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.faults import PlanError, RunError
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.sweep import Outcome
 from compressbench.planning.launch import launch, parse_arguments
 

@@ -12,9 +12,9 @@ PAPERS_ROW = """\
 model: lenet5
 dataset: digits
 stages:
-  train: {technique: tuning/from_scratch, lr: 0.03}
+  train: {technique: training/from_scratch, lr: 0.03}
   prune: {technique: pruning/l1_norm, ratio: 0.5}
-  finetune: {technique: tuning/finetune}
+  finetune: {technique: training/finetune}
 reference: {source: "a paper, its table"}
 """
 
@@ -54,7 +54,7 @@ def test_a_recipe_that_trains_otherwise_than_the_protocol_has_not_earned_its_lab
 
 def test_what_a_method_trains_in_its_own_stage_belongs_to_the_method(write):
     of_inq = "inq: {technique: quantization/inq, epochs: 3}"
-    write("row", PAPERS_ROW.replace("finetune: {technique: tuning/finetune}", of_inq))
+    write("row", PAPERS_ROW.replace("finetune: {technique: training/finetune}", of_inq))
     assert built("recipe=row").protocol == "steps_160"
 
 

@@ -19,7 +19,7 @@ from tests.planning.plans import built
         (["stages.prune.ratio=0.7"], False),
         (["stages.prune.technique=pruning/random_filters"], False),
         (["~stages.finetune"], False),
-        (["+stages.more={technique: tuning/finetune}"], False),
+        (["+stages.more={technique: training/finetune}"], False),
         (["model=lenet_300_100", "~stages.prune"], False),
         (["dataset=synthetic"], False),
         (["debug=smoke"], False),

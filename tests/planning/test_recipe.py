@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.planning.recipe import read_recipe
 
 PARENT = """\
@@ -14,9 +14,9 @@ PARENT = """\
 model: {name: alexnet, hidden: [64]}
 dataset: mnist
 stages:
-  train: {technique: tuning/from_scratch, lr: 0.03}
-  prune: {technique: pruning/l1_norm, ratio: 0.3, keep: [conv1]}
-  finetune: {technique: tuning/finetune}
+  train: {technique: training/from_scratch, lr: 0.03}
+  prune: {technique: pruning/l1_norm, ratio: 0.3, ignore: [conv1]}
+  finetune: {technique: training/finetune}
 reference: {top1: 0.9, before: {top1: 0.95, params: 10}}
 """
 
@@ -37,12 +37,12 @@ def read(folder: Path, child: str, parent: str = PARENT) -> dict:
 def test_a_child_changes_single_keys_and_the_stages_keep_their_order(tmp_path):
     recipe = read(tmp_path, "extends: _parent\nstages:\n  prune: {ratio: 0.5}\nreference: {before: {top1: 0.96}}\n")
     assert list(recipe["stages"]) == ["train", "prune", "finetune"]
-    assert recipe["stages"]["prune"] == {"technique": "pruning/l1_norm", "ratio": 0.5, "keep": ["conv1"]}
+    assert recipe["stages"]["prune"] == {"technique": "pruning/l1_norm", "ratio": 0.5, "ignore": ["conv1"]}
     assert recipe["reference"] == {"top1": 0.9, "before": {"top1": 0.96, "params": 10}}
 
 
 def test_null_deletes_a_stage_and_a_new_one_comes_last(tmp_path):
-    child = "extends: _parent\nstages: {finetune: null, again: {technique: tuning/rewind}}\n"
+    child = "extends: _parent\nstages: {finetune: null, again: {technique: training/rewind}}\n"
     assert list(read(tmp_path, child)["stages"]) == ["train", "prune", "again"]
 
 

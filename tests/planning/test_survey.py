@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.plan import Plan
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
 
@@ -26,13 +26,13 @@ def faults(*overrides: str) -> list[str]:
     return [str(fault) for fault in build(compose(list(overrides)), overrides)[1] if fault.where != "dataset"]
 
 
-def training(plan: Plan, stage: str) -> Training:
+def training(plan: Plan, stage: str) -> TrainingConfig:
     found = next(each.technique for each in plan.stages if each.name == stage)
-    assert isinstance(found, Training)
+    assert isinstance(found, TrainingConfig)
     return found
 
 
-def schedule(training: Training) -> tuple[int, int, float, str]:
+def schedule(training: TrainingConfig) -> tuple[int, int, float, str]:
     return training.epochs, training.batch_size, training.lr, training.schedule
 
 
@@ -152,7 +152,7 @@ def test_weights_that_are_given_are_not_drawn_anew(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes(b"")
     found = faults(SLIMMING, "training=survey", f"model.weights={tmp_path}/weights.pt")
     assert any(
-        fault.startswith("stages.train: tuning/sparsity_training would draw new weights over") for fault in found
+        fault.startswith("stages.train: training/sparsity_training would draw new weights over") for fault in found
     )
 
 

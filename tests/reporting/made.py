@@ -45,9 +45,9 @@ def made_record(
     """Return a run of train, prune and a last stage; pruning alone leaves 11.35 % top1."""
     counts = {**COUNTS_AFTER, **(counts or {})}
     stages = [
-        StageRecord("train", "tuning/from_scratch", f"t{seed}", {"top1": before, "top5": 0.9999, **COUNTS_BEFORE}),
+        StageRecord("train", "training/from_scratch", f"t{seed}", {"top1": before, "top5": 0.9999, **COUNTS_BEFORE}),
         StageRecord("prune", "pruning/l1_norm", f"p{seed}", {"top1": 0.1135, "top5": 0.5, **counts}),
-        StageRecord(last, "tuning/finetune", f"f{seed}", {"top1": after, "top5": 0.9998, **counts}),
+        StageRecord(last, "training/finetune", f"f{seed}", {"top1": after, "top5": 0.9998, **counts}),
     ]
     training = {"batch_size": 128, "schedule": "one_cycle", "lr": 0.03}
     epochs = (160, 40) if protocol == "steps_160" else (15, 5)
@@ -56,9 +56,9 @@ def made_record(
     plan = {
         "model": {"name": "alexnet", "weights": None, "in_channels": 1, "classes": 10},
         "stages": {
-            "train": {"technique": "tuning/from_scratch", "epochs": epochs[0], **training},
-            "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "keep": ["conv1"]},
-            last: {"technique": "tuning/finetune", "epochs": epochs[1], **training},
+            "train": {"technique": "training/from_scratch", "epochs": epochs[0], **training},
+            "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "ignore": ["conv1"]},
+            last: {"technique": "training/finetune", "epochs": epochs[1], **training},
         },
         "limits": {"epochs": None, "steps": None, "images": None},
     }

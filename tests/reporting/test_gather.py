@@ -40,7 +40,7 @@ def test_of_the_same_plan_and_seed_the_newest_is_kept(tmp_path: Path) -> None:
     newer = made_record(0, after=0.9, started="2026-01-02T00:00:00")
     commit_records([newer], tmp_path / "recipes" / "table5" / "records")
     [record] = gather("table5", tmp_path / "outputs", [tmp_path / "recipes"])
-    assert record.final.measurements["top1"] == 0.9
+    assert record.final.metrics["top1"] == 0.9
 
 
 def test_an_unreadable_record_is_reported_with_its_file_and_the_others_are_kept(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_given_network_is_committed_with_the_record(tmp_path: Path) -> None:
     commit_records([given_record()], tmp_path / "table5" / "records")
     [record] = gather("table5", tmp_path, [tmp_path])
     assert record.given is not None
-    assert record.given.measurements == given_record().given.measurements
+    assert record.given.metrics == given_record().given.metrics
     assert record.given.seconds == 0.3
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import CHANGE, LEVEL, Comparison, Handicap
-from compressbench.reporting.figures import Estimate
+from compressbench.reporting.formatting import Estimate
 from compressbench.reporting.schedule import schedule_before
 from compressbench.reporting.verdict import ABOVE, DIFFERS, NO_FIGURES, REPRODUCED, WITHIN
 from tests.reporting.made import MNIST_50, made_record

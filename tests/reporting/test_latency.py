@@ -26,7 +26,7 @@ TIMED = {
 
 def timed_record(seed: int = 0, **others: float) -> RunRecord:
     record = made_record(seed)
-    record.stages[-1].measurements |= TIMED | others
+    record.stages[-1].metrics |= TIMED | others
     return record
 
 

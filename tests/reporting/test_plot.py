@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.core.record import RunRecord
 from compressbench.reporting.plot import _figure, before, lines, measured, plot
 from tests.reporting.made import given_record, made_record
@@ -60,8 +60,8 @@ def drawn(records: list) -> list[Axes]:
 
 def latency(row: str, after: float, ms: float) -> RunRecord:
     made = made_record(row=row, after=after)
-    made.stages[0].measurements["latency_onnx_b64_ms"] = 20.0
-    made.final.measurements["latency_onnx_b64_ms"] = ms
+    made.stages[0].metrics["latency_onnx_b64_ms"] = 20.0
+    made.final.metrics["latency_onnx_b64_ms"] = ms
     return made
 
 
@@ -78,7 +78,7 @@ def test_a_table_about_latency_is_drawn_against_latency() -> None:
 
 
 def test_what_costs_all_rows_the_same_is_no_axis() -> None:
-    before = made_record().stages[0].measurements
+    before = made_record().stages[0].metrics
     rows = [made_record(row=row, counts={"macs": before["macs"]}) for row in "ab"]
     assert [axes.get_xlabel() for axes in drawn(rows)] == ["file, kB"]
 

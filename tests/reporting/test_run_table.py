@@ -36,7 +36,7 @@ def test_a_change_is_empty_where_there_was_nothing_before_compression() -> None:
 
 def test_a_network_that_is_trained_on_first_has_no_change_against_what_comes_after_it() -> None:
     record = replace(made_record(reference={}), given=given_record().given)
-    record.stages[0].kind = "tuning/finetune"
+    record.stages[0].kind = "training/finetune"
     grid = stage_grid(record)
     change = grid.headings.index("change, points")
     assert [row[change] for row in grid.rows] == ["", "+0.00", "-87.35", "-0.10"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.reporting.gather import commit_records
 from compressbench.reporting.summary import summary
 from tests.reporting.made import MNIST_50, made_record, plain

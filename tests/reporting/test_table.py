@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.reporting.gather import commit_records
 from compressbench.reporting.table import report
 from tests.reporting.made import MNIST_50, made_record, plain
@@ -184,7 +184,7 @@ def test_a_column_in_which_nobody_says_anything_is_left_out(tmp_path: Path) -> N
     record = made_record()
     record = replace(record, reference={"dataset": "mnist"})
     for stage in record.stages:
-        del stage.measurements["flops_survey"]
+        del stage.metrics["flops_survey"]
     commit_records([record], tmp_path / "table5" / "records")
     text = report("table5", tmp_path, [tmp_path], {}, "markdown")
     assert isinstance(text, str)

@@ -17,7 +17,7 @@ model: lenet5
 dataset: {name: synthetic, shape: [1, 28, 28], classes: 4, train_images: 64, test_images: 32}
 tracking: "off"
 stages:
-  train: {technique: tuning/from_scratch, epochs: 2, batch_size: 16, precision: fp32}
+  train: {technique: training/from_scratch, epochs: 2, batch_size: 16, precision: fp32}
   prune: {technique: pruning/magnitude, ratio: 0.5}
 """
 
@@ -33,7 +33,7 @@ def figures(outputs: Path) -> list[Any]:
     path = next((outputs / "runs").rglob("record.json"))
     record = RunRecord.read(path)
     stages = [
-        [stage.name, stage.measurements, stage.skipped, stage.setting, [_timeless(point) for point in stage.curve]]
+        [stage.name, stage.metrics, stage.skipped, stage.setting, [_timeless(point) for point in stage.curve]]
         for stage in record.stages
     ]
     weights = hashlib.sha256(path.with_name("model.cbp").read_bytes()).hexdigest()

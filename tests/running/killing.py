@@ -58,7 +58,7 @@ def forked(outputs: Path, prepare: Callable[[], None]) -> tuple[int, str]:
 
 def kill_everywhere(folder: Path, moment: str) -> None:
     import compressbench.planning.build
-    import compressbench.running.rehearsal  # noqa: F401
+    import compressbench.running.dry_run  # noqa: F401
 
     assert forked(folder / "undisturbed", lambda: None) == (0, "")
     wanted_figures, wanted_files = figures(folder / "undisturbed"), stored(folder / "undisturbed")

@@ -9,13 +9,13 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.model import Model
 from compressbench.core.plan import Plan, Stage
 from compressbench.data.synthetic import Synthetic
-from compressbench.measuring.accuracy import Accuracy
-from compressbench.measuring.macs import Macs
-from compressbench.measuring.parameters import Parameters
-from compressbench.measuring.size import Size
+from compressbench.metrics.accuracy import Accuracy
+from compressbench.metrics.macs import Macs
+from compressbench.metrics.parameters import Parameters
+from compressbench.metrics.size import Size
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
-from compressbench.techniques.tuning.finetune import Finetune
-from compressbench.techniques.tuning.from_scratch import FromScratch
+from compressbench.techniques.training.finetune import Finetune
+from compressbench.techniques.training.from_scratch import FromScratch
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet5", {"in_channels": 1, "classes": 4, "image_size": 28})
 TRAINING: dict[str, Any] = {
@@ -32,16 +32,16 @@ TRAINING: dict[str, Any] = {
 def plan(**changes: Any) -> Plan:
     """Return train, prune, fine-tune of a LeNet-5 on 128 synthetic images, with changes."""
     stages = (
-        Stage("train", "tuning/from_scratch", FromScratch(**TRAINING)),
-        Stage("prune", "pruning/l1_norm", L1NormPruning(layers=["conv"], ratio=0.5, ratios={}, keep=[], round_to=1)),
-        Stage("finetune", "tuning/finetune", Finetune(**TRAINING)),
+        Stage("train", "training/from_scratch", FromScratch(**TRAINING)),
+        Stage("prune", "pruning/l1_norm", L1NormPruning(targets=["conv"], ratio=0.5, ratios={}, ignore=[], round_to=1)),
+        Stage("finetune", "training/finetune", Finetune(**TRAINING)),
     )
     whole = Plan(
         recipe="tests/lenet",
         model=Model("lenet5", LENET),
         dataset=Synthetic(name="synthetic", shape=[1, 28, 28], classes=4, train_images=128, test_images=64),
         stages=stages,
-        measures=(("accuracy", Accuracy()), ("parameters", Parameters()), ("macs", Macs()), ("size", Size())),
+        metrics=(("accuracy", Accuracy()), ("parameters", Parameters()), ("macs", Macs()), ("size", Size())),
         seed=0,
         protocol="custom",
     )

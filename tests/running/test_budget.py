@@ -9,7 +9,7 @@ from tests.core.test_record import RECORD
 
 
 def record(**final: float):  # type: ignore[no-untyped-def]
-    stages = [StageRecord("train", "tuning/from_scratch", "", {"top1": 0.9}), StageRecord("prune", "", "", final)]
+    stages = [StageRecord("train", "training/from_scratch", "", {"top1": 0.9}), StageRecord("prune", "", "", final)]
     return RECORD.__class__(**{**vars(RECORD), "stages": stages})
 
 

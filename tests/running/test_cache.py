@@ -12,7 +12,7 @@ import torch
 
 from compressbench.core.constraint import Mask
 from compressbench.core.format import Sparse
-from compressbench.core.measurement import Measurement
+from compressbench.core.metric import MetricValue
 from compressbench.core.subject import Skipped, Subject
 from compressbench.running.cache import StageCache, StageResult
 from tests.running.plans import LENET
@@ -28,7 +28,7 @@ def subject() -> Subject:
 
 def stored(tmp_path: Path, subject: Subject) -> tuple[StageCache, StageResult]:
     cache = StageCache(tmp_path)
-    measured = {"key": [Measurement("top1", 0.5, "fraction", True)]}
+    measured = {"key": [MetricValue("top1", 0.5, "fraction", True)]}
     result = StageResult(measured, [{"epoch": 1.0}], [Skipped("conv1", "too small")], {"precision": "fp32"}, 1.5)
     cache.store("stage", subject, result)
     return cache, result

@@ -11,17 +11,17 @@ import torch
 from compressbench.core.architecture import Architecture
 from compressbench.core.model import Model
 from compressbench.core.plan import Plan, Stage
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.planning import catalogue
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose
 from compressbench.running import decided as module
 from compressbench.running.decided import decided
+from compressbench.running.dry_run import dry_run
 from compressbench.running.progress import SilentProgress
-from compressbench.running.rehearsal import rehearse
 from compressbench.running.run import run
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
-from compressbench.techniques.tuning.from_scratch import FromScratch
+from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -31,7 +31,7 @@ AUTO = {**TRAINING, "precision": "auto"}
 
 def automatic(**changes: object) -> Plan:
     """Return the plan of the other tests, whose first stage trains with `precision: auto`."""
-    first = Stage("train", "tuning/from_scratch", FromScratch(**AUTO))
+    first = Stage("train", "training/from_scratch", FromScratch(**AUTO))
     return replace(plan(**changes), stages=(first, *plan().stages[1:]))
 
 
@@ -86,13 +86,13 @@ def test_another_decision_is_another_result_only_where_auto_is_trained_with() ->
 
 
 def test_a_training_inside_of_a_technique_counts_too() -> None:
-    def ids(auto: str, retrain: Training | None) -> tuple[str, ...]:
+    def ids(auto: str, retrain: TrainingConfig | None) -> tuple[str, ...]:
         pruning = MagnitudePruning(["conv"], 0.5, {}, [], "per_layer", 1, retrain)
         stages = (plan().stages[0], Stage("prune", "pruning/magnitude", pruning))
         return plan(stages=stages, auto=auto).stage_ids("data")
 
-    assert ids(FAST, Training(**AUTO))[1] != ids(PLAIN, Training(**AUTO))[1]
-    assert ids(FAST, Training(**TRAINING)) == ids(PLAIN, Training(**TRAINING))
+    assert ids(FAST, TrainingConfig(**AUTO))[1] != ids(PLAIN, TrainingConfig(**AUTO))[1]
+    assert ids(FAST, TrainingConfig(**TRAINING)) == ids(PLAIN, TrainingConfig(**TRAINING))
     assert ids(FAST, None) == ids(PLAIN, None)
 
 
@@ -102,9 +102,9 @@ def test_a_run_trains_as_decided_and_a_second_one_finds_it_on_the_same_machine_o
     first = run(automatic(), tmp_path, SilentProgress())
     assert [stage.setting.get("precision") for stage in first.stages] == ["bf16", None, "fp32"]
     assert first.stages[0].setting["layout"] == "channels_last"
-    assert [stage.cached for stage in rehearse(automatic(), tmp_path)[0]] == [True] * 3
+    assert [stage.cached for stage in dry_run(automatic(), tmp_path)[0]] == [True] * 3
     monkeypatch.setattr(module, "has_bf16", lambda: False)
-    assert [stage.cached for stage in rehearse(automatic(), tmp_path)[0]] == [False] * 3
+    assert [stage.cached for stage in dry_run(automatic(), tmp_path)[0]] == [False] * 3
     second = run(automatic(), tmp_path, SilentProgress())
     assert second.plan_id != first.plan_id
     assert second.stages[0].setting["precision"] == "fp32"

@@ -30,7 +30,7 @@ def test_a_run_stays_where_it_lies_whatever_it_is_called_since(tmp_path: Path, m
     """Under the whole identity, as older versions named it, and if the protocol is another one."""
     whole = plan(stages=plan().stages[:1])
     first = run(whole, tmp_path, SilentProgress())
-    monkeypatch.setattr("compressbench.running.lent.train", None)  # calling it would fail
+    monkeypatch.setattr("compressbench.running.stage_context.train", None)  # calling it would fail
     folder = run_folder(tmp_path, whole)
     folder = folder.rename(folder.with_name(whole.plan_id()))
     assert run_folder(tmp_path, whole) == folder

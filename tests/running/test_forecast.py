@@ -1,4 +1,4 @@
-"""A forecast says what the run will measure, and nothing that only the trained weights decide."""
+"""A forecast says what the run will metric, and nothing that only the trained weights decide."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from compressbench.running.run import run
 from compressbench.techniques.coding.entropy import CodeWithEntropy
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.sharing.kmeans import SharedWeights
-from compressbench.techniques.tuning._initialization import INITS
-from compressbench.techniques.tuning.from_scratch import FromScratch
+from compressbench.techniques.training._initialization import INITS
+from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
 
 CPU = torch.device("cpu")
@@ -50,13 +50,13 @@ def test_zeros_that_training_fills_are_not_counted_and_the_bytes_are_those_of_th
     record, length = carried_out(whole, tmp_path)
     for stage, measured in zip(stages, record.stages, strict=True):
         for name in ("params", "params_nonzero", "params_without_bn_nonzero", "macs", "macs_nonzero"):
-            assert stage.counts[name] == measured.measurements[name], (stage.name, name)
+            assert stage.counts[name] == measured.metrics[name], (stage.name, name)
     assert stages[-1].counts["network_bytes"] == length
 
 
 def test_biases_that_a_stage_sets_to_zero_and_training_moves_are_counted(tmp_path: Path) -> None:
     limits = Limits(epochs=1)
-    trained = [Stage("train", "tuning/from_scratch", FromScratch(**TRAINING, init=init)) for init in INITS]
+    trained = [Stage("train", "training/from_scratch", FromScratch(**TRAINING, init=init)) for init in INITS]
     built, drawn = (forecast(plan(stages=(train, MAGNITUDE), limits=limits), tmp_path, CPU)[0] for train in trained)
     assert [stage.counts for stage in drawn] == [stage.counts for stage in built]
     assert drawn[0].counts["params_nonzero"] == drawn[0].counts["params"]

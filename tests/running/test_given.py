@@ -9,8 +9,8 @@ from typing import ClassVar
 import pytest
 import torch
 
-from compressbench.core.faults import RunError
-from compressbench.core.measurement import Measurement, Specimen
+from compressbench.core.errors import RunError
+from compressbench.core.metric import EvaluationInput, MetricValue
 from compressbench.core.plan import Budget, Plan, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
@@ -43,11 +43,11 @@ def test_the_given_network_is_measured_and_its_loss_of_accuracy_breaks_the_budge
     record = run(with_weights(weights, PRUNE, budget=Budget(accuracy_drop=0.001)), tmp_path, SilentProgress())
     assert record.given is not None
     assert record.before is record.given
-    assert record.given.measurements["top1"] > record.final.measurements["top1"] + 0.1
+    assert record.given.metrics["top1"] > record.final.metrics["top1"] + 0.1
     assert record.missed[0].startswith("budget.accuracy_drop is 0.0010, but top1 dropped by 0.")
     assert [stage.name for stage in record.stages] == ["prune"]
-    whole = record.given.measurements
-    assert whole["params_nonzero"] > record.final.measurements["params_nonzero"]
+    whole = record.given.metrics
+    assert whole["params_nonzero"] > record.final.metrics["params_nonzero"]
 
 
 def test_its_file_holds_what_was_given_and_can_be_looked_into(weights: Path, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_its_file_holds_what_was_given_and_can_be_looked_into(weights: Path, tmp
     assert all(torch.equal(tensor, given[name]) for name, tensor in stored.items())
     note = packed_file.note(file)
     assert note["stages"] == {}
-    assert note["measured"]["top1"] == record.given.measurements["top1"]
-    assert file.stat().st_size == record.given.measurements["size_bytes"]
+    assert note["measured"]["top1"] == record.given.metrics["top1"]
+    assert file.stat().st_size == record.given.metrics["size_bytes"]
 
 
 def test_rows_with_the_same_weights_measure_them_once(weights: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_rows_with_the_same_weights_measure_them_once(weights: Path, tmp_path: P
     assert second.given is not None
     assert (first.given.cached, second.given.cached) == (False, True)
     assert first.given.stage_id == second.given.stage_id
-    assert first.given.measurements == second.given.measurements
+    assert first.given.metrics == second.given.metrics
 
 
 def test_without_stages_the_given_network_is_all_there_is(weights: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_without_stages_the_given_network_is_all_there_is(weights: Path, tmp_pat
     assert record.stages == []
     assert record.final is record.given
     folder = run_folder(tmp_path, whole)
-    assert (folder / "model.cbp").stat().st_size == record.final.measurements["size_bytes"]
+    assert (folder / "model.cbp").stat().st_size == record.final.metrics["size_bytes"]
     assert run(whole, tmp_path, SilentProgress()).to_json() == record.to_json()
 
 
@@ -98,7 +98,7 @@ def test_a_record_from_before_the_given_network_was_measured_is_completed(weight
 
 
 def test_a_stage_that_fails_leaves_a_record_with_the_given_network(weights: Path, tmp_path: Path) -> None:
-    wrong = replace(PRUNE, technique=replace(PRUNE.technique, layers=["convv1"]))
+    wrong = replace(PRUNE, technique=replace(PRUNE.technique, targets=["convv1"]))
     whole = with_weights(weights, wrong)
     with pytest.raises(RunError, match="convv1"):
         run(whole, tmp_path, SilentProgress())
@@ -112,8 +112,8 @@ class WeightsBefore:
 
     needs_baseline: ClassVar[bool] = True
 
-    def measure(self, specimen: Specimen) -> list[Measurement]:
-        return [Measurement("before", float(specimen.baseline().model.conv1.weight.detach().sum()), "ratio")]
+    def measure(self, given: EvaluationInput) -> list[MetricValue]:
+        return [MetricValue("before", float(given.baseline().model.conv1.weight.detach().sum()), "ratio")]
 
 
 def conv1_sum(outputs: Path, stage_id: str) -> float:
@@ -125,10 +125,10 @@ def conv1_sum(outputs: Path, stage_id: str) -> float:
 def test_a_latency_is_held_against_the_same_network(first: str, weights: Path, tmp_path: Path) -> None:
     finetune = plan().stages[2]
     order = (PRUNE, finetune) if first == "prune" else (finetune, PRUNE)
-    record = run(with_weights(weights, *order, measures=(("before", WeightsBefore()),)), tmp_path, SilentProgress())
+    record = run(with_weights(weights, *order, metrics=(("before", WeightsBefore()),)), tmp_path, SilentProgress())
     assert record.given is not None
     assert record.before is not None
     expected = conv1_sum(tmp_path, record.before.stage_id)
-    assert [stage.measurements["before"] for stage in record.stages] == [expected] * 2
+    assert [stage.metrics["before"] for stage in record.stages] == [expected] * 2
     # other rows share the given network with its figures, so these do not hang on what comes after it
-    assert record.given.measurements["before"] == conv1_sum(tmp_path, record.given.stage_id)
+    assert record.given.metrics["before"] == conv1_sum(tmp_path, record.given.stage_id)

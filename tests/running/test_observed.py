@@ -32,7 +32,7 @@ def watched(outputs: Path, **changes: object) -> tuple[Watcher, RunRecord]:
 
 
 def in_order(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
-    return [(stage.name, figures) for stage in record.stages for figures in [*stage.curve, stage.measurements]]
+    return [(stage.name, figures) for stage in record.stages for figures in [*stage.curve, stage.metrics]]
 
 
 def test_all_of_the_record_is_heard_in_order(tmp_path: Path) -> None:

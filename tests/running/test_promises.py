@@ -10,7 +10,7 @@ import torch
 
 from compressbench.core.constraint import Frozen, Mask, Shared
 from compressbench.core.context import Context
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.plan import Stage
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.plan import Budget, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
@@ -22,13 +22,13 @@ from compressbench.running.folders import run_folder
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
-from compressbench.techniques.tuning.finetune import Finetune
-from compressbench.techniques.tuning.from_scratch import FromScratch
+from compressbench.techniques.training.finetune import Finetune
+from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
 
 
 def figures(record: RunRecord) -> list[dict[str, float]]:
-    return [stage.measurements for stage in record.stages]
+    return [stage.metrics for stage in record.stages]
 
 
 def test_every_stage_is_measured_and_the_file_is_what_was_measured(tmp_path: Path) -> None:
@@ -36,23 +36,21 @@ def test_every_stage_is_measured_and_the_file_is_what_was_measured(tmp_path: Pat
     record = run(whole, tmp_path, SilentProgress())
     assert [stage.name for stage in record.stages] == ["train", "prune", "finetune"]
     # LeNet-5 with 10 of 20 and 25 of 50 filters: 10*25+10 + 25*10*25+25 + 25*16*500+500 + 500*4+4
-    assert record.final.measurements["params"] == 260 + 6275 + 200_500 + 2004
+    assert record.final.metrics["params"] == 260 + 6275 + 200_500 + 2004
     folder = run_folder(tmp_path, whole)
     assert RunRecord.read(folder / "record.json").to_json() == record.to_json()
-    assert (folder / "model.cbp").stat().st_size == record.final.measurements["size_bytes"]
+    assert (folder / "model.cbp").stat().st_size == record.final.metrics["size_bytes"]
     decoded = packed_file.read(folder / "model.cbp").model
     images, labels = next(iter(whole.dataset.load().test.batches(64)))
-    assert (decoded(images).argmax(1) == labels).float().mean().item() == pytest.approx(
-        record.final.measurements["top1"]
-    )
+    assert (decoded(images).argmax(1) == labels).float().mean().item() == pytest.approx(record.final.metrics["top1"])
     assert record.layers[0]["name"] == "conv1"
     assert [row["name"] for row in record.tensors] == sorted(decoded.state_dict())
-    assert sum(row["bytes"] for row in record.tensors) < record.final.measurements["size_bytes"]
+    assert sum(row["bytes"] for row in record.tensors) < record.final.metrics["size_bytes"]
 
 
 def test_a_second_start_trains_nothing_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(plan(), tmp_path, SilentProgress())
-    monkeypatch.setattr("compressbench.running.lent.train", None)  # calling it would fail
+    monkeypatch.setattr("compressbench.running.stage_context.train", None)  # calling it would fail
     assert run(plan(), tmp_path, SilentProgress()).to_json() == first.to_json()
 
 
@@ -62,7 +60,7 @@ def test_rows_share_their_trained_baseline(tmp_path: Path) -> None:
     pruned = Stage("prune", "pruning/l1_norm", L1NormPruning(["conv"], 0.3, {}, [], 1))
     second = run(replace(other, stages=(other.stages[0], pruned, other.stages[2])), tmp_path, SilentProgress())
     assert [stage.cached for stage in second.stages] == [True, False, False]
-    assert second.stages[0].measurements == first.stages[0].measurements
+    assert second.stages[0].metrics == first.stages[0].metrics
 
 
 def test_every_stage_keeps_the_environment_it_was_computed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +82,10 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_does_not(tmp_path
 
 def test_a_measure_added_later_is_measured_without_training_again(tmp_path: Path) -> None:
     whole = plan()
-    run(replace(whole, measures=whole.measures[:1]), tmp_path, SilentProgress())
+    run(replace(whole, metrics=whole.metrics[:1]), tmp_path, SilentProgress())
     record = run(whole, tmp_path, SilentProgress())
     assert all(stage.cached for stage in record.stages)
-    assert {"top1", "params", "macs", "size_bytes"} <= record.final.measurements.keys()
+    assert {"top1", "params", "macs", "size_bytes"} <= record.final.metrics.keys()
 
 
 def test_a_damaged_cache_entry_is_computed_again_with_a_warning(tmp_path: Path) -> None:
@@ -106,7 +104,7 @@ def test_a_damaged_cache_entry_is_computed_again_with_a_warning(tmp_path: Path) 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_failed_record(tmp_path: Path) -> None:
     whole = plan()
-    diverging = Stage("train", "tuning/from_scratch", FromScratch(**{**TRAINING, "lr": 1e30}))
+    diverging = Stage("train", "training/from_scratch", FromScratch(**{**TRAINING, "lr": 1e30}))
     whole = replace(whole, stages=(diverging, *whole.stages[1:]))
     with pytest.raises(RunError, match="epoch"):
         run(whole, tmp_path, SilentProgress())
@@ -150,11 +148,11 @@ from compressbench.core.plan import Stage
 from compressbench.running.folders import run_folder
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
-from compressbench.techniques.tuning.from_scratch import FromScratch
+from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
 
 whole = plan()
-longer = Stage("train", "tuning/from_scratch", FromScratch(**{**TRAINING, "epochs": 6}))
+longer = Stage("train", "training/from_scratch", FromScratch(**{**TRAINING, "epochs": 6}))
 record = run(
     replace(whole, recipe=sys.argv[2], stages=(longer, *whole.stages[1:])), Path(sys.argv[1]), SilentProgress()
 )

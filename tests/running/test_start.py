@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.plan import Plan
-from compressbench.running.rehearsal import rehearse
+from compressbench.running.dry_run import dry_run
 from compressbench.running.start import start_subject
 from tests.running.plans import LENET, plan
 
@@ -60,7 +60,7 @@ def test_weights_that_cannot_be_used_are_a_fault_before_training_and_name_the_ke
         torch.save(torch.nn.Linear(2, 2).state_dict(), path)
     elif content == "a list":
         torch.save([1, 2], path)
-    _, faults = rehearse(with_weights(path), tmp_path / "outputs")
+    _, faults = dry_run(with_weights(path), tmp_path / "outputs")
     assert [fault.where for fault in faults] == ["model.weights"]
     with pytest.raises(RunError, match=r"model\.weights"):
         start_subject(with_weights(path))

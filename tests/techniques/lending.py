@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.context import Advance, Penalty
+from compressbench.core.context import Advance, Hook
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 
 Made = TypeVar("Made")
 
@@ -47,20 +47,20 @@ class Silent:
         yield lambda steps=1, note="": None
 
 
-class LentContext:
+class StageContext:
     """A context without a runner. `trained`: the trainings that were asked for, in order."""
 
     def __init__(self, channels: int = 3, side: int = 32, classes: int = 10, seed: int = 0):
         self.generator = torch.Generator().manual_seed(seed)
         self.example = torch.zeros(1, channels, side, side)
         self.progress = Silent()
-        self.trained: list[Training] = []
+        self.trained: list[TrainingConfig] = []
         self.stages: dict[str, Subject] = {}
         made = torch.Generator().manual_seed(1)
         self.images = torch.randn(16, channels, side, side, generator=made)
         self.labels = torch.randint(classes, (16,), generator=made)
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         """Plain SGD with momentum on 16 images, constraints enforced after every step."""
         self.trained.append(training)
         model = subject.model.train()
@@ -78,7 +78,7 @@ class LentContext:
         model.eval()
         return subject
 
-    def steps(self, training: Training) -> int:
+    def steps(self, training: TrainingConfig) -> int:
         return 2 * max(1, training.epochs)
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -15,9 +15,9 @@ from torch import nn
 
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.packing.packed_file import read, write
-from tests.techniques.lending import ALEXNET, BND, LentContext, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, seeded, subject_of
 
 CATALOGUE = Path(__file__).parents[2] / "conf" / "technique"
 KINDS = sorted(path.relative_to(CATALOGUE).with_suffix("").as_posix() for path in CATALOGUE.rglob("*.yaml"))
@@ -106,7 +106,7 @@ class Made(NamedTuple):
 
 
 def make(kind: str) -> Made:
-    context, subject = LentContext(), untrained(whole=kind in WHOLE).clone()
+    context, subject = StageContext(), untrained(whole=kind in WHOLE).clone()
     context.stages["start"] = subject.clone()
     if kind in BEFORE:
         subject = build(BEFORE[kind]).apply(subject, context)
@@ -158,7 +158,7 @@ class TestEveryTechnique:
     def test_its_constraints_hold_at_once_and_after_training(self, kind):
         subject = made(kind).subject.clone()
         assert all(constraint.holds(subject.model) for constraint in subject.constraints)
-        subject = LentContext().train(subject, Training(**NEEDED))
+        subject = StageContext().train(subject, TrainingConfig(**NEEDED))
         assert all(constraint.holds(subject.model) for constraint in subject.constraints)
 
     def test_its_formats_name_tensors_of_the_network(self, kind):
@@ -166,7 +166,7 @@ class TestEveryTechnique:
         assert subject.formats.keys() <= subject.model.state_dict().keys()
 
     def test_the_packed_file_decodes_to_the_same_weights_bit_for_bit(self, kind, tmp_path):
-        subject, images = made(kind).subject.clone(), LentContext().images
+        subject, images = made(kind).subject.clone(), StageContext().images
         write(subject, tmp_path / "model.cbp")
         decoded = read(tmp_path / "model.cbp")
         assert_same_weights(decoded, subject)

@@ -38,7 +38,7 @@ def test_batch_norms_are_chosen_only_by_who_asks_for_them(alexnet):
         select(alexnet, ["bn"], [])
 
 
-@pytest.mark.parametrize(("key", "layers", "keep"), [("layers", ["conv6"], []), ("keep", ["conv"], ["cnv3"])])
+@pytest.mark.parametrize(("key", "layers", "keep"), [("targets", ["conv6"], []), ("ignore", ["conv"], ["cnv3"])])
 def test_a_selector_that_matches_nothing_names_the_nearest_layer(alexnet, key, layers, keep):
     with pytest.raises(ValueError, match=rf"{key} has '.*', which matches no layer; did you mean 'conv\d'\?"):
         select(alexnet, layers, keep)
@@ -85,7 +85,7 @@ def test_equally_specific_ratios_that_disagree_are_refused(alexnet):
 
 
 def test_a_ratio_for_a_layer_that_is_not_pruned_at_all_is_refused(alexnet):
-    with pytest.raises(ValueError, match="ratios has 'fc1', but layers"):
+    with pytest.raises(ValueError, match="ratios has 'fc1', but targets"):
         ratio_by_layer(alexnet, ["conv"], [], 0.5, {"fc1": 0.1})
     assert "conv1" not in ratio_by_layer(alexnet, ["conv"], ["conv1"], 0.5, {"conv1": 0.1})
 

@@ -15,9 +15,9 @@ def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "tab
     row = f"mnist_l1norm_{round(ratio * 100)}" if not sweep else "mnist_l1norm"
     swept = {"stages.prune.ratio": str(ratio), "seed": str(seed)}
     stages = [
-        _stage("train", "tuning/from_scratch", TOP1.get(ratio, 0.98) - 0.001 * seed + 0.002, 0.0, epochs),
+        _stage("train", "training/from_scratch", TOP1.get(ratio, 0.98) - 0.001 * seed + 0.002, 0.0, epochs),
         _stage("prune", "pruning/l1_norm", 0.98 - 0.8 * ratio, ratio, 0),
-        _stage("finetune", "tuning/finetune", TOP1.get(ratio, 0.98) - 0.001 * seed, ratio, epochs),
+        _stage("finetune", "training/finetune", TOP1.get(ratio, 0.98) - 0.001 * seed, ratio, epochs),
     ]
     stages[1].skipped = [["conv1", "kept by the recipe"]]
     plan = {
@@ -27,11 +27,11 @@ def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "tab
         "model": {"name": "alexnet", "weights": None, "in_channels": 1, "classes": 10},
         "dataset": {"name": "mnist", "validation": 5000},
         "stages": {
-            "train": {"technique": "tuning/from_scratch", "epochs": epochs, "lr": 0.03, "milestones": [0.5, 0.75]},
-            "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "keep": ["conv1"], "round_to": None},
-            "finetune": {"technique": "tuning/finetune", "epochs": epochs, "lr": 0.01},
+            "train": {"technique": "training/from_scratch", "epochs": epochs, "lr": 0.03, "milestones": [0.5, 0.75]},
+            "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "ignore": ["conv1"], "round_to": None},
+            "finetune": {"technique": "training/finetune", "epochs": epochs, "lr": 0.01},
         },
-        "measures": ["accuracy", "parameters"],
+        "metrics": ["accuracy", "parameters"],
         "limits": {"epochs": None, "steps": None},
         "budget": {"params": None},
     }

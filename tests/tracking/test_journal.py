@@ -45,7 +45,7 @@ def test_a_repeat_from_the_cache_is_the_same_content_and_another_result_is_not()
     for stage in repeat.stages:
         stage.cached, stage.seconds = True, 0.0
     assert content_of(repeat) == content_of(run)
-    repeat.stages[2].measurements["top1"] += 0.001
+    repeat.stages[2].metrics["top1"] += 0.001
     assert content_of(repeat) != content_of(run)
 
 

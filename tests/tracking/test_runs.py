@@ -25,7 +25,7 @@ model: {name: lenet_300_100, image_size: 32}
 dataset: digits
 training: reduced
 stages:
-  train: {technique: tuning/from_scratch, epochs: 2, batch_size: 32, precision: fp32}
+  train: {technique: training/from_scratch, epochs: 2, batch_size: 32, precision: fp32}
 """
 LONG = ["stages.train.epochs=3000"]
 

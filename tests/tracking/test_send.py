@@ -93,7 +93,7 @@ def test_a_half_written_run_is_completed_and_one_that_says_something_else_is_rep
     half_written()
     assert send(run, folder, store) == first
     half_written()
-    run.plan["stages"]["prune"]["keep"] = []
+    run.plan["stages"]["prune"]["ignore"] = []
     second = send(run, folder, store)
     assert second != first
     assert [found.info.run_id for found in runs_of(store)] == [second]
@@ -120,7 +120,7 @@ def test_a_changed_result_replaces_the_earlier_run(store: Store, outputs: Path) 
     run = record()
     folder = written(run, outputs)
     first = send(run, folder, store)
-    run.stages[2].measurements["top1"] += 0.01
+    run.stages[2].metrics["top1"] += 0.01
     second = send(run, folder, store)
     assert second != first
     assert [found.info.run_id for found in runs_of(store)] == [second]
@@ -155,7 +155,7 @@ def test_long_values_and_odd_names_are_made_to_fit(store: Store, outputs: Path) 
     run.plan["stages"]["prune"]["ratios"] = {f"stage{number}.*.conv@1": 0.5 for number in range(150)}
     run.plan["note"] = "x" * 7000
     run.error = "y" * 9000
-    run.stages[0].measurements["top1@10%"] = 0.5
+    run.stages[0].metrics["top1@10%"] = 0.5
     run.stages[0].curve = [{"epoch": epoch, "train_loss": 1.0 / epoch} for epoch in range(1, 2501)]
     identity = send(run, written(run, outputs), store)
     found = client(store).get_run(identity)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.faults import PlanError
+from compressbench.core.errors import PlanError
 from compressbench.tracking.store import Store, chosen, client, embedded, experiment_id, forget, prepare
 from compressbench.tracking.view import view
 

@@ -15,7 +15,7 @@ from compressbench.core.context import Advance
 from compressbench.core.data import Splits
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.data.digits import Digits
 from compressbench.training.loop import Trained, train
 from tests.training.trained import Run
@@ -81,9 +81,9 @@ def fresh() -> Callable[[], Subject]:
 
 
 @pytest.fixture
-def short() -> Training:
+def short() -> TrainingConfig:
     """Four epochs of nine steps."""
-    return Training(
+    return TrainingConfig(
         epochs=4,
         batch_size=128,
         lr=0.1,
@@ -100,7 +100,7 @@ def run(digits: Splits, steps: Any, fresh: Callable[[], Subject]) -> Run:
     """Trains the small network; `last`: the step after which it is killed."""
 
     def run(
-        training: Training, limits: Limits | None = None, seed: int = 3, last: int | None = None, **others: Any
+        training: TrainingConfig, limits: Limits | None = None, seed: int = 3, last: int | None = None, **others: Any
     ) -> Trained:
         return train(
             fresh(),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.training.checkpoint import (
     Checkpoint,
     fingerprint,

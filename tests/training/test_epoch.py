@@ -13,16 +13,16 @@ from torch.nn import functional
 
 from compressbench.core.constraint import Mask
 from compressbench.core.data import Splits
-from compressbench.core.faults import RunError
+from compressbench.core.errors import RunError
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.training.loop import Trained, train
 
 
 @pytest.fixture
 def run(digits: Splits, steps: Any) -> Callable[..., Trained]:
-    def run(subject: Subject, training: Training, **others: Any) -> Trained:
+    def run(subject: Subject, training: TrainingConfig, **others: Any) -> Trained:
         return train(
             subject, training, digits.train, digits.validation, seed=3, limits=Limits(), progress=steps(), **others
         )
@@ -36,7 +36,9 @@ def test_one_step_is_gradient_descent_by_hand(digits: Splits, steps: Any) -> Non
     weight = model[1].weight.detach().clone().requires_grad_()
     bias = model[1].bias.detach().clone().requires_grad_()
     images, labels = next(digits.train.batches(len(digits.train)))
-    whole = Training(1, len(digits.train), 0.5, "sgd", "constant", weight_decay=0.01, momentum=0.0, precision="fp32")
+    whole = TrainingConfig(
+        1, len(digits.train), 0.5, "sgd", "constant", weight_decay=0.01, momentum=0.0, precision="fp32"
+    )
     loss = functional.cross_entropy(images.flatten(1) @ weight.T + bias, labels)
     loss.backward()
     subject = Subject(model, None)  # type: ignore[arg-type]
@@ -47,7 +49,7 @@ def test_one_step_is_gradient_descent_by_hand(digits: Splits, steps: Any) -> Non
 
 
 def test_masks_hold_after_training_with_momentum(
-    run: Callable[..., Trained], fresh: Callable[[], Subject], short: Training
+    run: Callable[..., Trained], fresh: Callable[[], Subject], short: TrainingConfig
 ) -> None:
     subject = fresh()
     keep = torch.rand(10, 392, generator=torch.Generator().manual_seed(0)) > 0.9
@@ -59,7 +61,7 @@ def test_masks_hold_after_training_with_momentum(
 
 
 def test_a_penalty_acts_on_the_gradients_before_every_step(
-    run: Callable[..., Trained], fresh: Callable[[], Subject], short: Training
+    run: Callable[..., Trained], fresh: Callable[[], Subject], short: TrainingConfig
 ) -> None:
     calls = 0
 
@@ -75,7 +77,9 @@ def test_a_penalty_acts_on_the_gradients_before_every_step(
     assert torch.equal(subject.model.get_parameter("6.weight"), before)
 
 
-def test_frozen_parameters_stay(run: Callable[..., Trained], fresh: Callable[[], Subject], short: Training) -> None:
+def test_frozen_parameters_stay(
+    run: Callable[..., Trained], fresh: Callable[[], Subject], short: TrainingConfig
+) -> None:
     subject = fresh()
     subject.model.get_parameter("0.weight").requires_grad_(False)
     before = subject.model.get_parameter("0.weight").clone()
@@ -85,7 +89,7 @@ def test_frozen_parameters_stay(run: Callable[..., Trained], fresh: Callable[[],
 
 @pytest.mark.parametrize("broken", ["loss", "weights"])
 def test_not_a_number_stops_with_epoch_and_learning_rate(
-    run: Callable[..., Trained], fresh: Callable[[], Subject], short: Training, broken: str
+    run: Callable[..., Trained], fresh: Callable[[], Subject], short: TrainingConfig, broken: str
 ) -> None:
     calls = 0
 
@@ -116,13 +120,15 @@ def test_a_loss_that_explodes_is_found_before_the_epoch_ends(fresh: Callable[[],
                 yield torch.full((size, 1, 32, 32), float("nan")), torch.zeros(size, dtype=torch.int64)
 
     split = Endless()
-    training = Training(1, 4, 0.1, "sgd", "constant", 0.0, precision="fp32")
+    training = TrainingConfig(1, 4, 0.1, "sgd", "constant", 0.0, precision="fp32")
     with pytest.raises(RunError, match="loss is nan in epoch 1"):
         train(fresh(), training, split, split, seed=0, limits=Limits(), progress=steps())
     assert split.given == 50
 
 
-def test_training_reports_every_step_and_where_it_is(digits: Splits, fresh: Any, short: Training, steps: Any) -> None:
+def test_training_reports_every_step_and_where_it_is(
+    digits: Splits, fresh: Any, short: TrainingConfig, steps: Any
+) -> None:
     progress = steps()
     train(fresh(), short, digits.train, digits.validation, seed=3, limits=Limits(), progress=progress)
     assert progress.done == progress.total == 36
@@ -131,7 +137,7 @@ def test_training_reports_every_step_and_where_it_is(digits: Splits, fresh: Any,
     assert "validation 9" in progress.notes[-1]
 
 
-def test_bf16_learns_what_fp32_learns(run: Callable[..., Trained], fresh: Any, short: Training) -> None:
+def test_bf16_learns_what_fp32_learns(run: Callable[..., Trained], fresh: Any, short: TrainingConfig) -> None:
     full = run(fresh(), short).curve[-1]
     half = run(fresh(), replace(short, precision="bf16")).curve[-1]
     assert full["validation_top1"] > 0.9

@@ -7,26 +7,27 @@ import pytest
 import torch
 from torch import nn
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.training.optimizer import make_optimizer, plain_step, set_learning_rate
 
 
 def test_sgd_and_adam_get_the_settings_of_the_training() -> None:
     parameters = [("weight", nn.Parameter(torch.ones(2)))]
-    sgd = make_optimizer(Training(1, 1, 0.1, "sgd", "constant", 0.01, momentum=0.8, nesterov=True), parameters)
+    sgd = make_optimizer(TrainingConfig(1, 1, 0.1, "sgd", "constant", 0.01, momentum=0.8, nesterov=True), parameters)
     assert isinstance(sgd, torch.optim.SGD)
     wanted = {"lr": 0.1, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}
     assert wanted.items() <= sgd.param_groups[0].items()
-    assert isinstance(make_optimizer(Training(1, 1, 0.1, "adam", "constant", 0.0), parameters), torch.optim.Adam)
+    assert isinstance(make_optimizer(TrainingConfig(1, 1, 0.1, "adam", "constant", 0.0), parameters), torch.optim.Adam)
 
 
 def test_a_step_of_training_does_not_import_torchs_compiler() -> None:
     code = (
         "import sys, torch\n"
-        "from compressbench.core.training import Training\n"
+        "from compressbench.core.training import TrainingConfig\n"
         "from compressbench.training.optimizer import make_optimizer, plain_step\n"
         "weight = torch.nn.Parameter(torch.ones(2))\n"
-        "optimizer = make_optimizer(Training(1, 1, 0.5, 'sgd', 'constant', 0.0, momentum=0.0), [('weight', weight)])\n"
+        "optimizer = make_optimizer(TrainingConfig(1, 1, 0.5, 'sgd', 'constant', 0.0, momentum=0.0), "
+        "[('weight', weight)])\n"
         "weight.sum().backward(); plain_step(optimizer)(); optimizer.zero_grad()\n"
         "print(weight.tolist(), 'torch._dynamo' in sys.modules)"
     )
@@ -37,7 +38,7 @@ def test_a_step_of_training_does_not_import_torchs_compiler() -> None:
 def test_a_plain_step_is_the_step_of_torch() -> None:
     ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
     theirs.load_state_dict(ours.state_dict())
-    training = Training(1, 1, 0.1, "sgd", "constant", 0.01, nesterov=True)
+    training = TrainingConfig(1, 1, 0.1, "sgd", "constant", 0.01, nesterov=True)
     optimizer = make_optimizer(training, ours.named_parameters())
     step, other = plain_step(optimizer), make_optimizer(training, theirs.named_parameters())
     for value in (1.0, 2.0, 3.0):
@@ -48,7 +49,7 @@ def test_a_plain_step_is_the_step_of_torch() -> None:
     assert torch.equal(ours.weight, theirs.weight)
 
 
-class Slow(Training):
+class Slow(TrainingConfig):
     """A training with a rate of their own for biases: a tenth of the others'."""
 
     def lr_factor(self, parameter: str) -> float:
@@ -74,6 +75,6 @@ def test_parameters_may_have_rates_of_their_own_on_which_the_schedule_acts_in_pr
 
 def test_without_rates_of_their_own_all_parameters_are_one_group_in_their_order() -> None:
     model = nn.Linear(2, 2)
-    optimizer = make_optimizer(Training(1, 1, 0.1, "adam", "constant", 0.0), model.named_parameters())
+    optimizer = make_optimizer(TrainingConfig(1, 1, 0.1, "adam", "constant", 0.0), model.named_parameters())
     (group,) = optimizer.param_groups
     assert [id(parameter) for parameter in group["params"]] == [id(parameter) for parameter in model.parameters()]

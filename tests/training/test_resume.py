@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from compressbench.core.faults import RunError
-from compressbench.core.training import Training
+from compressbench.core.errors import RunError
+from compressbench.core.training import TrainingConfig
 from compressbench.training import loop
-from compressbench.training.setting import Setting
+from compressbench.training.autotuning import Setting
 from tests.training.trained import Run, same
 
 
@@ -24,7 +24,7 @@ from tests.training.trained import Run, same
 @pytest.mark.parametrize("select", ["last", "best"])
 def test_a_killed_training_goes_on_to_the_same_bits(
     run: Run,
-    short: Training,
+    short: TrainingConfig,
     killed: type[Exception],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -45,7 +45,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     assert all(p.is_contiguous() for p in progress_made.subject.model.parameters())
 
 
-class Slow(Training):
+class Slow(TrainingConfig):
     """Biases move at a tenth of the rate, and are a group of the optimizer's own."""
 
     def lr_factor(self, parameter: str) -> float:
@@ -53,7 +53,7 @@ class Slow(Training):
 
 
 def test_rates_of_their_own_are_there_again_after_a_kill(
-    run: Run, short: Training, killed: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, short: TrainingConfig, killed: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     slow = Slow(**vars(short))
@@ -64,7 +64,7 @@ def test_rates_of_their_own_are_there_again_after_a_kill(
     assert same(undisturbed, run(slow, checkpoint=tmp_path / "0"))
 
 
-def test_a_finished_training_is_not_repeated(run: Run, short: Training, tmp_path: Path) -> None:
+def test_a_finished_training_is_not_repeated(run: Run, short: TrainingConfig, tmp_path: Path) -> None:
     first = run(short, checkpoint=tmp_path / "0")
     start = time.monotonic()
     second = run(short, checkpoint=tmp_path / "0")
@@ -73,7 +73,9 @@ def test_a_finished_training_is_not_repeated(run: Run, short: Training, tmp_path
     assert first.curve == second.curve  # seconds and all
 
 
-def test_a_checkpoint_of_another_training_is_ignored_with_a_warning(run: Run, short: Training, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_training_is_ignored_with_a_warning(
+    run: Run, short: TrainingConfig, tmp_path: Path
+) -> None:
     run(short, checkpoint=tmp_path / "0")
     longer = replace(short, epochs=5)
     with pytest.warns(UserWarning, match="belongs to another training"):
@@ -81,7 +83,9 @@ def test_a_checkpoint_of_another_training_is_ignored_with_a_warning(run: Run, sh
     assert same(trained, run(longer))
 
 
-def test_a_checkpoint_in_another_precision_is_ignored_with_a_warning(run: Run, short: Training, tmp_path: Path) -> None:
+def test_a_checkpoint_in_another_precision_is_ignored_with_a_warning(
+    run: Run, short: TrainingConfig, tmp_path: Path
+) -> None:
     training = replace(short, precision="auto")
     run(training, checkpoint=tmp_path / "0", auto=Setting("bf16", "channels_last"))
     with pytest.warns(UserWarning, match="belongs to another training"):
@@ -90,7 +94,7 @@ def test_a_checkpoint_in_another_precision_is_ignored_with_a_warning(run: Run, s
 
 
 def test_checkpoints_are_not_written_more_often_than_every_few_seconds(
-    run: Run, short: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, short: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
     monkeypatch.setattr(loop, "write", lambda path, identity, state: written.append(state.epoch))
@@ -102,19 +106,19 @@ def test_checkpoints_are_not_written_more_often_than_every_few_seconds(
 
 
 def test_a_passed_deadline_stops_after_the_epoch_and_keeps_the_checkpoint(
-    run: Run, short: Training, tmp_path: Path
+    run: Run, short: TrainingConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=r"seconds of the budget are used up after epoch 1 of 4; the last good"):
         run(short, checkpoint=tmp_path / "0", deadline=time.monotonic() - 1)
     assert same(run(short, checkpoint=tmp_path / "0"), run(short))
 
 
-def test_a_deadline_passed_in_the_last_epoch_is_the_end(run: Run, short: Training) -> None:
+def test_a_deadline_passed_in_the_last_epoch_is_the_end(run: Run, short: TrainingConfig) -> None:
     assert len(run(replace(short, epochs=1), deadline=time.monotonic() - 1).curve) == 1
 
 
 def test_not_a_number_keeps_the_last_good_checkpoint(
-    run: Run, short: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, short: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     calls = 0
@@ -138,10 +142,10 @@ from torch import nn
 from compressbench.core.architecture import Architecture
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.data.digits import Digits
 from compressbench.training import loop
-from compressbench.training.setting import Setting
+from compressbench.training.autotuning import Setting
 
 class Quiet:
     @contextmanager
@@ -153,7 +157,7 @@ torch.manual_seed(0)
 loop.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 digits = Digits().load()
 model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 300), nn.ReLU(), nn.Linear(300, 10))
-training = Training(40, 64, 0.01, "sgd", "cosine", 1e-4, precision="fp32")
+training = TrainingConfig(40, 64, 0.01, "sgd", "cosine", 1e-4, precision="fp32")
 trained = loop.train(Subject(model, Architecture("")), training, digits.train, digits.validation, seed=1,
                      limits=Limits(), progress=Quiet(), checkpoint=Path(sys.argv[1]))
 torch.save(model.state_dict(), sys.argv[2])

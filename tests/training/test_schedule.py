@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.training.schedule import learning_rate
 
 
-def training(schedule: str, epochs: int = 160, lr: float = 0.1, **others: object) -> Training:
-    return Training(epochs, 128, lr, "sgd", schedule, 0.0, **others)  # type: ignore[arg-type]
+def training(schedule: str, epochs: int = 160, lr: float = 0.1, **others: object) -> TrainingConfig:
+    return TrainingConfig(epochs, 128, lr, "sgd", schedule, 0.0, **others)  # type: ignore[arg-type]
 
 
 def test_constant_never_changes() -> None:

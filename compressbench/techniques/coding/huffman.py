@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.format import Coding
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique

@@ -49,7 +49,7 @@ def remove(model: nn.Module, channels: Removal, example: Tensor) -> None:
         model.get_parameter(name).requires_grad_(False)
     found = _outputs(model, images)
     if found.shape != expected.shape or _apart(found, expected):
-        raise ValueError(f"removing filters changes what {type(model).__name__} computes; name its layers in keep")
+        raise ValueError(f"removing filters changes what {type(model).__name__} computes; name its layers in ignore")
 
 
 def _unread(model: nn.Module, channels: Removal) -> nn.Module:
@@ -90,7 +90,7 @@ def _outputs(model: nn.Module, images: Tensor) -> Tensor:
         try:
             outputs = model(images)
         except Exception as error:  # whatever a network raises
-            raise ValueError(f"removing filters breaks {network}: {error}; name its layers in keep") from error
+            raise ValueError(f"removing filters breaks {network}: {error}; name its layers in ignore") from error
     if not isinstance(outputs, Tensor):
         raise ValueError(f"{network} returns a {type(outputs).__name__}, not a tensor; its filters cannot be removed")
     return outputs

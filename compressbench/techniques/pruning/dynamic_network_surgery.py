@@ -11,21 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent, latent_name
 from compressbench.techniques._layers import kind_of, value_by_layer
 from compressbench.techniques.pruning._masked import Masked, earlier_mask
-from compressbench.techniques.pruning._weights import keep_masked
+from compressbench.techniques.pruning._unstructured import keep_masked
 
 PRUNE, SPLICE = 0.9, 1.1
 """A weight goes at or below 0.9 thresholds and comes back above 1.1, as in the authors' code."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DynamicNetworkSurgery(Training, Technique):
+class DynamicNetworkSurgery(TrainingConfig, Technique):
     """Train with masks over weights and biases that follow the magnitudes of all weights, the masked ones too.
 
     Source: Guo et al. 2016, "Dynamic Network Surgery for Efficient DNNs", Algorithm 1 and equations 3 and 4, and the
@@ -34,13 +34,13 @@ class DynamicNetworkSurgery(Training, Technique):
     the masked one.
 
     c_rate: the threshold of a layer is max(0, mean + c_rate * deviation) of its magnitudes before the first iteration.
-    c_rates: other values for some layers. layers, keep: what is pruned, and what is not. update_until: fraction of the
-    iterations after which the masks stay as they are. in_turn: convolutions first, then linear layers, each with a
+    c_rates: other values for some layers. targets, ignore: what is pruned, and what is not. update_until: fraction of
+    the iterations after which the masks stay as they are. in_turn: convolutions first, then linear layers, each with a
     training of its own, as the paper does it against vanishing gradients.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     c_rate: float
     c_rates: dict[str, float]
     update_gamma: float
@@ -64,7 +64,7 @@ class DynamicNetworkSurgery(Training, Technique):
             raise out_of_range("update_until", self.update_until, "a fraction from 0 to 1")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        rates = value_by_layer(subject.model, self.layers, self.keep, self.c_rate, self.c_rates, "c_rates")
+        rates = value_by_layer(subject.model, self.targets, self.ignore, self.c_rate, self.c_rates, "c_rates")
         if not self.in_turn:
             return self._operate(subject, context, rates)
         for kind in ("conv", "linear"):

@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent, latent_name
 from compressbench.techniques._layers import check_ratios, ratio_by_layer
 from compressbench.techniques.pruning._masked import Masked, earlier_mask
-from compressbench.techniques.pruning._weights import apportion, highest, keep_masked, sort_keys
+from compressbench.techniques.pruning._unstructured import apportion, highest, keep_masked, sort_keys
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradualPruning(Training, Technique):
+class GradualPruning(TrainingConfig, Technique):
     """Train while the fraction of zeros of each layer rises along a cubic, fast at first, slowly at the end.
 
     Source: Zhu and Gupta 2017, "To prune, or not to prune: exploring the efficacy of pruning for model compression",
@@ -30,14 +30,14 @@ class GradualPruning(Training, Technique):
     code; at the end they are zero. The network may be trained already or not.
 
     ratio: the fraction of zeros at the end, 0 or more and less than 1. ratios: others for some layers. initial_ratio:
-    the fraction at the start. layers, keep: what is pruned, and what is not; biases stay. begin, end: first and last
+    the fraction at the start. targets, ignore: what is pruned, and what is not; biases stay. begin, end: first and last
     update of the masks, as fractions of the training. frequency: steps between updates.
 
     We differ: the last update falls on the last multiple of `frequency` not after `end`, and always reaches `ratio`.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     ratio: float
     ratios: dict[str, float]
     initial_ratio: float
@@ -62,7 +62,7 @@ class GradualPruning(Training, Technique):
             raise out_of_range("frequency", self.frequency, "1 or more")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        ratios = ratio_by_layer(subject.model, self.layers, self.keep, self.ratio, self.ratios)
+        ratios = ratio_by_layer(subject.model, self.targets, self.ignore, self.ratio, self.ratios)
         finals = {f"{name}.weight": ratio for name, ratio in ratios.items()}
         functions = {name: Masked(earlier_mask(subject, name), False) for name in finals}
         already = {name: function.mask.bool() for name, function in functions.items()}
@@ -81,7 +81,7 @@ class GradualPruning(Training, Technique):
 
         with latent(subject, functions):
             subject = context.train(subject, self, update)
-            if int(counter.iteration) <= max(updates):  # a rehearsal, or no epochs: all at once
+            if int(counter.iteration) <= max(updates):  # a dry run, or no epochs: all at once
                 counter.iteration.fill_(max(updates))
                 update(subject.model)
         for name, function in functions.items():

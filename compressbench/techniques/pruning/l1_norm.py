@@ -11,7 +11,7 @@ from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.techniques._layers import check_ratios
-from compressbench.techniques.pruning._filters import check_round_to, prune_by_ratio
+from compressbench.techniques.pruning._structured import check_round_to, prune_by_ratio
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class L1NormPruning(Technique):
     Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", with its "independent" strategy: all
     scores are of the original weights. floor(n (1 - ratio)) of n filters stay.
 
-    layers, keep: what is pruned, and what is not. ratio: fraction of filters removed, 0 or more and less than 1.
+    targets, ignore: what is pruned, and what is not. ratio: fraction of filters removed, 0 or more and less than 1.
     ratios: other ratios for some layers. round_to: filters that stay are rounded up to a multiple; 1 is off.
 
     We differ: layers whose outputs are added are pruned together, by the sum of their scores (the paper takes
     the shortcut's filters alone), and any layer that keeps at least one filter is allowed.
     """
 
-    layers: list[str]
+    targets: list[str]
     ratio: float
     ratios: dict[str, float]
-    keep: list[str]
+    ignore: list[str]
     round_to: int
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
@@ -44,7 +44,7 @@ class L1NormPruning(Technique):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         return prune_by_ratio(
-            subject, context, l1_norms, self.layers, self.keep, self.ratio, self.ratios, self.round_to
+            subject, context, l1_norms, self.targets, self.ignore, self.ratio, self.ratios, self.round_to
         )
 
 

@@ -10,11 +10,11 @@ from typing import ClassVar
 import torch
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
-from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights, pruned_again
+from compressbench.core.training import TrainingConfig
+from compressbench.techniques.pruning._unstructured import check_fields, kept_fractions, prune_weights, pruned_again
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class MagnitudePruning(Technique):
     as a whole: `scope: per_kind, ratios: {conv: 0.6, linear: 0.7}`.
 
     ratio: fraction of weights set to zero, 0 or more and less than 1. ratios: other ratios for some layers.
-    layers, keep: what is pruned, and what is not. scope: which weights compete for one threshold: those of each layer
-    (`per_layer`), of each kind (`per_kind`), or all (`global`). rounds: steps in which the fraction that stays falls
-    geometrically, retrained in between. retrain: that training; needed for more than one round. Biases stay.
+    targets, ignore: what is pruned, and what is not. scope: which weights compete for one threshold: those of each
+    layer (`per_layer`), of each kind (`per_kind`), or all (`global`). rounds: steps in which the fraction that stays
+    falls geometrically, retrained in between. retrain: that training; needed for more than one round. Biases stay.
 
     We differ: Han et al. set thresholds from the standard deviation of each layer, freeze convolutions and fully
-    connected layers in turn, and scale dropout; here the number of zeros is exact (`_weights`).
+    connected layers in turn, and scale dropout; here the number of zeros is exact (`_unstructured`).
     """
 
-    layers: list[str]
+    targets: list[str]
     ratio: float
     ratios: dict[str, float]
-    keep: list[str]
+    ignore: list[str]
     scope: str
     rounds: int
-    retrain: Training | None
+    retrain: TrainingConfig | None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
@@ -54,7 +54,7 @@ class MagnitudePruning(Technique):
             raise ValueError(f"retrain is None with rounds {self.rounds!r}; say how to train between the rounds")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        final = kept_fractions(subject.model, self.layers, self.keep, self.ratio, self.ratios)
+        final = kept_fractions(subject.model, self.targets, self.ignore, self.ratio, self.ratios)
         for number in range(1, self.rounds + 1):
             last = number == self.rounds
             step = final if last else {n: Fraction(float(kept) ** (number / self.rounds)) for n, kept in final.items()}

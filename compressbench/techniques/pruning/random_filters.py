@@ -12,7 +12,7 @@ from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.techniques._layers import check_ratios
-from compressbench.techniques.pruning._filters import check_round_to, prune_by_ratio
+from compressbench.techniques.pruning._structured import check_round_to, prune_by_ratio
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class RandomFilterPruning(Technique):
     Source: a control of Li et al. 2017; Blalock et al. 2020, "What is the State of Neural Network
     Pruning?", ask for it in every comparison.
 
-    layers, ratio, ratios, keep, round_to: as in `pruning/l1_norm`. An untrained network may be pruned.
+    targets, ratio, ratios, ignore, round_to: as in `pruning/l1_norm`. An untrained network may be pruned.
     """
 
-    layers: list[str]
+    targets: list[str]
     ratio: float
     ratios: dict[str, float]
-    keep: list[str]
+    ignore: list[str]
     round_to: int
 
     adds: ClassVar[frozenset[str]] = frozenset({"filters_removed"})
@@ -42,4 +42,6 @@ class RandomFilterPruning(Technique):
         def chance(layer: nn.Module) -> Tensor:
             return torch.rand(layer.get_parameter("weight").shape[0], generator=context.generator)
 
-        return prune_by_ratio(subject, context, chance, self.layers, self.keep, self.ratio, self.ratios, self.round_to)
+        return prune_by_ratio(
+            subject, context, chance, self.targets, self.ignore, self.ratio, self.ratios, self.round_to
+        )

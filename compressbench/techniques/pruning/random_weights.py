@@ -12,7 +12,7 @@ from torch import Tensor
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques.pruning._weights import check_fields, kept_fractions, prune_weights, pruned_again
+from compressbench.techniques.pruning._unstructured import check_fields, kept_fractions, prune_weights, pruned_again
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class RandomWeightPruning(Technique):
     Source: Blalock et al. 2020, "What is the State of Neural Network Pruning?", who ask for this control in every
     comparison.
 
-    layers, ratio, ratios, keep, scope: as in `pruning/magnitude`. An untrained network may be pruned.
+    targets, ratio, ratios, ignore, scope: as in `pruning/magnitude`. An untrained network may be pruned.
     """
 
-    layers: list[str]
+    targets: list[str]
     ratio: float
     ratios: dict[str, float]
-    keep: list[str]
+    ignore: list[str]
     scope: str
 
     adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
@@ -41,7 +41,7 @@ class RandomWeightPruning(Technique):
         def chance(weight: Tensor) -> Tensor:
             return torch.rand(weight.shape, generator=context.generator)
 
-        kept = kept_fractions(subject.model, self.layers, self.keep, self.ratio, self.ratios)
+        kept = kept_fractions(subject.model, self.targets, self.ignore, self.ratio, self.ratios)
         return prune_weights(subject, chance, kept, self.scope)
 
     def fault_after(self, earlier: Sequence[Technique]) -> str | None:

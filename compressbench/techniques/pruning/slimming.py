@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.techniques._layers import names_in, select
-from compressbench.techniques.pruning._filters import check_round_to, finish, prunable, weakest
 from compressbench.techniques.pruning._groups import Graph, Group
+from compressbench.techniques.pruning._structured import check_round_to, finish, prunable, weakest
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class NetworkSlimming(Technique):
 
     Source: Liu et al. 2017, "Learning Efficient Convolutional Networks through Network Slimming", and its code: a
     channel stays if its |gamma| is more than the threshold, so N - int(N ratio) - 1 stay (691 of 1152 at 0.4). The
-    training that makes the scales sparse comes before (`tuning/sparsity_training`).
+    training that makes the scales sparse comes before (`training/sparsity_training`).
 
-    ratio: fraction of channels removed, 0 or more and less than 1; 0 removes none. layers: batch norms; those that
-    do not follow a convolution are left out. keep: batch norms whose channels all stay. round_to: channels that
+    ratio: fraction of channels removed, 0 or more and less than 1; 0 removes none. targets: batch norms; those that
+    do not follow a convolution are left out. ignore: batch norms whose channels all stay. round_to: channels that
     stay in a layer are rounded up to a multiple; 1 is off.
 
     We differ: at least one channel of every layer stays; layers whose outputs are added are pruned together, by the
@@ -36,8 +36,8 @@ class NetworkSlimming(Technique):
     """
 
     ratio: float
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     round_to: int
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
@@ -54,7 +54,7 @@ class NetworkSlimming(Technique):
         model, skipped = subject.model, subject.skipped
         graph = Graph(model, context.example)
         before = self._convolutions(model, graph, skipped)
-        exact = [before[name] for name in names_in(self.layers) if name in before]
+        exact = [before[name] for name in names_in(self.targets) if name in before]
         groups = prunable(graph, before.values(), exact, skipped)
         scales = [_scales(model, group, before) for group in groups]
         threshold = _threshold(scales, self.ratio)
@@ -67,7 +67,7 @@ class NetworkSlimming(Technique):
     def _convolutions(self, model: nn.Module, graph: Graph, skipped: list[Skipped]) -> dict[str, str]:
         """Return, by name of each selected batch norm, the convolution it follows."""
         found = {}
-        for norm, module in select(model, self.layers, self.keep, kinds=("bn",)).items():
+        for norm, module in select(model, self.targets, self.ignore, kinds=("bn",)).items():
             convolution = graph.convolution_before(norm)
             if convolution is None:
                 why = "it does not follow a convolution directly"
@@ -76,11 +76,11 @@ class NetworkSlimming(Technique):
             else:
                 found[norm] = convolution
                 continue
-            if norm in names_in(self.layers):
+            if norm in names_in(self.targets):
                 raise ValueError(f"the channels of {norm} cannot be removed: {why}")
             skipped.append(Skipped(norm, why))
         if not found:
-            raise ValueError(f"layers {self.layers} select no batch norm that follows a convolution")
+            raise ValueError(f"targets {self.targets} select no batch norm that follows a convolution")
         return found
 
 

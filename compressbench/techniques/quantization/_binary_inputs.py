@@ -25,7 +25,7 @@ class _Step(NamedTuple):
     highest: float
 
 
-def binarize_inputs(subject: Subject, context: Context, layers: Iterable[str], keep: Iterable[str]) -> list[str]:
+def binarize_inputs(subject: Subject, context: Context, targets: Iterable[str], ignore: Iterable[str]) -> list[str]:
     """Replace the selected convolutions and linear layers by binary ones; return the names of their weights.
 
     The first layer that runs keeps its real input. What stands between the layers is found from the order in which
@@ -35,9 +35,9 @@ def binarize_inputs(subject: Subject, context: Context, layers: Iterable[str], k
     Raises ValueError for a named layer that cannot be binary, if none can, and for a binary input that is not
     normalised (the layer before it is kept real, without batch norm) or is never negative.
     """
-    layers, model = list(layers), subject.model
+    targets, model = list(targets), subject.model
     steps = _steps(model, context)
-    chosen = _binarizable(subject, {step.name for step in steps}, layers, keep)
+    chosen = _binarizable(subject, {step.name for step in steps}, targets, ignore)
     places = [place for place, step in enumerate(steps) if kind_of(step.module) in WEIGHTED]
     normalized = True  # what the place before has made; images are
     for place, following in zip(places, [*places[1:], len(steps)], strict=True):
@@ -63,21 +63,21 @@ def binarize_inputs(subject: Subject, context: Context, layers: Iterable[str], k
     return [f"{name}.weight" for name in chosen]
 
 
-def _binarizable(subject: Subject, ran: set[str], layers: list[str], keep: Iterable[str]) -> list[str]:
+def _binarizable(subject: Subject, ran: set[str], targets: list[str], ignore: Iterable[str]) -> list[str]:
     """Return the names of the layers to be replaced; the others of the selected ones are skipped."""
     chosen = []
-    for name, layer in select(subject.model, layers, keep).items():
+    for name, layer in select(subject.model, targets, ignore).items():
         reason = "" if name in ran else "it takes no part in a forward pass"
         if type(layer) not in (nn.Conv2d, nn.Linear):
             reason = f"there is no binary {type(layer).__name__}"
-        if reason and name in names_in(layers):
-            raise ValueError(f"layers has {name!r}, but {reason}")
+        if reason and name in names_in(targets):
+            raise ValueError(f"targets has {name!r}, but {reason}")
         if reason:
             subject.skipped.append(Skipped(name, reason))
         else:
             chosen.append(name)
     if not chosen:
-        raise ValueError(f"none of the layers {layers} can be binary, e.g. {subject.skipped[-1]}")
+        raise ValueError(f"none of the targets {targets} can be binary, e.g. {subject.skipped[-1]}")
     return chosen
 
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.layers.int8 import Int8Conv2d, Int8Linear
 from compressbench.techniques._layers import names_in, select
-from compressbench.techniques.quantization._ranges import Range, Ranges, activation_ranges, check_range
+from compressbench.techniques.quantization._observers import Range, Ranges, activation_ranges, check_range
 
 LARGEST = 127
 """-128 is not used, so that the weights are symmetric and zero is zero."""
@@ -43,9 +43,9 @@ class Calibration(Protocol):
     """The fields that both techniques have; see `PostTrainingInt8`."""
 
     @property
-    def layers(self) -> list[str]: ...
+    def targets(self) -> list[str]: ...
     @property
-    def keep(self) -> list[str]: ...
+    def ignore(self) -> list[str]: ...
     @property
     def range(self) -> str: ...
     @property
@@ -66,7 +66,7 @@ def check_calibration(fields: Calibration) -> None:
 
 def calibrated(fields: Calibration, subject: Subject, context: Context) -> dict[str, Ranges]:
     """Return the ranges of the selected layers on calibration images; a layer that never runs is skipped."""
-    names = list(_convertible(subject, fields.layers, fields.keep))
+    names = list(_convertible(subject, fields.targets, fields.ignore))
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         return context.calibration(fields.calibration_batch_size, fields.calibration_batches)
@@ -76,22 +76,22 @@ def calibrated(fields: Calibration, subject: Subject, context: Context) -> dict[
     return found
 
 
-def _convertible(subject: Subject, layers: list[str], keep: list[str]) -> dict[str, nn.Conv2d | nn.Linear]:
+def _convertible(subject: Subject, targets: list[str], ignore: list[str]) -> dict[str, nn.Conv2d | nn.Linear]:
     """Return the selected layers that have an int8 form; the others are appended to `subject.skipped`.
 
     Raises ValueError as `select` does, for one that is selected by its exact name, and if none is left.
     """
     found: dict[str, nn.Conv2d | nn.Linear] = {}
-    for name, layer in select(subject.model, layers, keep).items():
+    for name, layer in select(subject.model, targets, ignore).items():
         if (obstacle := _obstacle(layer)) is None:
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             found[name] = layer
-        elif name in names_in(layers):
+        elif name in names_in(targets):
             raise ValueError(f"{name} cannot compute with int8: {obstacle}")
         else:
             subject.skipped.append(Skipped(name, obstacle))
     if not found:
-        raise ValueError(f"layers {layers} without keep {keep} leaves no layer that can compute with int8")
+        raise ValueError(f"targets {targets} without ignore {ignore} leaves no layer that can compute with int8")
     return found
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import activation
 
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.format import Binary, Codebook, Format
 from compressbench.core.subject import Skipped, Subject
 from compressbench.layers.activations import quantized

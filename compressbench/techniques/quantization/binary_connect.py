@@ -8,39 +8,39 @@ from math import sqrt
 from torch import nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import suggestion
+from compressbench.core.errors import suggestion
 from compressbench.core.format import Binary
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import select
+from compressbench.techniques.quantization._batch_norm_reestimation import measure_again
 from compressbench.techniques.quantization._binary import Connect
 from compressbench.techniques.quantization._clip import clipped
 from compressbench.techniques.quantization._freeze import freeze
-from compressbench.techniques.quantization._statistics import measure_again
 
 SCALES = ("one", "glorot")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryConnect(Training, Technique):
+class BinaryConnect(TrainingConfig, Technique):
     """Train with weights +-H in the forward and backward pass; the update goes to latent weights, kept in [-H, H].
 
     Source: Courbariaux et al. 2015, "BinaryConnect". The network may be trained or fresh.
 
     stochastic: while training, +H with the probability (w / H + 1) / 2; otherwise, and always afterwards, the sign.
     scale: H: `one`, as in the paper, which needs batch normalisation after every layer; or `glorot`,
-    sqrt(1.5 / (inputs + outputs)) of the layer, the other choice in the authors' code. The fields of `Training` are the
-    training. layers, keep: what is binary, and what is not; biases and batch normalisation are not.
+    sqrt(1.5 / (inputs + outputs)) of the layer, the other choice in the authors' code. The fields of `TrainingConfig`
+    are the training. targets, ignore: what is binary, and what is not; biases and batch normalisation are not.
 
     We differ: after stochastic training the paper tests the latent weights, which are not binary; here their signs
     are what is left, and the running statistics of batch normalisation, which saw noise, are measured again for them.
     The authors' code scales learning rates by each layer's Glorot coefficient; ours are the same for all.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     stochastic: bool
     scale: str
 
@@ -54,7 +54,7 @@ class BinaryConnect(Training, Technique):
             raise ValueError(f"scale is {self.scale!r}; {suggestion(self.scale, SCALES)}")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        layers = select(subject.model, self.layers, self.keep)
+        layers = select(subject.model, self.targets, self.ignore)
         scales = {f"{name}.weight": self._scale(layer) for name, layer in layers.items()}
         functions = {name: Connect(scale, self.stochastic) for name, scale in scales.items()}
         with clipped(subject, scales), latent(subject, functions):

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import Binary
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques.quantization._binary import Connect
 from compressbench.techniques.quantization._binary_inputs import binarize_inputs
@@ -25,29 +25,29 @@ LATENT_RANGES = ("one", "glorot")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinarizedNeuralNetwork(Training, Technique):
+class BinarizedNeuralNetwork(TrainingConfig, Technique):
     """BNN: the weights of every layer are +-1, and so is the input of every layer but the first.
 
     Source: Hubara et al. 2016, "Binarized Neural Networks". Latent weights stay in a range and get the gradient of
     their signs; the gradient of an activation's sign is 1{|a| <= 1}. The network may be fresh or trained; trained
     weights are where the latent ones start. Batch normalisation and biases stay 32-bit.
 
-    The fields of `Training` are the training; `loss: hinge` or `squared_hinge` are the paper's alternatives. layers,
-    keep: what becomes binary, and what does not (the paper: everything does). latent_mean: the mean absolute value that
-    each layer's latent weights are scaled to before training, at most 1; null leaves them. Their signs stay; next to
-    the learning rate, which says how fast they flip, trained weights are too small. latent_range: where the latent
-    weights are clipped: `one` is [-1, 1], the paper's; `glorot` is +- sqrt(1.5 / (fan in + fan out)) of each layer,
-    which under Adam moves the signs as the authors' code does: there the range is 1 and each layer's learning rate is
-    divided by that bound. pool_first: the network is built
-    again with batch norm, and pools in front of it, as in the paper, if it can be; pools behind it would pool signs.
+    The fields of `TrainingConfig` are the training; `loss: hinge` or `squared_hinge` are the paper's alternatives.
+    targets, ignore: what becomes binary, and what does not (the paper: everything does). latent_mean: the mean absolute
+    value that each layer's latent weights are scaled to before training, at most 1; null leaves them. Their signs stay;
+    next to the learning rate, which says how fast they flip, trained weights are too small. latent_range: where the
+    latent weights are clipped: `one` is [-1, 1], the paper's; `glorot` is +- sqrt(1.5 / (fan in + fan out)) of each
+    layer, which under Adam moves the signs as the authors' code does: there the range is 1 and each layer's learning
+    rate is divided by that bound. pool_first: the network is built again with batch norm, and pools in front of it, as
+    in the paper, if it can be; pools behind it would pool signs.
 
     We differ: a layer without batch norm behind it gets one inside, as the last one has in the paper; dropout in front
     of signs goes; the learning rate is the same for all layers, so the authors' rates by layer are to be had
     with `glorot` only.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     latent_mean: float | None
     pool_first: bool
     latent_range: str = "one"
@@ -65,7 +65,7 @@ class BinarizedNeuralNetwork(Training, Technique):
     def apply(self, subject: Subject, context: Context) -> Subject:
         if self.pool_first:
             subject = move_pools(subject)
-        names = binarize_inputs(subject, context, self.layers, self.keep)
+        names = binarize_inputs(subject, context, self.targets, self.ignore)
         if self.latent_mean is not None:
             for name in names:
                 _scale(subject.model.get_parameter(name), self.latent_mean)

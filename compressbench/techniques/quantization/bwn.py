@@ -8,7 +8,7 @@ from compressbench.core.context import Context
 from compressbench.core.format import Binary
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import select
 from compressbench.techniques.quantization._binary import ScaledSign
@@ -17,28 +17,28 @@ from compressbench.techniques.quantization._freeze import freeze
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryWeightNetwork(Training, Technique):
+class BinaryWeightNetwork(TrainingConfig, Technique):
     """BWN: W is alpha sign(W), alpha = mean|W| of each filter: the best binary filter in the squared error.
 
     Source: Rastegari et al. 2016, "XNOR-Net", section 3.1. The gradient of a latent weight is
     g (1/n + alpha 1{|w| <= 1}), n the weights of a filter, and latent weights stay in [-1, 1].
 
-    The fields of `Training` are the training. layers, keep: what is binary, and what is not; the authors' code leaves
-    the first and last layer as they are. Biases and batch normalisation are not binary.
+    The fields of `TrainingConfig` are the training. targets, ignore: what is binary, and what is not; the authors' code
+    leaves the first and last layer as they are. Biases and batch normalisation are not binary.
 
     We differ: the authors' code also subtracts each filter's mean from its latent weights, and multiplies the
     gradient by n - n / channels; the paper prints neither.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
 
     needs = frozenset({"trained"})
     adds = frozenset({"quantized"})
     refuses = frozenset({"quantized", "sparse"})
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        names = [f"{name}.weight" for name in select(subject.model, self.layers, self.keep)]
+        names = [f"{name}.weight" for name in select(subject.model, self.targets, self.ignore)]
         with clipped(subject, dict.fromkeys(names, 1.0)), latent(subject, {name: ScaledSign() for name in names}):
             subject = context.train(subject, self)
         for name in names:

@@ -8,16 +8,16 @@ from typing import ClassVar
 import torch
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import FixedPoint
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import select
+from compressbench.techniques.quantization._batch_norm_reestimation import measure_again
 from compressbench.techniques.quantization._fixed_point import FEWEST, MOST, FixedPointNumbers, finest, to_fixed_point
 from compressbench.techniques.quantization._freeze import freeze
-from compressbench.techniques.quantization._statistics import measure_again
 
 ROUNDINGS = ("nearest", "stochastic")
 
@@ -33,18 +33,18 @@ class FixedPointQuantization(Technique):
     of the layers are rounded too. retrain: a training that sees rounded weights while latent ones are updated, straight
     through; null rounds once. With stochastic rounding each of its passes draws anew, the end is to the nearest, and
     the running statistics of batch normalisation, which saw noise, are measured again for it.
-    layers, keep: what is rounded, and what is not.
+    targets, ignore: what is rounded, and what is not.
 
     We differ: Gupta et al. also round activations and the updates, so that no latent weights are needed.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     bits: int
     fraction_bits: int | None
     rounding: str
     biases: bool
-    retrain: Training | None
+    retrain: TrainingConfig | None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     version: ClassVar[int] = 2
@@ -77,7 +77,7 @@ class FixedPointQuantization(Technique):
 
     def _formats(self, subject: Subject) -> dict[str, FixedPoint]:
         """Return the format of each tensor; biases come first, so that `latent` puts them back behind the weights."""
-        layers = select(subject.model, self.layers, self.keep)
+        layers = select(subject.model, self.targets, self.ignore)
         biased = [f"{name}.bias" for name, layer in layers.items() if getattr(layer, "bias", None) is not None]
         names = [*(biased if self.biases else []), *(f"{name}.weight" for name in layers)]
         formats = {}

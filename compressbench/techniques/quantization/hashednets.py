@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import Hashed
 from compressbench.core.hashing import places
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import layers_of, select
 from compressbench.techniques.quantization._freeze import freeze
@@ -25,23 +25,23 @@ INITS = ("least_squares", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
-class HashedNets(Training, Technique):
+class HashedNets(TrainingConfig, Technique):
     """Train the values of a few buckets that all weights of a layer share: V_ij = sign(i, j) w_h(i, j).
 
     Source: Chen et al. 2015, "Compressing Neural Networks with the Hashing Trick", equations 3 and 7 (the sign) and 12
     (the gradient of a bucket: the sum over its weights, with their signs). Bucket and sign are xxHash32 of the
     weight's place (`core.hashing`), with another seed in each layer, so that only the values are stored.
 
-    compression: the fraction of a layer's weights that its buckets are, more than 0 and less than 1. layers, keep: what
-    is hashed, and what is not. seed: where the hashes of the first layer start. init: the buckets start at the mean of
-    the weights they replace, signs taken off (`least_squares`, for a trained network), or anew (`random`: uniform up
-    to 1 / sqrt(fan-in), torch's default).
+    compression: the fraction of a layer's weights that its buckets are, more than 0 and less than 1. targets, ignore:
+    what is hashed, and what is not. seed: where the hashes of the first layer start. init: the buckets start at the
+    mean of the weights they replace, signs taken off (`least_squares`, for a trained network), or anew (`random`:
+    uniform up to 1 / sqrt(fan-in), torch's default).
 
     We differ: convolutions are hashed too, and biases are not. A later training leaves the hashed weights as they are.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     compression: float
     seed: int
     init: str
@@ -75,7 +75,7 @@ class HashedNets(Training, Technique):
         """Return the format of each hashed parameter. ValueError if every layer is left out."""
         numbers = {name: number for number, name in enumerate(layers_of(subject.model))}
         forms = {}
-        for name, layer in select(subject.model, self.layers, self.keep).items():
+        for name, layer in select(subject.model, self.targets, self.ignore).items():
             count = layer.get_parameter("weight").numel()
             buckets = max(1, round(self.compression * count))
             if buckets >= count:

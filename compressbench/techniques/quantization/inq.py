@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._layers import layers_of, select
 from compressbench.techniques.quantization._freeze import freeze, freeze_where
 from compressbench.techniques.quantization._powers import largest_power, to_powers
@@ -27,15 +27,15 @@ CHOICES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class IncrementalQuantization(Training, Technique):
+class IncrementalQuantization(TrainingConfig, Technique):
     """INQ: quantize the largest weights of every layer, freeze them, retrain the others, and so on.
 
     Source: Zhou et al. 2017, "Incremental Network Quantization". A weight of b bits is 0 or +-2^n with n from n1 down
     to n1 + 1 - 2^(b-2), n1 = floor(log2(4/3 max|w|)) of the layer's weights before the first step.
 
     bits: 2 (ternary) to 8; 5 gives 17 levels, 3 gives 5. portions: the fraction of each layer's weights that is
-    quantized after each step, rising to 1; the last step is not retrained. The fields of `Training` are the retraining
-    of one step. layers, keep: what is quantized, and what is not; biases and batch normalisation are not.
+    quantized after each step, rising to 1; the last step is not retrained. The fields of `TrainingConfig` are the
+    retraining of one step. targets, ignore: what is quantized, and what is not; biases and batch normalisation are not.
 
     The other fields are for experiments. partition: which weights come first: the `largest` ones (the paper's), the
     `smallest`, or `random` ones (its control, section 3.3). batch_norm_and_biases: scales and shifts of every batch
@@ -52,8 +52,8 @@ class IncrementalQuantization(Training, Technique):
     We differ: the paper does not say what becomes of weights beyond.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     bits: int
     portions: list[float]
     partition: str = "largest"
@@ -107,7 +107,7 @@ class IncrementalQuantization(Training, Technique):
 
     def _parameters(self, model: nn.Module) -> dict[str, str]:
         """Return the names of what is quantized, and what each is called for people."""
-        selected = select(model, self.layers, self.keep)
+        selected = select(model, self.targets, self.ignore)
         found = {f"{name}.weight": name for name in selected}
         if self.batch_norm_and_biases:
             for name, layer in (selected | layers_of(model, ["bn"])).items():

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.layers.activations import SMALLEST_ALPHA, PactActivation
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import select
@@ -26,14 +26,14 @@ from compressbench.techniques.quantization._low_bits import (
     relus,
     replace_relus,
 )
-from compressbench.techniques.quantization._ranges import activation_ranges
+from compressbench.techniques.quantization._observers import activation_ranges
 
 BATCH_SIZE, BATCHES = 128, 8
 """How many calibration images set where the limits start."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PactNetwork(Training, Technique):
+class PactNetwork(TrainingConfig, Technique):
     """PACT: every ReLU becomes clip(x, 0, alpha) in 2^k - 1 steps with an alpha of its own, trained with the weights.
 
     Source: Choi et al. 2018, "PACT", section 3; weights as in DoReFa-Net (see `dorefa`, also for where we differ from
@@ -42,16 +42,16 @@ class PactNetwork(Training, Technique):
     weight_bits, activation_bits: 1 to 8; 32 leaves the weights. alpha: where every alpha starts (10 in the paper).
     percentile: every alpha starts instead where this fraction of its ReLU's inputs lies below, on `BATCHES` batches of
     calibration images, to 1/2048 of their range and at least 0.001. alpha_lr: learning rate of the alphas, on which the
-    schedule acts as on `lr`; None: `lr`, as in the paper. layers, keep: whose weights get weight_bits. kept_bits: bits
-    of the weights of the layers that are selected and then kept, the paper's first and last; 32 leaves them. The fields
-    of `Training` are the training.
+    schedule acts as on `lr`; None: `lr`, as in the paper. targets, ignore: whose weights get weight_bits. kept_bits:
+    bits of the weights of the layers that are selected and then kept, the paper's first and last; 32 leaves them. The
+    fields of `TrainingConfig` are the training.
     """
 
     weight_bits: int
     activation_bits: int
     alpha: float
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     kept_bits: int
     percentile: float | None = None
     alpha_lr: float | None = None
@@ -89,7 +89,7 @@ class PactNetwork(Training, Technique):
 
     def _bits(self, subject: Subject) -> dict[str, int]:
         """Return the bits of every weight that is quantized."""
-        selected, without_kept = (select(subject.model, self.layers, keep) for keep in ([], self.keep))
+        selected, without_kept = (select(subject.model, self.targets, ignore) for ignore in ([], self.ignore))
         bits = {f"{name}.weight": self.weight_bits if name in without_kept else self.kept_bits for name in selected}
         return {name: number for name, number in bits.items() if number != OFF}
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.format import Product
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import is_convolution, names_in, select
 from compressbench.techniques.quantization._code_words import CodeBook, CodeWords, correct, from_runs, k_means, to_runs
@@ -35,18 +35,18 @@ class ProductQuantization(Technique):
     as it was, on inputs that come through the layers quantized so far (section 3.3.3). A layer of m code books of K
     words of dimension d and C rows takes 32 m K d bits and C m log2(K) more for every position of the kernel.
 
-    layers, keep: what is quantized, and what is not; biases are not. conv_dimension, linear_dimension: channels of a
+    targets, ignore: what is quantized, and what is not; biases are not. conv_dimension, linear_dimension: channels of a
     run; layers whose input channels it does not divide are left out. conv_bits, linear_bits: 2^bits words a code book,
     15 at most. k_means_rounds: rounds of Lloyd's algorithm. correction_rounds: passes over the groups of a layer; 0 is
     plain k-means. correction_images: training images that errors are corrected on. retrain: a training of code words
     and of all that is not quantized, the assignment kept; null for none. Fine-tuning of the layers left alone, the
-    paper's, is a stage `tuning/finetune` behind this one.
+    paper's, is a stage `training/finetune` behind this one.
 
     We differ: a word stays near the weights where the inputs do not say what it should be (DAMPING).
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     conv_dimension: int
     conv_bits: int
     linear_dimension: int
@@ -54,7 +54,7 @@ class ProductQuantization(Technique):
     k_means_rounds: int
     correction_rounds: int
     correction_images: int
-    retrain: Training | None
+    retrain: TrainingConfig | None
 
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
@@ -92,11 +92,11 @@ class ProductQuantization(Technique):
         Raises ValueError for a layer that cannot be quantized though a selector names it exactly.
         """
         chosen = []
-        for name, layer in select(subject.model, self.layers, self.keep).items():
+        for name, layer in select(subject.model, self.targets, self.ignore).items():
             why = _obstacle(layer, self._dimension(layer))
             if not why:
                 chosen.append(name)
-            elif name in names_in(self.layers):
+            elif name in names_in(self.targets):
                 raise ValueError(f"{name} cannot be quantized: {why}")
             else:
                 subject.skipped.append(Skipped(name, why))

@@ -19,7 +19,7 @@ class PostTrainingInt8(Technique):
     Inference", section 2; a scale for each output channel as in Krishnamoorthi 2018. Weights are symmetric: level =
     round(w / s), s = max |w| / 127 of the channel. Inputs are uint8 with a zero point, so that zero is exact.
 
-    layers, keep: what is converted, and what is not. range: of the inputs, seen on calibration images: all of it
+    targets, ignore: what is converted, and what is not. range: of the inputs, seen on calibration images: all of it
     (`minmax`), without the values outside `percentile` at either end, or with the least squared error (`mse`).
     calibration_batch_size, calibration_batches: how many training images are looked at.
 
@@ -27,8 +27,8 @@ class PostTrainingInt8(Technique):
     (`coding/fold_batch_norm`). We differ: biases stay fp32, and rounding happens at the input of each layer.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     range: str
     percentile: float
     calibration_batch_size: int

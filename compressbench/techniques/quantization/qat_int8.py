@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques.quantization._int8 import (
     LARGEST,
@@ -23,25 +23,25 @@ from compressbench.techniques.quantization._int8 import (
     to_int8,
     weight_scales,
 )
-from compressbench.techniques.quantization._ranges import Range, Ranges
+from compressbench.techniques.quantization._observers import Range, Ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizationAwareInt8(Training, Technique):
+class QuantizationAwareInt8(TrainingConfig, Technique):
     """Train on with weights and activations rounded as int8 will round them, then convert like `ptq_int8`.
 
     Source: Jacob et al. 2018, section 3.1. Gradients pass rounding as if it were not there, and stop where a value is
     outside the range. Weights have their scale from their largest value at every step; ranges of activations start
     from calibration and follow each batch's least and largest value, `range_decay` of the old staying.
 
-    layers, keep, range, percentile, calibration_batch_size, calibration_batches: as in `quantization/ptq_int8`.
+    targets, ignore, range, percentile, calibration_batch_size, calibration_batches: as in `quantization/ptq_int8`.
 
     We differ: activations are rounded from the first step, as their ranges are calibrated; batch norm is not folded
     in training (3.2): fold it before, or it stays as it is behind the int8 layer.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     range: str
     percentile: float
     calibration_batch_size: int

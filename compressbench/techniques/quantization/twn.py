@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import inf
 
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range
+from compressbench.core.errors import out_of_range
 from compressbench.core.format import Codebook
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layers import select
 from compressbench.techniques.quantization._freeze import freeze
@@ -18,18 +18,18 @@ from compressbench.techniques.quantization._ternary import Ternary
 
 
 @dataclass(frozen=True, kw_only=True)
-class TernaryWeightNetwork(Training, Technique):
+class TernaryWeightNetwork(TrainingConfig, Technique):
     """TWN: weights above a threshold become plus or minus the mean of those, the others 0; straight through.
 
     Source: Li et al. 2016, "Ternary Weight Networks", section 2.
 
     threshold_factor: the threshold over the layer's mean|w|; 0.7 is near the best for weights that are normally or
-    uniformly distributed. The fields of `Training` are the training. layers, keep: what is ternary, and what is not;
-    biases and batch normalisation are not. Zeros of a pruned network stay zeros, and count in its mean|w|.
+    uniformly distributed. The fields of `TrainingConfig` are the training. targets, ignore: what is ternary, and what
+    is not; biases and batch normalisation are not. Zeros of a pruned network stay zeros, and count in its mean|w|.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     threshold_factor: float
 
     needs = frozenset({"trained"})
@@ -42,7 +42,7 @@ class TernaryWeightNetwork(Training, Technique):
             raise out_of_range("threshold_factor", self.threshold_factor, "more than 0")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        names = [f"{name}.weight" for name in select(subject.model, self.layers, self.keep)]
+        names = [f"{name}.weight" for name in select(subject.model, self.targets, self.ignore)]
         with latent(subject, {name: Ternary(self.threshold_factor) for name in names}):
             subject = context.train(subject, self)
         for name in names:

@@ -8,7 +8,7 @@ from compressbench.core.context import Context
 from compressbench.core.format import Binary
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques.quantization._binary import ScaledSign
 from compressbench.techniques.quantization._binary_inputs import binarize_inputs
@@ -18,21 +18,21 @@ from compressbench.techniques.quantization._pools import move_pools
 
 
 @dataclass(frozen=True, kw_only=True)
-class XnorNetwork(Training, Technique):
+class XnorNetwork(TrainingConfig, Technique):
     """XNOR-Net: weights are alpha sign(W), alpha = mean|W| of each filter, and inputs are signs.
 
     Source: Rastegari et al. 2016, "XNOR-Net", section 3.2. The gradient of a latent weight is
     g (1/n + alpha 1{|w| <= 1}), n the weights of a filter. The network may be fresh or trained.
 
-    The fields of `Training` are the training. layers, keep: what becomes binary, and what does not; the paper leaves
-    the first and the last layer as they are. The first layer that runs has a real input in any case. pool_first: the
-    network is built again with batch norm, and pools in front of it, as in the paper, if it can be.
+    The fields of `TrainingConfig` are the training. targets, ignore: what becomes binary, and what does not; the paper
+    leaves the first and the last layer as they are. The first layer that runs has a real input in any case. pool_first:
+    the network is built again with batch norm, and pools in front of it, as in the paper, if it can be.
 
     We differ: the scale K of the inputs is dropped (the paper found it to matter little).
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     pool_first: bool
 
     adds = frozenset({"trained", "quantized"})
@@ -41,7 +41,7 @@ class XnorNetwork(Training, Technique):
     def apply(self, subject: Subject, context: Context) -> Subject:
         if self.pool_first:
             subject = move_pools(subject)
-        names = binarize_inputs(subject, context, self.layers, self.keep)
+        names = binarize_inputs(subject, context, self.targets, self.ignore)
         with clipped(subject, dict.fromkeys(names, 1.0)), latent(subject, {name: ScaledSign() for name in names}):
             subject = context.train(subject, self)
         for name in names:

@@ -11,7 +11,7 @@ import torch
 
 from compressbench.core.constraint import Mask, Shared
 from compressbench.core.context import Context
-from compressbench.core.faults import out_of_range, suggestion
+from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import Codebook, Sparse
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
@@ -31,17 +31,17 @@ class SharedWeights(Technique):
     Source: Han et al. 2016, "Deep Compression", section 3: k-means on the weights that pruning left; zeros stay zeros
     and take no centroid. Afterwards assignments are fixed (`core.constraint.Shared`).
 
-    layers, keep: what is shared, and what is not. bits: of an index, 1 to 8; bits_by_layer: other bits for some layers.
-    initialisation: `optimal`, the least squared error there is (`_kmeans`); `linear`, `density`, `random`: section 3.2.
-    iterations: of Lloyd's algorithm after that, at most. bias_bits: the same for the biases of those layers, each with
-    a code book of its own; null leaves them as they are. centroid_precision: `fp32`, or `fp16` for values that half
-    precision can say, which the file stores in 2 bytes each.
+    targets, ignore: what is shared, and what is not. bits: of an index, 1 to 8; bits_by_layer: other bits for some
+    layers. initialisation: `optimal`, the least squared error there is (`_kmeans`); `linear`, `density`, `random`:
+    section 3.2. iterations: of Lloyd's algorithm after that, at most. bias_bits: the same for the biases of those
+    layers, each with a code book of its own; null leaves them as they are. centroid_precision: `fp32`, or `fp16` for
+    values that half precision can say, which the file stores in 2 bytes each.
 
     We differ: the paper starts from `linear`; its biases stay as they are.
     """
 
-    layers: list[str]
-    keep: list[str]
+    targets: list[str]
+    ignore: list[str]
     bits: int
     bits_by_layer: dict[str, int]
     initialisation: str
@@ -67,7 +67,9 @@ class SharedWeights(Technique):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         """Raises ValueError for a selector that matches nothing, and for weights that are infinite or not a number."""
-        chosen = value_by_layer(subject.model, self.layers, self.keep, self.bits, self.bits_by_layer, "bits_by_layer")
+        chosen = value_by_layer(
+            subject.model, self.targets, self.ignore, self.bits, self.bits_by_layer, "bits_by_layer"
+        )
         for name, bits in chosen.items():
             self._share(subject, f"{name}.weight", bits, context.generator)
             if self.bias_bits is not None and subject.model.get_submodule(name).bias is not None:

@@ -10,19 +10,19 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Shared
-from compressbench.core.context import Context, Penalty
-from compressbench.core.faults import suggestion
+from compressbench.core.context import Context, Hook
+from compressbench.core.errors import suggestion
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.sharing._precision import PRECISIONS, rounded
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainCentroids(Training, Technique):
+class RetrainCentroids(TrainingConfig, Technique):
     """Train the values that weights share; which weights share which value stays (Han et al. 2016, section 3.3).
 
-    A shared value moves by the sum of its weights' gradients. `tuning/finetune` keeps weights shared too, but by
+    A shared value moves by the sum of its weights' gradients. `training/finetune` keeps weights shared too, but by
     giving a group its mean after each step, which moves it by the mean of the gradients: as many times less as the
     group has weights. So learning rates here are much smaller (or the optimizer is `adam`, which does not care).
 
@@ -55,7 +55,7 @@ class RetrainCentroids(Training, Technique):
         return subject
 
 
-def summing(shared: Sequence[Shared]) -> Penalty:
+def summing(shared: Sequence[Shared]) -> Hook:
     """Return what gives each weight of a group the sum of the group's gradients."""
     places = {}
     for constraint in shared:

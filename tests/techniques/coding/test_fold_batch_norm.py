@@ -8,9 +8,9 @@ from compressbench.core.constraint import Frozen, Shared
 from compressbench.core.format import Codebook, Sparse
 from compressbench.packing.packed_file import read, write
 from compressbench.techniques.coding.fold_batch_norm import FoldBatchNorm
-from compressbench.techniques.pruning._weights import keep_masked
+from compressbench.techniques.pruning._unstructured import keep_masked
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
-from tests.techniques.lending import ALEXNET, BND, SLIMMING, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, SLIMMING, StageContext, bare, seeded, subject_of
 
 TORCHVISION = "compressbench.zoo.torchvision_models.torchvision_model"
 
@@ -32,7 +32,7 @@ def settled(subject, images):
 @torch.no_grad()
 def folded_and_difference(subject, images):
     before = subject.model(images)
-    subject = FoldBatchNorm().apply(subject, LentContext())
+    subject = FoldBatchNorm().apply(subject, StageContext())
     return subject, float((subject.model.eval()(images) - before).abs().max() / before.abs().max())
 
 
@@ -51,7 +51,7 @@ def norms(model: nn.Module) -> list[str]:
     ],
 )
 def test_the_folded_network_computes_the_same_without_batch_norm(target, arguments, tmp_path):
-    images = LentContext().images[:4]
+    images = StageContext().images[:4]
     subject = settled(subject_of(target, **arguments), images)
     subject, difference = folded_and_difference(subject, images)
     assert difference < 1e-5
@@ -69,7 +69,7 @@ def test_a_hand_example():
         model[0].weight.fill_(3)
         for tensor, value in zip((*model[1].parameters(), *list(model[1].buffers())[:2]), (10, 7, 1, 4), strict=True):
             tensor.fill_(value)
-    model = FoldBatchNorm().apply(bare(model), LentContext()).model
+    model = FoldBatchNorm().apply(bare(model), StageContext()).model
     assert (model[0].weight.item(), model[0].bias.item()) == (15, 2)
     assert type(model[1]) is nn.Identity
 
@@ -91,7 +91,7 @@ class Branching(nn.Module):
 
 
 def test_what_cannot_be_folded_stays_and_is_reported():
-    images = LentContext().images
+    images = StageContext().images
     subject = settled(bare(seeded(Branching)), images)
     subject, difference = folded_and_difference(subject, images)
     assert difference < 1e-5
@@ -103,16 +103,16 @@ def test_what_cannot_be_folded_stays_and_is_reported():
 
 def test_a_layer_that_runs_twice_is_left_alone():
     conv = nn.Conv2d(3, 3, 1)
-    subject = settled(bare(nn.Sequential(conv, nn.BatchNorm2d(3), conv)), LentContext().images)
-    subject, difference = folded_and_difference(subject, LentContext().images)
+    subject = settled(bare(nn.Sequential(conv, nn.BatchNorm2d(3), conv)), StageContext().images)
+    subject, difference = folded_and_difference(subject, StageContext().images)
     assert difference == 0
     assert len(subject.skipped) == 1
 
 
 def test_masks_and_formats_of_the_layer_stay_and_those_of_the_norm_go():
-    images = LentContext().images
+    images = StageContext().images
     subject = settled(subject_of(ALEXNET, **BND), images)
-    subject = MagnitudePruning(["conv"], 0.5, {}, [], "per_layer", 1, None).apply(subject, LentContext())
+    subject = MagnitudePruning(["conv"], 0.5, {}, [], "per_layer", 1, None).apply(subject, StageContext())
     zeros = subject.model.conv2.weight == 0
     subject.formats["bn2.weight"] = Sparse()
     subject, difference = folded_and_difference(subject, images)
@@ -123,7 +123,7 @@ def test_masks_and_formats_of_the_layer_stay_and_those_of_the_norm_go():
 
 
 def test_promises_and_formats_that_folding_makes_untrue_are_done_with_and_later_training_keeps_the_shift():
-    images = LentContext().images
+    images = StageContext().images
     subject = settled(subject_of(ALEXNET, **BND), images)
     for name in ("conv1.bias", "conv2.bias", "conv2.weight", "fc2.bias"):
         keep_masked(subject, name, torch.zeros_like(subject.model.get_parameter(name), dtype=torch.bool))
@@ -156,4 +156,4 @@ class Undecided(nn.Module):
 
 def test_a_network_that_cannot_be_traced_is_refused_with_its_name():
     with pytest.raises(ValueError, match="Undecided cannot be traced"):
-        FoldBatchNorm().apply(bare(Undecided()), LentContext())
+        FoldBatchNorm().apply(bare(Undecided()), StageContext())

@@ -6,12 +6,12 @@ from compressbench.core.format import Coding
 from compressbench.packing.packed_file import entries, write
 from compressbench.techniques.coding.huffman import CodeWithHuffman
 from compressbench.techniques.sharing.kmeans import SharedWeights
-from tests.techniques.lending import LentContext, subject_of
+from tests.techniques.lending import StageContext, subject_of
 
 
 def test_every_tensor_of_few_values_is_stored_with_it(tmp_path):
     subject = subject_of("compressbench.zoo.lenet.LeNet300100", 1, image_size=8)
-    context = LentContext(channels=1, side=8)
+    context = StageContext(channels=1, side=8)
     subject = SharedWeights(["linear"], [], 4, {}, "optimal", 5, None, "fp32").apply(subject, context)
     subject = CodeWithHuffman(5).apply(subject, context)
     assert subject.coding == Coding(("relative_huffman",), 5)
@@ -23,7 +23,7 @@ def test_every_tensor_of_few_values_is_stored_with_it(tmp_path):
 
 def test_gaps_of_any_size_are_allowed():
     subject = subject_of("compressbench.zoo.lenet.LeNet300100", 1, image_size=8)
-    assert CodeWithHuffman(None).apply(subject, LentContext()).coding.index_bits is None
+    assert CodeWithHuffman(None).apply(subject, StageContext()).coding.index_bits is None
 
 
 @pytest.mark.parametrize("index_bits", [0, 17])

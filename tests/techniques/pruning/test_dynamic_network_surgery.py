@@ -10,20 +10,20 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Mask
-from compressbench.core.context import Penalty
-from compressbench.core.faults import RunError
+from compressbench.core.context import Hook
+from compressbench.core.errors import RunError
 from compressbench.core.format import Sparse
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.dynamic_network_surgery import DynamicNetworkSurgery, threshold, updated
-from tests.techniques.lending import LentContext, bare, subject_of
+from tests.techniques.lending import StageContext, bare, subject_of
 from tests.techniques.pruning.training_for_real import FIELDS, RealContext
 
 LATENT = "parametrizations.weight.original"
 
 
 def surgery(**fields: Any) -> DynamicNetworkSurgery:
-    own: dict[str, Any] = {"layers": ["conv", "linear"], "keep": [], "c_rate": 1.0, "c_rates": {}}
+    own: dict[str, Any] = {"targets": ["conv", "linear"], "ignore": [], "c_rate": 1.0, "c_rates": {}}
     own |= {"update_gamma": 0.0, "update_power": 1.0, "update_until": 1.0, "in_turn": False}
     return DynamicNetworkSurgery(**{**FIELDS, **own, **fields})
 
@@ -32,14 +32,14 @@ def lenet() -> Subject:
     return subject_of("compressbench.zoo.lenet.LeNet300100", 1, image_size=8)
 
 
-class Scripted(LentContext):
+class Scripted(StageContext):
     """Sets the only layer's latent weights step after step, instead of training."""
 
     def __init__(self, *steps: list[float]):
         super().__init__()
         self.script, self.masks = steps, list[list[float]]()
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         assert penalty is not None
         layer = subject.model.get_submodule("0")
         for weights in self.script:
@@ -49,7 +49,7 @@ class Scripted(LentContext):
             self.masks.append(layer.get_buffer("parametrizations.weight.0.mask").tolist()[0])
         return subject
 
-    def steps(self, training: Training) -> int:
+    def steps(self, training: TrainingConfig) -> int:
         return len(self.script)
 
 
@@ -114,7 +114,7 @@ def test_after_update_until_masks_stay_as_they_are() -> None:
 
 def test_weights_and_biases_are_masked_promised_and_stored_sparse() -> None:
     context = RealContext()
-    subject = surgery(keep=["fc3"], c_rate=1.0, c_rates={"fc2": 2.0}).apply(lenet(), context)
+    subject = surgery(ignore=["fc3"], c_rate=1.0, c_rates={"fc2": 2.0}).apply(lenet(), context)
     names = {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
     assert {kept.parameter for kept in subject.constraints if isinstance(kept, Mask)} == names
     assert subject.formats == dict.fromkeys(names, Sparse())
@@ -124,7 +124,7 @@ def test_weights_and_biases_are_masked_promised_and_stored_sparse() -> None:
     density = {n: float((p != 0).float().mean()) for n, p in subject.model.named_parameters()}
     assert density["fc2.weight"] < density["fc1.weight"] < 0.5
     assert density["fc3.weight"] == 1
-    trained = context.train(subject, Training(**FIELDS))  # type: ignore[arg-type]
+    trained = context.train(subject, TrainingConfig(**FIELDS))  # type: ignore[arg-type]
     assert all(constraint.holds(trained.model) for constraint in trained.constraints)
 
 
@@ -134,19 +134,19 @@ def test_what_was_masked_before_stays_so() -> None:
     keep[:, :32] = True
     subject.constraints = [Mask("fc1.weight", keep)]
     subject.enforce()
-    subject = surgery(layers=["fc1"], c_rate=0.5).apply(subject, RealContext())
+    subject = surgery(targets=["fc1"], c_rate=0.5).apply(subject, RealContext())
     [mask] = [kept for kept in subject.constraints if isinstance(kept, Mask) and kept.parameter == "fc1.weight"]
     assert not mask.keep[:, 32:].any()
     assert mask.keep[:, :32].any()
 
 
 def test_convolutions_and_linear_layers_may_be_operated_on_in_turn() -> None:
-    context = LentContext(channels=1, side=16)
+    context = StageContext(channels=1, side=16)
     subject = subject_of("compressbench.zoo.lenet.LeNet5", 1, image_size=16)
     seen = []
     real = context.train
 
-    def train(subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         seen.append({name.split(".")[0] for name, _ in subject.model.named_buffers()})
         return real(subject, training, penalty)
 
@@ -188,4 +188,4 @@ def test_fields_out_of_range_are_refused(fields: dict[str, Any], message: str) -
 
 def test_a_selector_of_c_rates_that_matches_nothing_is_named() -> None:
     with pytest.raises(ValueError, match="c_rates has 'fc9'"):
-        surgery(c_rates={"fc9": 1.0}).apply(lenet(), LentContext(1, 8))
+        surgery(c_rates={"fc9": 1.0}).apply(lenet(), StageContext(1, 8))

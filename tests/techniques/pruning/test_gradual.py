@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from compressbench.core.constraint import Mask
-from compressbench.core.context import Penalty
-from compressbench.core.faults import RunError
+from compressbench.core.context import Hook
+from compressbench.core.errors import RunError
 from compressbench.core.format import Sparse
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.gradual import GradualPruning, largest, sparsity
-from tests.techniques.lending import LentContext, subject_of
+from tests.techniques.lending import StageContext, subject_of
 from tests.techniques.pruning.training_for_real import FIELDS, RealContext
 
 NAMES = ["fc1.weight", "fc2.weight", "fc3.weight"]
 
 
 def gradual(**fields: Any) -> GradualPruning:
-    own: dict[str, Any] = {"layers": ["linear"], "keep": [], "ratio": 0.9, "ratios": {}, "initial_ratio": 0.0}
+    own: dict[str, Any] = {"targets": ["linear"], "ignore": [], "ratio": 0.9, "ratios": {}, "initial_ratio": 0.0}
     own |= {"begin": 0.0, "end": 0.5, "frequency": 5}
     return GradualPruning(**{**FIELDS, **own, **fields})
 
@@ -37,7 +37,7 @@ class Watched(RealContext):
 
     zeros: list[int]
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         assert penalty is not None
         self.zeros = []
 
@@ -86,7 +86,7 @@ def test_masks_are_promised_and_tensors_stored_sparse() -> None:
     subject = gradual(ratios={"fc3": 0.5}).apply(lenet(), context)
     assert {kept.parameter for kept in subject.constraints if isinstance(kept, Mask)} == set(NAMES)
     assert subject.formats == dict.fromkeys(NAMES, Sparse())
-    trained = context.train(subject, Training(**FIELDS))  # type: ignore[arg-type]
+    trained = context.train(subject, TrainingConfig(**FIELDS))  # type: ignore[arg-type]
     assert int((trained.model.get_parameter("fc3.weight") == 0).sum()) == 500
 
 
@@ -99,16 +99,16 @@ def test_the_largest_magnitudes_stay_and_at_least_one() -> None:
 
 
 def test_a_layer_of_few_weights_keeps_one_and_that_is_reported() -> None:
-    subject = gradual(layers=["fc3"], ratio=0.9999).apply(lenet(), RealContext())
+    subject = gradual(targets=["fc3"], ratio=0.9999).apply(lenet(), RealContext())
     assert int((subject.model.get_parameter("fc3.weight") != 0).sum()) == 1
     assert [skipped.what for skipped in subject.skipped] == ["fc3"]
 
 
 def test_without_training_the_counts_are_right_all_the_same() -> None:
-    """So that a rehearsal predicts them."""
+    """So that a dry run predicts them."""
 
-    class Idle(LentContext):
-        def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    class Idle(StageContext):
+        def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
             return subject
 
     subject = gradual().apply(lenet(), Idle(1, 8))

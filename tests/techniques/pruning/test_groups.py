@@ -6,7 +6,7 @@ from torch import nn
 
 from compressbench.techniques.pruning._groups import Graph
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
-from tests.techniques.lending import ALEXNET, BND, PLAIN, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, StageContext, bare, seeded, subject_of
 from tests.techniques.pruning.twins import from_torchvision, halve
 
 RESNET = "compressbench.zoo.resnet_cifar.ResNetCifar"
@@ -14,17 +14,17 @@ FROM_TORCHVISION = "compressbench.zoo.torchvision_models.torchvision_model"
 
 
 def test_layers_that_meet_a_shortcut_without_parameters_are_reported_by_type_and_refused_by_name():
-    subject = halve("conv").apply(subject_of(RESNET, depth=20), LentContext())
+    subject = halve("conv").apply(subject_of(RESNET, depth=20), StageContext())
     left_out = {skipped.what for skipped in subject.skipped}
     assert left_out == {"conv1"} | {f"stage{s}.{b}.conv2" for s in (1, 2, 3) for b in (0, 1, 2)}
     assert all("shortcut without parameters" in skipped.why for skipped in subject.skipped)
     assert subject.model.stage1[0].conv1.out_channels == 8
     with pytest.raises(ValueError, match=r"stage2\.1\.conv2 cannot be removed: .* shortcut without parameters"):
-        halve("stage2.1.conv2").apply(subject_of(RESNET, depth=20), LentContext())
+        halve("stage2.1.conv2").apply(subject_of(RESNET, depth=20), StageContext())
 
 
 def test_the_last_layer_is_reported_by_type_and_refused_by_name():
-    subject = halve("conv", "linear").apply(subject_of(ALEXNET, **PLAIN), LentContext())
+    subject = halve("conv", "linear").apply(subject_of(ALEXNET, **PLAIN), StageContext())
     assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
         ("fc3", "its filters are the outputs of the network")
     ]
@@ -34,7 +34,7 @@ def test_the_last_layer_is_reported_by_type_and_refused_by_name():
         10,
     ]
     with pytest.raises(ValueError, match="fc3 cannot be removed: its filters are the outputs"):
-        halve("fc3").apply(subject_of(ALEXNET, **PLAIN), LentContext())
+        halve("fc3").apply(subject_of(ALEXNET, **PLAIN), StageContext())
 
 
 def test_layers_whose_outputs_are_added_go_together_by_the_sum_of_their_scores():
@@ -54,7 +54,7 @@ def test_layers_whose_outputs_are_added_go_together_by_the_sum_of_their_scores()
             model.right.weight[:, 0, 0, 0] = torch.tensor([9.0, 1.0, 5.0])  # sums 10, 3, 8
         return bare(model)
 
-    context = LentContext(channels=1, side=4, classes=2)
+    context = StageContext(channels=1, side=4, classes=2)
     model = halve("conv", ratio=0.3).apply(network(), context).model
     assert model.left.weight.flatten().tolist() == [1, 3]
     assert model.right.weight.flatten().tolist() == [9, 5]
@@ -64,19 +64,19 @@ def test_layers_whose_outputs_are_added_go_together_by_the_sum_of_their_scores()
     by_glob = halve("lef*").apply(network(), context)
     assert by_glob.model.left.out_channels == 3
     assert [skipped.what for skipped in by_glob.skipped] == ["left"]
-    kept = halve("conv", keep=("right",)).apply(network(), context)
+    kept = halve("conv", ignore=("right",)).apply(network(), context)
     assert kept.model.left.out_channels == 3
     with pytest.raises(ValueError, match="left, right share their filters, but their ratios differ"):
         L1NormPruning(["conv"], 0.3, {"left": 0.6}, [], 1).apply(network(), context)
 
 
 def test_a_depthwise_convolution_follows_the_layer_before_it():
-    subject = halve("conv").apply(subject_of(FROM_TORCHVISION, name="mobilenet_v2"), LentContext())
+    subject = halve("conv").apply(subject_of(FROM_TORCHVISION, name="mobilenet_v2"), StageContext())
     depthwise = subject.model.features[2].conv[1][0]
     assert depthwise.groups == depthwise.in_channels == depthwise.out_channels == 48
     assert subject.model.features[2].conv[0][0].out_channels == 48
     with pytest.raises(ValueError, match="is a depthwise convolution"):
-        halve("features.2.conv.1.0").apply(subject_of(FROM_TORCHVISION, name="mobilenet_v2"), LentContext())
+        halve("features.2.conv.1.0").apply(subject_of(FROM_TORCHVISION, name="mobilenet_v2"), StageContext())
 
 
 def test_a_depthwise_convolution_that_no_layer_takes_along_is_reported_and_cannot_be_kept_by_name():
@@ -85,11 +85,11 @@ def test_a_depthwise_convolution_that_no_layer_takes_along_is_reported_and_canno
 
     subject = network()
     subject.model.append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten()).append(nn.Linear(8, 10))
-    halve("conv").apply(subject, LentContext())
+    halve("conv").apply(subject, StageContext())
     assert [(skipped.what, "what it reads keeps" in skipped.why) for skipped in subject.skipped] == [("0", True)]
     assert subject.model[1].out_channels == 4
     with pytest.raises(ValueError, match="0 is a depthwise convolution; its filters go with"):
-        halve("conv", keep=("0",)).apply(network(), LentContext())
+        halve("conv", ignore=("0",)).apply(network(), StageContext())
 
 
 def test_an_obstacle_has_the_name_of_its_layer_in_one_line():
@@ -103,7 +103,7 @@ def test_an_obstacle_has_the_name_of_its_layer_in_one_line():
             found = self.conv(images).flatten(2).transpose(1, 2)
             return self.fc(self.mix(found, found, found)[0].mean(1))
 
-    subject = halve("conv").apply(bare(seeded(Attention)), LentContext())
+    subject = halve("conv").apply(bare(seeded(Attention)), StageContext())
     assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
         ("conv", "its channels go through mix, whose channels cannot be removed")
     ]
@@ -111,7 +111,7 @@ def test_an_obstacle_has_the_name_of_its_layer_in_one_line():
 
 def test_normalisation_across_channels_is_an_obstacle():
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(4, 10))
-    subject = halve("conv").apply(bare(model), LentContext(side=5))
+    subject = halve("conv").apply(bare(model), StageContext(side=5))
     assert [(skipped.what, "GroupNorm" in skipped.why) for skipped in subject.skipped] == [("0", True)]
     assert [model[0].out_channels, model[2].out_channels] == [8, 2]
 
@@ -119,7 +119,7 @@ def test_normalisation_across_channels_is_an_obstacle():
 def test_a_network_that_cannot_be_traced_is_refused_in_words():
     subject = from_torchvision("shufflenet_v2_x1_0")()
     with pytest.raises(ValueError, match="cannot follow the channels of ShuffleNetV2"):
-        halve("conv").apply(subject, LentContext(side=32))
+        halve("conv").apply(subject, StageContext(side=32))
 
 
 def test_whatever_a_network_raises_while_it_is_traced_is_said_in_words():
@@ -131,7 +131,7 @@ def test_whatever_a_network_raises_while_it_is_traced_is_said_in_words():
 
     model = Picky(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
     with pytest.raises(ValueError, match=r"cannot follow the channels of Picky \(wrong height\)"):
-        halve("conv").apply(bare(model), LentContext())
+        halve("conv").apply(bare(model), StageContext())
 
 
 def test_a_layer_that_the_network_never_uses_is_reported():
@@ -143,7 +143,7 @@ def test_a_layer_that_the_network_never_uses_is_reported():
         def forward(self, images):
             return self[2](self[1](self[0](images)))
 
-    subject = halve("conv").apply(bare(seeded(Idle)), LentContext(side=3))
+    subject = halve("conv").apply(bare(seeded(Idle)), StageContext(side=3))
     assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
         ("spare", "the network never calls it, or detaches its output")
     ]
@@ -152,7 +152,7 @@ def test_a_layer_that_the_network_never_uses_is_reported():
 def test_the_graph_is_traced_without_a_trace_of_it():
     subject = subject_of(ALEXNET, **BND)
     subject.model.requires_grad_(False)
-    Graph(subject.model, LentContext().example)
+    Graph(subject.model, StageContext().example)
     assert subject.model.training
     assert not any(parameter.requires_grad for parameter in subject.model.parameters())
     assert not any(module._forward_hooks for module in subject.model.modules())

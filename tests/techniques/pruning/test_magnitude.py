@@ -9,19 +9,19 @@ from torch import nn
 
 from compressbench.core.constraint import Mask
 from compressbench.core.format import Sparse
-from compressbench.core.training import Training
-from compressbench.techniques.pruning import _weights
-from compressbench.techniques.pruning._weights import apportion, highest, smallest
+from compressbench.core.training import TrainingConfig
+from compressbench.techniques.pruning import _unstructured
+from compressbench.techniques.pruning._unstructured import apportion, highest, smallest
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
-from tests.techniques.lending import ALEXNET, PLAIN, LentContext, bare, subject_of
+from tests.techniques.lending import ALEXNET, PLAIN, StageContext, bare, subject_of
 
-STEP = Training(epochs=1, batch_size=8, lr=0.05, optimizer="sgd", schedule="constant", weight_decay=0.0)
+STEP = TrainingConfig(epochs=1, batch_size=8, lr=0.05, optimizer="sgd", schedule="constant", weight_decay=0.0)
 BOTH = ["conv", "linear"]
 
 
-def magnitude(ratio=0.5, ratios=None, layers=BOTH, keep=(), scope="per_layer", rounds=1, retrain=None):
-    return MagnitudePruning(list(layers), ratio, ratios or {}, list(keep), scope, rounds, retrain)
+def magnitude(ratio=0.5, ratios=None, targets=BOTH, ignore=(), scope="per_layer", rounds=1, retrain=None):
+    return MagnitudePruning(list(targets), ratio, ratios or {}, list(ignore), scope, rounds, retrain)
 
 
 def lenet(scale_of_fc1: float = 1.0):
@@ -31,8 +31,8 @@ def lenet(scale_of_fc1: float = 1.0):
     return subject
 
 
-def context() -> LentContext:
-    return LentContext(channels=1, side=8)
+def context() -> StageContext:
+    return StageContext(channels=1, side=8)
 
 
 def zeros(model: nn.Module) -> dict[str, int]:
@@ -64,7 +64,7 @@ def test_layers_compete_only_within_the_scope():
 def test_each_kind_of_layer_has_a_threshold_of_its_own():
     subject = subject_of(ALEXNET, **PLAIN)
     pruning = magnitude(0.0, {"conv": 0.6, "linear": 0.7}, scope="per_kind")
-    model = pruning.apply(subject, LentContext()).model
+    model = pruning.apply(subject, StageContext()).model
     for kind in ("conv", "fc"):
         weights = [p.detach() for n, p in model.named_parameters() if n.startswith(kind) and p.dim() > 1]
         lowest = [float(weight[weight != 0].abs().min()) for weight in weights]
@@ -76,7 +76,7 @@ def test_each_kind_of_layer_has_a_threshold_of_its_own():
 
 
 def test_layers_that_are_kept_stay_dense():
-    assert zeros(magnitude(0.5, keep=["last"]).apply(lenet(), context()).model)["fc3.weight"] == 0
+    assert zeros(magnitude(0.5, ignore=["last"]).apply(lenet(), context()).model)["fc3.weight"] == 0
 
 
 def test_masks_hold_through_training_and_tensors_are_stored_sparse():
@@ -124,7 +124,7 @@ def test_a_layer_is_never_left_without_a_weight_and_that_is_reported():
 def test_equal_weights_go_from_the_back_so_that_the_count_is_exact():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     nn.init.ones_(model[1].weight)
-    magnitude(0.5).apply(bare(model), LentContext(1, 2))
+    magnitude(0.5).apply(bare(model), StageContext(1, 2))
     assert model[1].weight.flatten().tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
@@ -145,7 +145,7 @@ def test_the_highest_keys_are_found_among_equals_and_extremes():
 
 @pytest.mark.parametrize("spread", [1, 3, 1 << 16, 1 << 31])
 def test_every_rank_is_found_as_by_sorting(spread, monkeypatch):
-    monkeypatch.setattr(_weights, "CHUNK", 100)
+    monkeypatch.setattr(_unstructured, "CHUNK", 100)
     keys = np.random.default_rng(0).integers(0, spread, 1_001, dtype=np.uint32)
     ranks = [0, 1, 499, 500, 1_000]
     assert [smallest(keys, rank) for rank in ranks] == np.sort(keys)[ranks].tolist()
@@ -160,8 +160,8 @@ def test_weights_that_are_not_numbers_are_refused():
 
 
 def test_filters_may_be_removed_before_weights():
-    subject = L1NormPruning(["conv"], 0.5, {}, [], 1).apply(subject_of(ALEXNET, **PLAIN), LentContext())
-    subject = magnitude(0.5).apply(subject, LentContext())
+    subject = L1NormPruning(["conv"], 0.5, {}, [], 1).apply(subject_of(ALEXNET, **PLAIN), StageContext())
+    subject = magnitude(0.5).apply(subject, StageContext())
     assert all(constraint.keep.shape == subject.model.get_parameter(constraint.parameter).shape
                for constraint in subject.constraints if isinstance(constraint, Mask))  # fmt: skip
 
@@ -191,7 +191,7 @@ def test_fields_out_of_range_are_refused(fields, message):
         (magnitude(0.5), magnitude(0.8), False),
         (magnitude(0.0, {"conv": 0.6, "linear": 0.7}), magnitude(0.0, {"conv": 0.6, "linear": 0.7}), True),
         (magnitude(0.0, {"conv": 0.6, "linear": 0.7}), magnitude(0.0, {"conv": 0.7, "linear": 0.7}), False),
-        (magnitude(0.5, layers=["conv"]), magnitude(0.5, layers=["linear"]), False),
+        (magnitude(0.5, targets=["conv"]), magnitude(0.5, targets=["linear"]), False),
         (L1NormPruning(["conv"], 0.9, {}, [], 1), magnitude(0.5), False),
     ],
 )

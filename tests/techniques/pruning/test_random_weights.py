@@ -5,12 +5,12 @@ import torch
 
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.pruning.random_weights import RandomWeightPruning
-from tests.techniques.lending import LentContext, subject_of
+from tests.techniques.lending import StageContext, subject_of
 
 
 def masks(technique, seed: int = 0) -> dict[str, torch.Tensor]:
     subject = subject_of("compressbench.zoo.lenet.LeNet300100", 1, image_size=8)
-    subject = technique.apply(subject, LentContext(1, 8, seed=seed))
+    subject = technique.apply(subject, StageContext(1, 8, seed=seed))
     return {constraint.parameter: constraint.keep for constraint in subject.constraints}
 
 

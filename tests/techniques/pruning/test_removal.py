@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning._removal import remove
 from compressbench.techniques.pruning.slimming import NetworkSlimming
-from tests.techniques.lending import ALEXNET, BND, PLAIN, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, StageContext, bare, seeded, subject_of
 from tests.techniques.pruning.twins import apply_and_note, from_torchvision, halve, lived_in, mask_equivalent
 
-STEP = Training(epochs=1, batch_size=8, lr=0.01, optimizer="sgd", schedule="constant", weight_decay=0.0)
+STEP = TrainingConfig(epochs=1, batch_size=8, lr=0.01, optimizer="sgd", schedule="constant", weight_decay=0.0)
 RESNET = "compressbench.zoo.resnet_cifar.ResNetCifar"
 FROM_TORCHVISION = "compressbench.zoo.torchvision_models.torchvision_model"
 
@@ -39,7 +39,7 @@ LARGE = ("mobilenet_v2", "densenet121", "regnet_x_400mf, grouped", "efficientnet
 )
 def test_masked_and_compacted_networks_agree(name):
     build, side = NETWORKS[name]
-    subject, context = build(), LentContext(side=side)
+    subject, context = build(), StageContext(side=side)
     original = lived_in(subject.model).double().eval()
     context.example = context.example.double()
     images = context.images[:4].double()
@@ -57,7 +57,7 @@ def test_masked_and_compacted_networks_agree(name):
 @pytest.mark.parametrize("name", ["alexnet of the survey, BND", "resnet18", "mobilenet_v2"])
 def test_slimmed_networks_agree_with_their_masked_twins(name):
     build, side = NETWORKS[name]
-    subject, context = build(), LentContext(side=side)
+    subject, context = build(), StageContext(side=side)
     whole = copy.deepcopy(lived_in(subject.model).double().eval())
     images = context.images[:4].double()
     pruned, removed = apply_and_note(NetworkSlimming(0.3, ["bn"], [], 1), subject, context)
@@ -68,7 +68,7 @@ def test_slimmed_networks_agree_with_their_masked_twins(name):
 
 
 def test_a_shift_that_is_left_behind_would_be_noticed():
-    subject, context = subject_of(ALEXNET, **BND), LentContext()
+    subject, context = subject_of(ALEXNET, **BND), StageContext()
     whole = copy.deepcopy(lived_in(subject.model).eval())
     pruned, removed = apply_and_note(halve("conv"), subject, context)
     only_convolutions = {where: gone for where, gone in removed.items() if where[0].startswith("conv")}
@@ -80,7 +80,7 @@ def test_a_shift_that_is_left_behind_would_be_noticed():
 def test_a_grouped_convolution_loses_as_many_filters_in_each_group():
     model = seeded(lambda: nn.Sequential(nn.Conv2d(3, 12, 1), nn.ReLU(), nn.Conv2d(12, 8, 3, groups=4), nn.ReLU()))
     model.append(nn.Flatten()).append(nn.Linear(8 * 16, 2))
-    subject, context = bare(model), LentContext(side=6, classes=2)
+    subject, context = bare(model), StageContext(side=6, classes=2)
     whole = copy.deepcopy(model)
     pruned, removed = apply_and_note(halve("conv"), subject, context)
     assert [model[0].out_channels, model[2].in_channels, model[2].out_channels, model[2].groups] == [4, 4, 4, 4]
@@ -93,7 +93,7 @@ def test_a_grouped_convolution_loses_as_many_filters_in_each_group():
 
 def test_a_flattened_image_loses_every_pixel_of_a_removed_channel():
     subject = halve("conv2", ratio=0.9).apply(
-        subject_of("compressbench.zoo.lenet.LeNet5", 1, image_size=28), LentContext(1, 28)
+        subject_of("compressbench.zoo.lenet.LeNet5", 1, image_size=28), StageContext(1, 28)
     )
     assert subject.model.fc1.in_features == 5 * 16
 
@@ -110,7 +110,7 @@ class Sigmoid(nn.Module):
 
 
 def test_activations_that_are_not_zero_at_zero_are_no_obstacle():
-    subject = halve("conv").apply(bare(seeded(Sigmoid)), LentContext())
+    subject = halve("conv").apply(bare(seeded(Sigmoid)), StageContext())
     assert subject.model.conv2.in_channels == 4
 
 
@@ -128,7 +128,7 @@ class Shuffled(nn.Module):
 
 def test_an_architecture_that_the_graph_misunderstands_is_refused_and_not_broken_silently():
     with pytest.raises(ValueError, match="changes what Shuffled computes"):
-        halve("conv").apply(bare(seeded(Shuffled)), LentContext(side=8))
+        halve("conv").apply(bare(seeded(Shuffled)), StageContext(side=8))
 
 
 class Indexing(Shuffled):
@@ -152,11 +152,11 @@ class Pair(Shuffled):
 )
 def test_networks_that_cannot_do_without_their_filters_are_refused_in_words(network, message):
     with pytest.raises(ValueError, match=message):
-        halve("conv1").apply(bare(seeded(network)), LentContext(side=8))
+        halve("conv1").apply(bare(seeded(network)), StageContext(side=8))
 
 
 def test_modes_gradients_and_the_architecture_stay():
-    subject, context = subject_of(ALEXNET, **BND), LentContext()
+    subject, context = subject_of(ALEXNET, **BND), StageContext()
     architecture = subject.architecture
     subject.model.train()
     subject.model.bn2.eval()
@@ -179,5 +179,5 @@ def test_modes_gradients_and_the_architecture_stay():
 def test_nothing_to_remove_changes_nothing():
     subject = subject_of(ALEXNET, **PLAIN)
     before = {name: tensor.clone() for name, tensor in subject.model.state_dict().items()}
-    remove(subject.model, {}, LentContext().example)
+    remove(subject.model, {}, StageContext().example)
     assert all(torch.equal(tensor, before[name]) for name, tensor in subject.model.state_dict().items())

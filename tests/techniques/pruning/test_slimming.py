@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from compressbench.techniques.pruning.slimming import NetworkSlimming
-from tests.techniques.lending import ALEXNET, PLAIN, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, PLAIN, StageContext, bare, seeded, subject_of
 
 
 def small(first: list[float], second: list[float]) -> nn.Sequential:
@@ -29,8 +29,8 @@ def small(first: list[float], second: list[float]) -> nn.Sequential:
     return model
 
 
-def slim(model: nn.Module, ratio: float, layers: tuple[str, ...] = ("bn",), keep: tuple[str, ...] = (), round_to=1):
-    return NetworkSlimming(ratio, list(layers), list(keep), round_to).apply(bare(model), LentContext(side=8))
+def slim(model: nn.Module, ratio: float, layers: tuple[str, ...] = ("bn",), ignore: tuple[str, ...] = (), round_to=1):
+    return NetworkSlimming(ratio, list(layers), list(ignore), round_to).apply(bare(model), StageContext(side=8))
 
 
 def test_a_channel_stays_if_its_scale_is_more_than_the_threshold_of_the_whole_network():
@@ -63,7 +63,7 @@ def test_equal_scales_at_the_threshold_all_go_as_in_the_authors_code():
 
 def test_kept_batch_norms_take_no_part():
     model = small([0.1, 0.2, 0.3, 0.4], [0.01, 0.02, 0.03, 0.04])
-    slim(model, 0.5, keep=("4",))
+    slim(model, 0.5, ignore=("4",))
     assert [model[0].out_channels, model[3].out_channels] == [1, 4]  # 0.3 is the threshold of the four
 
 
@@ -78,18 +78,18 @@ def test_a_batch_norm_that_follows_no_convolution_is_reported_by_type_and_refuse
     for module in vgg.model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, generator=torch.Generator().manual_seed(0))
-    subject = NetworkSlimming(0.2, ["bn"], [], 1).apply(vgg, LentContext())
+    subject = NetworkSlimming(0.2, ["bn"], [], 1).apply(vgg, StageContext())
     assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
         ("bn_fc1", "it does not follow a convolution directly")
     ]
     with pytest.raises(ValueError, match="bn_fc1 cannot be removed: it does not follow a convolution"):
-        NetworkSlimming(0.2, ["bn_fc1"], [], 1).apply(subject, LentContext())
+        NetworkSlimming(0.2, ["bn_fc1"], [], 1).apply(subject, StageContext())
 
 
 def test_a_batch_norm_behind_a_depthwise_convolution_is_refused_by_name():
     mobilenet = subject_of("compressbench.zoo.torchvision_models.torchvision_model", name="mobilenet_v2")
     with pytest.raises(ValueError, match=r"features\.2\.conv\.1\.0 is a depthwise convolution; its filters go with"):
-        NetworkSlimming(0.2, ["features.2.conv.0.1", "features.2.conv.1.1"], [], 1).apply(mobilenet, LentContext())
+        NetworkSlimming(0.2, ["features.2.conv.0.1", "features.2.conv.1.1"], [], 1).apply(mobilenet, StageContext())
 
 
 def test_scales_of_layers_that_are_added_are_summed():
@@ -102,11 +102,11 @@ def test_scales_of_layers_that_are_added_are_summed():
         for norm in (model.bn1, model.layer1[0].bn2, model.layer1[1].bn2):
             norm.weight[5] = 0.1  # the sum is 0.3
         model.bn1.weight[6] = 0.0  # the sum is 20
-    NetworkSlimming(1e-9, ["bn"], [], 1).apply(subject, LentContext())  # threshold: the smallest of all
+    NetworkSlimming(1e-9, ["bn"], [], 1).apply(subject, StageContext())  # threshold: the smallest of all
     assert [model.conv1.out_channels, model.layer1[1].conv2.out_channels, model.layer2[0].conv1.in_channels] == [63] * 3
     assert 0 in model.bn1.weight
 
 
 def test_a_network_without_batch_norm_is_refused():
     with pytest.raises(ValueError, match="leaves no layer of AlexNet"):
-        NetworkSlimming(0.5, ["bn"], [], 1).apply(subject_of(ALEXNET, **PLAIN), LentContext())
+        NetworkSlimming(0.5, ["bn"], [], 1).apply(subject_of(ALEXNET, **PLAIN), StageContext())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from compressbench.core.context import Penalty
+from compressbench.core.context import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.data.synthetic import Synthetic
 from compressbench.training.loop import length, train
-from tests.techniques.lending import LentContext, Silent
+from tests.techniques.lending import Silent, StageContext
 
 FIELDS = {
     "epochs": 4,
@@ -25,7 +25,7 @@ FIELDS = {
 """10 steps an epoch."""
 
 
-class RealContext(LentContext):
+class RealContext(StageContext):
     """checkpoint: a file to go on from, for the first training. late: the budget is used up after its first epoch."""
 
     def __init__(self, checkpoint: Path | None = None, late: bool = False):
@@ -33,7 +33,7 @@ class RealContext(LentContext):
         self.splits = Synthetic("synthetic", [1, 8, 8], 10, 360, 100).load()
         self.checkpoint, self.late = checkpoint, late
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         self.trained.append(training)
         trained = train(
             subject,
@@ -49,6 +49,6 @@ class RealContext(LentContext):
         )
         return trained.subject
 
-    def steps(self, training: Training) -> int:
+    def steps(self, training: TrainingConfig) -> int:
         epochs, steps = length(training, self.splits.train, Limits())
         return epochs * steps

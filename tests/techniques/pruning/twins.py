@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques.pruning import _filters
+from compressbench.techniques.pruning import _structured
 from compressbench.techniques.pruning._removal import Removal
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.vision import torchvision
-from tests.techniques.lending import LentContext, bare, seeded
+from tests.techniques.lending import StageContext, bare, seeded
 
 
-def halve(*layers: str, ratio: float = 0.5, keep: tuple[str, ...] = (), round_to: int = 1) -> L1NormPruning:
+def halve(*layers: str, ratio: float = 0.5, ignore: tuple[str, ...] = (), round_to: int = 1) -> L1NormPruning:
     """Return L1-norm pruning of half of the filters."""
-    return L1NormPruning(list(layers), ratio, {}, list(keep), round_to)
+    return L1NormPruning(list(layers), ratio, {}, list(ignore), round_to)
 
 
 def from_torchvision(name: str) -> Callable[[], Subject]:
@@ -28,12 +28,12 @@ def from_torchvision(name: str) -> Callable[[], Subject]:
     return lambda: bare(seeded(lambda: torchvision("models").get_model(name, weights=None, num_classes=10)))
 
 
-def apply_and_note(technique: Technique, subject: Subject, context: LentContext) -> tuple[Subject, Removal]:
+def apply_and_note(technique: Technique, subject: Subject, context: StageContext) -> tuple[Subject, Removal]:
     """Return the pruned subject and which channels of which modules went."""
     noted: list[Removal] = []
-    real = _filters.remove
+    real = _structured.remove
     with patch.object(
-        _filters, "remove", lambda model, gone, example: (noted.append(gone), real(model, gone, example))
+        _structured, "remove", lambda model, gone, example: (noted.append(gone), real(model, gone, example))
     ):
         pruned = technique.apply(subject, context)
     return pruned, noted[0]

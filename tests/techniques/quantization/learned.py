@@ -9,16 +9,16 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.context import Penalty
+from compressbench.core.context import Hook
 from compressbench.core.data import Splits
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.data.digits import Digits
 from compressbench.data.in_memory import InMemorySplit
 from compressbench.packing.levels import from_levels, to_levels
 from compressbench.training.loop import train
-from tests.techniques.lending import LentContext, bare, seeded
+from tests.techniques.lending import StageContext, bare, seeded
 
 FIELDS = {
     "epochs": 8,
@@ -30,16 +30,16 @@ FIELDS = {
     "precision": "fp32",
 }
 """A training of 152 steps, with momentum and weight decay."""
-LEARNING = Training(**{**FIELDS, "lr": 0.1})  # type: ignore[arg-type]
+LEARNING = TrainingConfig(**{**FIELDS, "lr": 0.1})  # type: ignore[arg-type]
 
 
-class DigitsContext(LentContext):
+class DigitsContext(StageContext):
     """Trains for real, on digits of 8x8 pixels."""
 
     def __init__(self, seed: int = 0):
         super().__init__(channels=1, side=8, seed=seed)
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         self.trained.append(training)
         splits, seed = digits(), len(self.trained)
         trained = train(
@@ -108,6 +108,6 @@ def assert_plain(subject: Subject) -> None:
     names = [f"{number}.{tensor}" for number in (1, 2, 4, 5, 7) for tensor in ("weight", "bias")]
     assert [name for name, _ in subject.model.named_parameters()] == names
     before = {name: subject.model.get_parameter(name).detach().clone() for name in subject.formats}
-    DigitsContext().train(subject, Training(**{**FIELDS, "epochs": 1}))  # type: ignore[arg-type]
+    DigitsContext().train(subject, TrainingConfig(**{**FIELDS, "epochs": 1}))  # type: ignore[arg-type]
     for name, value in before.items():
         assert torch.equal(subject.model.get_parameter(name), value), name

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.context import Penalty
+from compressbench.core.context import Hook
 from compressbench.core.format import Binary
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.quantization._binary import Connect
 from compressbench.techniques.quantization.binary_connect import BinaryConnect, glorot
 from tests.techniques.quantization.learned import (
@@ -25,7 +25,7 @@ from tests.techniques.quantization.learned import (
     learned,
 )
 
-HIDDEN = {"layers": ["linear"], "keep": []}
+HIDDEN = {"targets": ["linear"], "ignore": []}
 
 
 def connect(**others: Any) -> BinaryConnect:
@@ -70,7 +70,7 @@ class Watching(DigitsContext):
 
     largest: float = 0.0
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         subject = super().train(subject, training, penalty)
         self.largest = float(subject.model.get_parameter("1.parametrizations.weight.original").detach().abs().max())
         return subject

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from compressbench.layers.binary import BinaryConv2d, BinaryLinear
 from compressbench.techniques.quantization._binary_inputs import binarize_inputs
-from tests.techniques.lending import ALEXNET, BND, PLAIN, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, StageContext, bare, seeded, subject_of
 
 BOTH = ["conv", "linear"]
 RESNET = "compressbench.zoo.resnet_cifar.ResNetCifar"
@@ -28,7 +28,7 @@ def real(model: nn.Module) -> set[str]:
 def test_every_layer_of_alexnet_becomes_binary_and_the_first_input_stays_real():
     subject = subject_of(ALEXNET, **BND)
     weights = dict(subject.model.named_parameters())
-    names = binarize_inputs(subject, LentContext(), BOTH, [])
+    names = binarize_inputs(subject, StageContext(), BOTH, [])
     assert names == [*(f"conv{n}.weight" for n in range(1, 6)), *(f"fc{n}.weight" for n in range(1, 4))]
     found = kinds(subject.model)
     assert {found[f"conv{n}"] for n in range(1, 6)} == {"BinaryConv2d"}
@@ -44,13 +44,13 @@ def test_every_layer_of_alexnet_becomes_binary_and_the_first_input_stays_real():
 
 def test_a_network_without_batch_norm_normalizes_in_every_layer():
     subject = subject_of(ALEXNET, **PLAIN)
-    binarize_inputs(subject, LentContext(), BOTH, [])
+    binarize_inputs(subject, StageContext(), BOTH, [])
     assert normalized(subject.model) == {*(f"conv{n}" for n in range(1, 6)), "fc1", "fc2", "fc3"}
 
 
 def test_in_front_of_a_layer_that_is_kept_nothing_changes():
     subject = subject_of(ALEXNET, **BND)
-    binarize_inputs(subject, LentContext(), BOTH, ["first", "last"])
+    binarize_inputs(subject, StageContext(), BOTH, ["first", "last"])
     found = kinds(subject.model)
     assert (found["conv1"], found["fc3"], found["relu_fc2"], found["relu_fc1"]) == (
         "Conv2d",
@@ -64,7 +64,7 @@ def test_in_front_of_a_layer_that_is_kept_nothing_changes():
 
 def test_a_residual_network_needs_a_norm_in_its_last_layer_only():
     subject = subject_of(RESNET, depth=8)
-    binarize_inputs(subject, LentContext(), BOTH, [])
+    binarize_inputs(subject, StageContext(), BOTH, [])
     assert normalized(subject.model) == {"fc"}
     assert real(subject.model) == {"conv1"}
     found = kinds(subject.model)
@@ -74,7 +74,7 @@ def test_a_residual_network_needs_a_norm_in_its_last_layer_only():
 
 def test_a_layer_that_is_kept_without_batch_norm_cannot_stand_before_a_sign():
     with pytest.raises(ValueError, match=r"conv2 would take the sign .* no batch norm"):
-        binarize_inputs(subject_of(ALEXNET, **PLAIN), LentContext(), BOTH, ["conv1"])
+        binarize_inputs(subject_of(ALEXNET, **PLAIN), StageContext(), BOTH, ["conv1"])
 
 
 class Hidden(nn.Module):
@@ -91,7 +91,7 @@ class Hidden(nn.Module):
 
 def test_an_input_that_is_never_negative_is_refused():
     with pytest.raises(ValueError, match="the input of conv2 is never negative"):
-        binarize_inputs(bare(seeded(Hidden)), LentContext(), BOTH, [])
+        binarize_inputs(bare(seeded(Hidden)), StageContext(), BOTH, [])
 
 
 class Odd(nn.Module):
@@ -109,7 +109,7 @@ class Odd(nn.Module):
 
 def test_what_cannot_be_binary_is_reported():
     subject = bare(seeded(Odd))
-    assert binarize_inputs(subject, LentContext(), BOTH, []) == ["fc1.weight"]
+    assert binarize_inputs(subject, StageContext(), BOTH, []) == ["fc1.weight"]
     assert {skipped.what: skipped.why for skipped in subject.skipped} == {
         "odd": "there is no binary Conv1d",
         "unused": "it takes no part in a forward pass",
@@ -117,15 +117,15 @@ def test_what_cannot_be_binary_is_reported():
 
 
 def test_what_is_named_and_cannot_be_binary_is_an_error():
-    with pytest.raises(ValueError, match="layers has 'odd', but there is no binary Conv1d"):
-        binarize_inputs(bare(seeded(Odd)), LentContext(), ["fc1", "odd"], [])
+    with pytest.raises(ValueError, match="targets has 'odd', but there is no binary Conv1d"):
+        binarize_inputs(bare(seeded(Odd)), StageContext(), ["fc1", "odd"], [])
     with pytest.raises(ValueError, match="can be binary"):
-        binarize_inputs(bare(seeded(Odd)), LentContext(), ["conv"], [])
+        binarize_inputs(bare(seeded(Odd)), StageContext(), ["conv"], [])
 
 
 def test_layers_without_a_bias_stay_without_one():
     subject = subject_of(RESNET, depth=8)
-    binarize_inputs(subject, LentContext(), BOTH, [])
+    binarize_inputs(subject, StageContext(), BOTH, [])
     conv, fc = subject.model.conv1, subject.model.fc
     assert isinstance(conv, BinaryConv2d)
     assert conv.bias is None

@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn import functional
 
 from compressbench.core.format import Binary, Coding
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.packing.packed_file import entries, read, write
 from compressbench.techniques.quantization.bnn import BinarizedNeuralNetwork, glorot_bound
-from tests.techniques.lending import ALEXNET, BND, LentContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, bare, seeded, subject_of
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
 ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
@@ -20,12 +20,12 @@ ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 def bnn(**changes):
     return BinarizedNeuralNetwork(
-        **{**ADAM, "layers": ["conv", "linear"], "keep": [], "latent_mean": 0.3, "pool_first": False, **changes}
+        **{**ADAM, "targets": ["conv", "linear"], "ignore": [], "latent_mean": 0.3, "pool_first": False, **changes}
     )
 
 
 def alexnet():
-    return bnn(epochs=1, pool_first=True).apply(subject_of(ALEXNET, **BND), LentContext())
+    return bnn(epochs=1, pool_first=True).apply(subject_of(ALEXNET, **BND), StageContext())
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def test_the_network_computes_after_training_what_it_computed_while_it_was_train
 def test_later_training_moves_everything_but_the_binary_weights():
     subject = bnn(epochs=1).apply(learned(), DigitsContext())
     before = {name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()}
-    DigitsContext().train(subject, Training(**{**FIELDS, "epochs": 1}))
+    DigitsContext().train(subject, TrainingConfig(**{**FIELDS, "epochs": 1}))
     moved = {name for name, parameter in subject.model.named_parameters() if not torch.equal(parameter, before[name])}
     assert moved.isdisjoint(subject.formats)
     assert {"2.weight", "7.norm_weight"} <= moved
@@ -112,7 +112,7 @@ def test_latent_weights_start_with_the_mean_they_are_told_and_keep_their_signs(l
     signs = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
     with torch.no_grad():
         model[1].weight.copy_(0.5 * signs)
-    lent, seen = LentContext(channels=2, side=1), []
+    lent, seen = StageContext(channels=2, side=1), []
 
     def train(subject, training, penalty=None):
         seen.append(subject.model.get_parameter("1.parametrizations.weight.original").detach().clone())
@@ -129,7 +129,7 @@ def test_a_mean_beyond_the_clipping_is_refused():
 
 
 def test_latent_weights_are_kept_between_minus_one_and_one_while_they_are_trained():
-    lent, seen = LentContext(), []
+    lent, seen = StageContext(), []
     real = lent.train
 
     def train(subject, training, penalty=None):
@@ -154,7 +154,7 @@ def test_latents_move_in_glorots_range_as_fast_as_the_authors_code_moves_them():
 def test_latent_weights_stay_in_glorots_range_while_they_are_trained():
     largest = []
 
-    class Looking(LentContext):
+    class Looking(StageContext):
         def train(self, subject, training, penalty=None):
             subject = super().train(subject, training, penalty)
             weights = dict(subject.model.named_parameters())["conv1.parametrizations.weight.original"]

@@ -22,7 +22,7 @@ from tests.techniques.quantization.learned import (
 
 
 def bwn(**others: Any) -> BinaryWeightNetwork:
-    return BinaryWeightNetwork(**{**FIELDS, "layers": ["linear"], "keep": ["first", "last"], **others})
+    return BinaryWeightNetwork(**{**FIELDS, "targets": ["linear"], "ignore": ["first", "last"], **others})
 
 
 def test_a_filter_is_its_mean_magnitude_times_the_signs() -> None:

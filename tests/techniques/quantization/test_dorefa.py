@@ -6,7 +6,7 @@ import torch
 from compressbench.core.format import Binary, Codebook
 from compressbench.layers.activations import DorefaActivation
 from compressbench.techniques.quantization.dorefa import DorefaNetwork
-from tests.techniques.lending import ALEXNET, BND, LentContext, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, subject_of
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -18,8 +18,8 @@ from tests.techniques.quantization.learned import (
 
 
 def dorefa(bits=2, **changes):
-    given = {"weight_bits": bits, "activation_bits": bits, "gradient_bits": 32, "layers": ["conv", "linear"]}
-    return DorefaNetwork(**{**FIELDS, **given, "keep": ["first", "last"], **changes})
+    given = {"weight_bits": bits, "activation_bits": bits, "gradient_bits": 32, "targets": ["conv", "linear"]}
+    return DorefaNetwork(**{**FIELDS, **given, "ignore": ["first", "last"], **changes})
 
 
 @pytest.mark.parametrize(("bits", "least"), [(1, 0.9), (2, 0.93), (4, 0.95)])
@@ -38,7 +38,7 @@ def test_digits_are_learned_with_gradients_of_few_bits():
 
 
 def test_activations_have_as_many_values_as_their_bits_say():
-    subject, seen = dorefa(3, epochs=1).apply(subject_of(ALEXNET, **BND), LentContext()), []
+    subject, seen = dorefa(3, epochs=1).apply(subject_of(ALEXNET, **BND), StageContext()), []
     activations = [module for module in subject.model.modules() if isinstance(module, DorefaActivation)]
     for activation in activations:
         activation.register_forward_hook(lambda module, inputs, output: seen.append(output))

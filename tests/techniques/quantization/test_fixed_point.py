@@ -10,7 +10,7 @@ from torch import Tensor
 
 from compressbench.core.constraint import Frozen, Mask
 from compressbench.core.format import FixedPoint
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.quantization._fixed_point import finest, to_fixed_point
 from compressbench.techniques.quantization.fixed_point import FixedPointQuantization
@@ -23,12 +23,12 @@ from tests.techniques.quantization.learned import (
     learned,
 )
 
-RETRAIN = Training(**FIELDS)  # type: ignore[arg-type]
+RETRAIN = TrainingConfig(**FIELDS)  # type: ignore[arg-type]
 
 
 def fixed_point(**others: Any) -> FixedPointQuantization:
     fields = {"bits": 8, "fraction_bits": None, "rounding": "nearest", "biases": False, "retrain": None}
-    return FixedPointQuantization(**{"layers": ["linear"], "keep": [], **fields, **others})
+    return FixedPointQuantization(**{"targets": ["linear"], "ignore": [], **fields, **others})
 
 
 def random(seed: int) -> torch.Generator:
@@ -123,7 +123,7 @@ def test_stochastic_rounding_draws_from_the_generator_of_the_stage() -> None:
 
 
 def test_the_step_can_be_given_and_biases_be_included() -> None:
-    subject = fixed_point(fraction_bits=5, biases=True, keep=["last"]).apply(learned(), DigitsContext())
+    subject = fixed_point(fraction_bits=5, biases=True, ignore=["last"]).apply(learned(), DigitsContext())
     names = {"1.weight", "1.bias", "4.weight", "4.bias"}
     assert subject.formats == dict.fromkeys(names, FixedPoint(8, 5))
     assert_stored_exactly(subject)

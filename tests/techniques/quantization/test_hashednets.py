@@ -25,7 +25,7 @@ from tests.techniques.quantization.learned import (
 
 
 def hashed(**fields: Any) -> HashedNets:
-    own: dict[str, Any] = {"layers": ["conv", "linear"], "keep": [], "compression": 0.125, "seed": 0}
+    own: dict[str, Any] = {"targets": ["conv", "linear"], "ignore": [], "compression": 0.125, "seed": 0}
     return HashedNets(**{**FIELDS, **own, "init": "least_squares", **fields})
 
 

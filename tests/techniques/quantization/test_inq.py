@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen, Mask
-from compressbench.core.context import Penalty
+from compressbench.core.context import Hook
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.quantization._powers import power_near, to_powers
 from compressbench.techniques.quantization.inq import IncrementalQuantization, highest_of
@@ -28,7 +28,14 @@ from tests.techniques.quantization.learned import (
 
 
 def inq(**others: Any) -> IncrementalQuantization:
-    fields = {**FIELDS, "epochs": 2, "layers": ["linear"], "keep": [], "bits": 5, "portions": [0.5, 0.75, 0.875, 1.0]}
+    fields = {
+        **FIELDS,
+        "epochs": 2,
+        "targets": ["linear"],
+        "ignore": [],
+        "bits": 5,
+        "portions": [0.5, 0.75, 0.875, 1.0],
+    }
     return IncrementalQuantization(**{**fields, **others})
 
 
@@ -40,7 +47,7 @@ class Watching(DigitsContext):
         self.before: list[Tensor] = []
         self.after: list[Tensor] = []
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         self.before.append(subject.model.get_parameter("1.weight").detach().clone())
         subject = super().train(subject, training, penalty)
         self.after.append(subject.model.get_parameter("1.weight").detach().clone())

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.context import Penalty
+from compressbench.core.context import Hook
 from compressbench.core.format import PowerOfTwo
 from compressbench.core.subject import Subject
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.packing.packed_file import read, write
 from compressbench.techniques.coding.entropy import CodeWithEntropy
 from compressbench.techniques.quantization._powers import largest_power, to_powers
 from compressbench.techniques.quantization.inq import IncrementalQuantization
-from tests.techniques.lending import LentContext, bare, seeded
+from tests.techniques.lending import StageContext, bare, seeded
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -33,7 +33,7 @@ WEIGHT = [[1.0, -0.9, 0.3, 0.02], [-0.6, 0.1, 0.4, -0.2]]
 
 
 def inq(**others: Any) -> IncrementalQuantization:
-    fields = {**FIELDS, "epochs": 1, "layers": ["conv", "linear"], "keep": [], "bits": 5, "portions": [0.5, 1.0]}
+    fields = {**FIELDS, "epochs": 1, "targets": ["conv", "linear"], "ignore": [], "bits": 5, "portions": [0.5, 1.0]}
     return IncrementalQuantization(**{**fields, **others})
 
 
@@ -44,7 +44,7 @@ def eight_weights() -> Subject:
     return subject
 
 
-class Moving(LentContext):
+class Moving(StageContext):
     """Trains by adding the same number to every weight that may move. frozen: where they may not, of each training."""
 
     def __init__(self, by: float = 0.0, seed: int = 0):
@@ -52,7 +52,7 @@ class Moving(LentContext):
         self.by = by
         self.frozen: list[list[list[bool]]] = []
 
-    def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
         (promise,) = subject.constraints
         assert isinstance(promise, Frozen)
         self.frozen.append(promise.where.tolist())
@@ -136,7 +136,7 @@ def test_norms_and_biases_are_frozen_in_the_same_portions() -> None:
     frozen: dict[str, int] = {}
 
     class Counting(DigitsContext):
-        def train(self, subject: Subject, training: Training, penalty: Penalty | None = None) -> Subject:
+        def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
             for kept in subject.constraints:
                 assert isinstance(kept, Frozen)
                 frozen[kept.parameter] = int(kept.where.sum())
@@ -151,7 +151,7 @@ def test_norms_and_biases_are_frozen_in_the_same_portions() -> None:
 def test_a_layer_that_is_kept_keeps_its_bias_and_a_tensor_of_zeros_is_left_out_by_name() -> None:
     subject = learned()
     nn.init.zeros_(subject.model.get_parameter("2.bias"))
-    subject = inq(batch_norm_and_biases=True, keep=["last"], portions=[1.0]).apply(subject, DigitsContext())
+    subject = inq(batch_norm_and_biases=True, ignore=["last"], portions=[1.0]).apply(subject, DigitsContext())
     assert "7.bias" not in subject.formats
     assert "2.weight" in subject.formats
     assert "2.bias" not in subject.formats
@@ -159,7 +159,7 @@ def test_a_layer_that_is_kept_keeps_its_bias_and_a_tensor_of_zeros_is_left_out_b
 
 
 def test_all_of_it_is_decoded_bit_for_bit_and_survives_a_later_training(tmp_path: Path) -> None:
-    context = LentContext()
+    context = StageContext()
     technique = inq(partition="smallest", beyond="zero", batch_norm_and_biases=True, portions=[0.5, 0.75, 1.0])
     subject = CodeWithEntropy(context=True).apply(technique.apply(untrained(whole=False).clone(), context), context)
     assert subject.format_of("bn3.weight") == PowerOfTwo(5, 0), "gammas that start at 1"

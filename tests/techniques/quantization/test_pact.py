@@ -8,13 +8,13 @@ from compressbench.core.format import Codebook
 from compressbench.layers.activations import PactActivation
 from compressbench.packing.packed_file import read, write
 from compressbench.techniques.quantization.pact import PactNetwork
-from tests.techniques.lending import ALEXNET, BND, LentContext, bare, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, bare, subject_of
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
 
 def pact(bits=2, **changes):
-    given = {"weight_bits": bits, "activation_bits": bits, "alpha": 10.0, "layers": ["conv", "linear"]}
-    return PactNetwork(**{**FIELDS, **given, "keep": ["first", "last"], "kept_bits": 32, **changes})
+    given = {"weight_bits": bits, "activation_bits": bits, "alpha": 10.0, "targets": ["conv", "linear"]}
+    return PactNetwork(**{**FIELDS, **given, "ignore": ["first", "last"], "kept_bits": 32, **changes})
 
 
 def alphas(subject):
@@ -31,7 +31,7 @@ def test_digits_are_learned_and_every_limit_moves(bits, least):
 
 
 def test_the_limits_start_where_they_are_told():
-    lent = LentContext()
+    lent = StageContext()
     lent.train = lambda subject, training, penalty=None: subject
     assert alphas(pact(alpha=4.0).apply(subject_of(ALEXNET, **BND), lent)) == [4.0] * 7
 
@@ -42,7 +42,7 @@ def lines_and_halves():
     for layer, factor in ((double, 1.0), (half, 0.5)):
         nn.init.constant_(layer.weight, factor)
         nn.init.zeros_(layer.bias)
-    lent = LentContext(channels=1, side=1)
+    lent = StageContext(channels=1, side=1)
     lent.train = lambda subject, training, penalty=None: subject
     pixels = torch.arange(-49.0, 51.0).reshape(-1, 1, 1, 1)
     lent.calibration = lambda batch_size, batches: iter([(pixels, torch.zeros(100))])
@@ -54,17 +54,17 @@ def test_limits_from_calibration_are_the_percentile_of_each_relus_inputs():
 
     Both to a bin, 1/2048 of their range."""
     subject, lent = lines_and_halves()
-    first, second = alphas(pact(percentile=0.9, keep=[]).apply(subject, lent))
+    first, second = alphas(pact(percentile=0.9, ignore=[]).apply(subject, lent))
     assert 40 <= first <= 40 + 99 / 2048
     assert 20 <= second <= 20 + 25 / 2048
     subject, lent = lines_and_halves()
-    assert alphas(pact(percentile=1.0, keep=[]).apply(subject, lent)) == [50.0, 25.0]
+    assert alphas(pact(percentile=1.0, ignore=[]).apply(subject, lent)) == [50.0, 25.0]
 
 
 def test_a_relu_that_lets_nothing_through_has_the_smallest_limit():
     subject, lent = lines_and_halves()
     nn.init.constant_(subject.model[1].bias, -50.0)
-    assert alphas(pact(percentile=0.9, keep=[]).apply(subject, lent)) == pytest.approx([1e-3, 1e-3])
+    assert alphas(pact(percentile=0.9, ignore=[]).apply(subject, lent)) == pytest.approx([1e-3, 1e-3])
 
 
 def test_limits_move_at_a_rate_of_their_own():
@@ -93,7 +93,7 @@ def test_layers_that_are_kept_may_have_bits_of_their_own():
 
 
 def test_the_decoded_network_has_its_limits_and_computes_the_same(tmp_path):
-    subject = pact(4, epochs=1).apply(subject_of(ALEXNET, **BND), LentContext())
+    subject = pact(4, epochs=1).apply(subject_of(ALEXNET, **BND), StageContext())
     write(subject, tmp_path / "model.cbp")
     decoded = read(tmp_path / "model.cbp")
     assert alphas(decoded) == alphas(subject)

@@ -7,16 +7,16 @@ from torch import nn
 from compressbench.core.constraint import Mask
 from compressbench.core.format import Sparse
 from compressbench.layers.int8 import Int8Conv2d, Int8Linear
-from compressbench.measuring.macs import layer_table, mac_counts
-from compressbench.measuring.parameters import parameter_counts
+from compressbench.metrics.macs import layer_table, mac_counts
+from compressbench.metrics.parameters import parameter_counts
 from compressbench.techniques.quantization._int8 import affine, weight_levels
 from compressbench.techniques.quantization.ptq_int8 import PostTrainingInt8
-from tests.techniques.lending import ALEXNET, BND, PLAIN, LentContext, bare, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, StageContext, bare, subject_of
 from tests.techniques.quantization.learned import DigitsContext, accuracy, learned
 
 
-def ptq(layers=("conv", "linear"), keep=(), how="mse", batches=2) -> PostTrainingInt8:
-    return PostTrainingInt8(list(layers), list(keep), how, 0.9999, 8, batches)
+def ptq(targets=("conv", "linear"), ignore=(), how="mse", batches=2) -> PostTrainingInt8:
+    return PostTrainingInt8(list(targets), list(ignore), how, 0.9999, 8, batches)
 
 
 def test_weights_are_symmetric_with_a_scale_for_each_output_channel():
@@ -46,7 +46,7 @@ def test_a_network_that_learned_digits_still_knows_them(how):
 
 def test_parameters_and_macs_are_counted_as_before():
     before, after = subject_of(ALEXNET, **BND), subject_of(ALEXNET, **BND)
-    context = LentContext()
+    context = StageContext()
     with torch.no_grad():
         for subject in (before, after):
             subject.model.conv2.weight[:100] = 0
@@ -67,14 +67,14 @@ def test_zeros_of_a_mask_stay_and_its_promise_and_format_are_done_with():
     subject.constraints = [Mask("conv2.weight", keep), Mask("conv3.weight", torch.ones(384, 192, 3, 3).bool())]
     subject.formats = {"conv2.weight": Sparse(), "conv3.weight": Sparse()}
     subject.enforce()
-    subject = ptq(["conv2"]).apply(subject, LentContext())
+    subject = ptq(["conv2"]).apply(subject, StageContext())
     assert not subject.model.conv2.weight[~keep].any()
     assert [constraint.parameter for constraint in subject.constraints] == ["conv3.weight"]
     assert subject.formats == {"conv3.weight": Sparse()}
 
 
 def test_the_selected_layers_change_and_no_other():
-    subject = ptq(["conv"], ["first"]).apply(subject_of(ALEXNET, **PLAIN), LentContext())
+    subject = ptq(["conv"], ["first"]).apply(subject_of(ALEXNET, **PLAIN), StageContext())
     kinds = {type(module) for name, module in subject.model.named_modules() if name in ("conv1", "fc1", "fc3")}
     assert kinds == {nn.Conv2d, nn.Linear}
     assert isinstance(subject.model.conv2, Int8Conv2d)
@@ -83,11 +83,11 @@ def test_the_selected_layers_change_and_no_other():
 
 def test_a_layer_without_int8_form_is_reported_by_type_and_refused_by_name():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"), nn.Flatten(), nn.Linear(256, 10))
-    subject = ptq().apply(bare(model), LentContext(side=8))
+    subject = ptq().apply(bare(model), StageContext(side=8))
     assert [skipped.what for skipped in subject.skipped] == ["0"]
     assert isinstance(model[2], Int8Linear)
     with pytest.raises(ValueError, match=r"0 cannot compute with int8: its padding is .* with circular"):
-        ptq(["0"]).apply(subject, LentContext(side=8))
+        ptq(["0"]).apply(subject, StageContext(side=8))
 
 
 def test_a_calibration_without_images_is_refused():

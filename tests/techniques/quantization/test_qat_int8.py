@@ -7,7 +7,7 @@ from torch import nn
 from compressbench.core.constraint import Mask
 from compressbench.layers.int8 import Int8Linear
 from compressbench.techniques.quantization._int8 import weight_levels
-from compressbench.techniques.quantization._ranges import Ranges
+from compressbench.techniques.quantization._observers import Ranges
 from compressbench.techniques.quantization.ptq_int8 import PostTrainingInt8
 from compressbench.techniques.quantization.qat_int8 import (
     QuantizationAwareInt8,
@@ -20,7 +20,7 @@ from tests.techniques.quantization.learned import FIELDS, DigitsContext, accurac
 
 def qat(**changes: object) -> QuantizationAwareInt8:
     fields = {**FIELDS, "epochs": 2, "lr": 0.01, "range": "minmax", "percentile": 0.9999, "range_decay": 0.99}
-    fields |= {"layers": ["linear"], "keep": [], "calibration_batch_size": 8, "calibration_batches": 4}
+    fields |= {"targets": ["linear"], "ignore": [], "calibration_batch_size": 8, "calibration_batches": 4}
     return QuantizationAwareInt8(**{**fields, **changes})  # type: ignore[arg-type]
 
 

@@ -25,7 +25,7 @@ LATENT = torch.tensor([[2.0, -1.0], [0.125, -0.125], [1.0, -0.5]])
 
 
 def ttq(**others: Any) -> TrainedTernaryQuantization:
-    fields = {**FIELDS, "layers": ["linear"], "keep": ["first", "last"], "threshold": 0.05}
+    fields = {**FIELDS, "targets": ["linear"], "ignore": ["first", "last"], "threshold": 0.05}
     return TrainedTernaryQuantization(**{**fields, **others})
 
 
@@ -64,7 +64,7 @@ def test_the_gradients_of_the_scales_are_the_slopes_of_the_result() -> None:
 def test_digits_are_read_with_two_trained_scales_a_layer() -> None:
     subject = learned()
     before = accuracy(subject)
-    subject = ttq(keep=[]).apply(subject, DigitsContext())
+    subject = ttq(ignore=[]).apply(subject, DigitsContext())
     assert accuracy(subject) >= before - 0.03
     assert subject.formats == dict.fromkeys(["1.weight", "4.weight", "7.weight"], Codebook(2))
     for name in subject.formats:

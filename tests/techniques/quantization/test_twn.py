@@ -23,7 +23,7 @@ from tests.techniques.quantization.learned import (
 
 
 def twn(**others: Any) -> TernaryWeightNetwork:
-    return TernaryWeightNetwork(**{**FIELDS, "layers": ["linear"], "keep": [], "threshold_factor": 0.7, **others})
+    return TernaryWeightNetwork(**{**FIELDS, "targets": ["linear"], "ignore": [], "threshold_factor": 0.7, **others})
 
 
 def test_the_threshold_is_seven_tenths_of_the_mean_and_the_scale_the_mean_above_it() -> None:

@@ -5,7 +5,7 @@ import torch
 from compressbench.core.format import Binary
 from compressbench.packing.packed_file import entries, read, write
 from compressbench.techniques.quantization.xnor import XnorNetwork
-from tests.techniques.lending import ALEXNET, BND, LentContext, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, subject_of
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
 ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
@@ -13,14 +13,14 @@ ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 def xnor(**changes):
     return XnorNetwork(
-        **{**ADAM, "layers": ["conv", "linear"], "keep": ["first", "last"], "pool_first": False, **changes}
+        **{**ADAM, "targets": ["conv", "linear"], "ignore": ["first", "last"], "pool_first": False, **changes}
     )
 
 
 def test_weights_are_the_mean_of_their_filter_with_a_sign():
     subject = subject_of(ALEXNET, **BND)
     before = {name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()}
-    lent = LentContext()
+    lent = StageContext()
     lent.train = lambda subject, training, penalty=None: subject
     model = xnor().apply(subject, lent).model
     for name in ("conv2.weight", "fc1.weight"):
@@ -40,7 +40,7 @@ def test_digits_are_learned():
 
 
 def test_a_filter_has_its_bits_and_one_scale_in_the_file(tmp_path):
-    subject = xnor(epochs=1).apply(subject_of(ALEXNET, **BND), LentContext())
+    subject = xnor(epochs=1).apply(subject_of(ALEXNET, **BND), StageContext())
     write(subject, tmp_path / "model.cbp")
     found = {entry.name: entry for entry, _ in entries(tmp_path / "model.cbp")}
     assert found["conv2.weight"].sides == (("float32", 192),)

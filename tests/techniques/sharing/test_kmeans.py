@@ -8,27 +8,27 @@ import torch
 
 from compressbench.core.constraint import Mask, Shared
 from compressbench.core.format import Codebook, Dense, Sparse
-from compressbench.core.training import Training
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.sharing import _kmeans
 from compressbench.techniques.sharing._kmeans import Points
 from compressbench.techniques.sharing.kmeans import SharedWeights
-from tests.techniques.lending import LentContext, subject_of
+from tests.techniques.lending import StageContext, subject_of
 
-STEP = Training(epochs=1, batch_size=8, lr=0.05, optimizer="sgd", schedule="constant", weight_decay=0.01)
+STEP = TrainingConfig(epochs=1, batch_size=8, lr=0.05, optimizer="sgd", schedule="constant", weight_decay=0.01)
 
 
-def sharing(bits=2, keep=(), bits_by_layer=None, initialisation="optimal", iterations=20, bias_bits=None, fp="fp32"):
+def sharing(bits=2, ignore=(), bits_by_layer=None, initialisation="optimal", iterations=20, bias_bits=None, fp="fp32"):
     layers = ["conv", "linear"]
-    return SharedWeights(layers, list(keep), bits, bits_by_layer or {}, initialisation, iterations, bias_bits, fp)
+    return SharedWeights(layers, list(ignore), bits, bits_by_layer or {}, initialisation, iterations, bias_bits, fp)
 
 
 def lenet():
     return subject_of("compressbench.zoo.lenet.LeNet300100", 1, image_size=8)
 
 
-def context(seed: int = 0) -> LentContext:
-    return LentContext(channels=1, side=8, seed=seed)
+def context(seed: int = 0) -> StageContext:
+    return StageContext(channels=1, side=8, seed=seed)
 
 
 def pruned():
@@ -183,7 +183,7 @@ def test_a_surviving_weight_that_is_zero_is_masked_too_and_there_is_one_mask():
 
 
 def test_biases_have_a_code_book_of_their_own_if_they_are_asked_for():
-    subject = sharing(3, bias_bits=2, keep=["fc3"]).apply(lenet(), context())
+    subject = sharing(3, bias_bits=2, ignore=["fc3"]).apply(lenet(), context())
     assert different(subject.model.fc1.bias) == different(subject.model.fc2.bias) == 4
     assert different(subject.model.fc3.bias) == 10
     assert subject.format_of("fc1.bias") == Codebook(2)

@@ -9,7 +9,7 @@ from torch import nn
 from compressbench.core.constraint import Shared
 from compressbench.techniques.sharing.kmeans import SharedWeights
 from compressbench.techniques.sharing.retrain_centroids import RetrainCentroids, summing
-from tests.techniques.lending import LentContext, bare, seeded, subject_of
+from tests.techniques.lending import StageContext, bare, seeded, subject_of
 
 SETTINGS = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "schedule": "constant", "weight_decay": 0.0}
 RETRAIN = RetrainCentroids(lr=0.001, others=True, centroid_precision="fp32", **SETTINGS)
@@ -21,8 +21,8 @@ def shared_lenet(bits: int = 2, bias_bits: int | None = None):
     return share.apply(subject, context())
 
 
-def context() -> LentContext:
-    return LentContext(channels=1, side=8)
+def context() -> StageContext:
+    return StageContext(channels=1, side=8)
 
 
 def test_the_gradient_of_a_shared_value_is_the_sum_of_its_weights_gradients():
@@ -45,7 +45,7 @@ def test_gradients_of_kernels_are_summed_in_any_memory_layout():
 def test_a_step_moves_a_shared_value_as_the_paper_says():
     """One weight value c = 0.5 for x = (1, 2), loss = y summed: dL/dc = 1 + 2 = 3 for one image, so c - 0.1 * 3."""
 
-    class OneStep(LentContext):
+    class OneStep(StageContext):
         def train(self, subject, training, penalty=None):
             subject.model(torch.tensor([[1.0, 2.0]])).sum().backward()
             penalty(subject.model)
@@ -80,7 +80,7 @@ def small() -> nn.Module:
 
 @pytest.mark.parametrize("others", [True, False])
 def test_what_is_not_shared_is_trained_only_if_asked_for(others):
-    lent = LentContext(side=8)
+    lent = StageContext(side=8)
     subject = SharedWeights(["conv"], [], 4, {}, "optimal", 5, None, "fp32").apply(bare(seeded(small)), lent)
     before = {name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()}
     subject = replace(RETRAIN, others=others).apply(subject, lent)
@@ -92,7 +92,7 @@ def test_what_is_not_shared_is_trained_only_if_asked_for(others):
 
 @pytest.mark.parametrize("others", [True, False])
 def test_what_was_frozen_before_is_frozen_afterwards(others):
-    lent = LentContext(side=8)
+    lent = StageContext(side=8)
     subject = SharedWeights(["conv"], [], 4, {}, "optimal", 5, None, "fp32").apply(bare(seeded(small)), lent)
     subject.model[1].requires_grad_(False)
     subject = replace(RETRAIN, others=others).apply(subject, lent)

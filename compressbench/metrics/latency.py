@@ -1,0 +1,154 @@
+"""How long a network takes for a batch of images, beside the dense network it was made from."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from compressbench.core.errors import out_of_range, suggestion
+from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.subject import Subject
+from compressbench.export.onnx_model import INPUT, missing_packages, to_onnx
+from compressbench.metrics._rounds import FEWEST_ROUNDS, one_thread, ratio, take_turns
+
+Runner = Callable[[Tensor], Tensor]
+"""A network in a runtime: images (n, C, H, W) to logits (n, classes)."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds a batch on one thread of the processor, and how many times faster that is than the dense network.
+
+    For each runtime R (`onnx`: ONNX Runtime; `torch`: eager) and batch B: `latency_R_bB_ms`, the median;
+    `latency_R_bB_ratio`, the time of the dense fp32 network in the same runtime over the own time, the median over
+    rounds in which both take turns; `latency_R_bB_ratio_spread`, the interquartile range of these ratios. With both
+    runtimes also `latency_onnx_bB_ratio_eager`, the dense network in eager torch over the own time in ONNX Runtime.
+    For each runtime `latency_R_agreement`: the fraction of test images with the same top1 answer as the dense network.
+
+    The dense network is `given.baseline()`. rounds, and at most so many seconds for each batch: how long it
+    is timed. images: how many test images are compared.
+    """
+
+    needs_baseline: ClassVar[bool] = True
+
+    runtimes: list[str]
+    batches: list[int]
+    rounds: int
+    seconds: float
+    images: int
+
+    def __post_init__(self) -> None:
+        for runtime in self.runtimes:
+            if runtime not in RUNTIMES:
+                raise ValueError(f"runtimes has {runtime!r}; {suggestion(runtime, RUNTIMES)}")
+        if not self.runtimes or not self.batches:
+            raise ValueError(f"runtimes is {self.runtimes} and batches is {self.batches}; allowed: one of each or more")
+        for key, value, least in (
+            ("batches", min(self.batches), 1),
+            ("rounds", self.rounds, FEWEST_ROUNDS),
+            ("images", self.images, 1),
+        ):
+            if value < least:
+                raise out_of_range(key, value, f"{least} or more")
+        if not 0 <= self.seconds < inf:
+            raise out_of_range("seconds", self.seconds, "0 or more")
+        if "onnx" in self.runtimes and (problem := missing_packages()):
+            raise ValueError(f"runtimes has 'onnx', but {problem}; or leave it out: runtimes: [torch]")
+
+    def measure(self, given: EvaluationInput) -> list[MetricValue]:
+        with one_thread():
+            own = {name: RUNTIMES[name](given.subject, given.example) for name in self.runtimes}
+            baseline = given.baseline()
+            dense = {name: RUNTIMES[name](baseline, given.example) for name in self.runtimes}
+            found = [
+                metric_value
+                for batch in self.batches
+                for metric_value in self._timed(own, dense, random_images(batch, given.example))
+            ]
+            return found + [
+                MetricValue(
+                    f"latency_{name}_agreement",
+                    agreement(own[name], dense[name], given.test_batches(), self.images),
+                    "fraction",
+                    higher_is_better=True,
+                )
+                for name in self.runtimes
+            ]
+
+    def _timed(self, own: Mapping[str, Runner], dense: Mapping[str, Runner], images: Tensor) -> list[MetricValue]:
+        works: dict[str, Callable[[], object]] = {}
+        for name in self.runtimes:
+            works[f"dense {name}"] = _call(dense[name], images)
+            works[f"own {name}"] = _call(own[name], images)
+        times = take_turns(works, self.rounds, self.seconds)
+        found = []
+        for name in self.runtimes:
+            key, mine = f"latency_{name}_b{len(images)}", times[f"own {name}"]
+            faster = ratio(times[f"dense {name}"], mine)
+            found += [
+                MetricValue(f"{key}_ms", 1000 * statistics.median(mine), "ms", higher_is_better=False),
+                MetricValue(f"{key}_ratio", faster.median, "ratio", higher_is_better=True),
+                MetricValue(f"{key}_ratio_spread", faster.spread, "ratio", higher_is_better=False),
+            ]
+        if {"onnx", "torch"} <= own.keys():
+            across = ratio(times["dense torch"], times["own onnx"]).median
+            key = f"latency_onnx_b{len(images)}_ratio_eager"
+            found.append(MetricValue(key, across, "ratio", higher_is_better=True))
+        return found
+
+
+def in_torch(subject: Subject, example: Tensor) -> Runner:
+    """Return a copy of the network in eager torch, on the processor."""
+    model = copy.deepcopy(subject.model).cpu().eval()
+
+    def run(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = model(images)
+            return logits
+
+    return run
+
+
+def in_onnx_runtime(subject: Subject, example: Tensor) -> Runner:
+    """Return the network, exported, in ONNX Runtime with one thread. RunError if it cannot be exported."""
+    content = to_onnx(subject, example)
+    import onnxruntime  # an extra, and a second
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {INPUT: images.numpy()})[0])
+
+
+RUNTIMES: dict[str, Callable[[Subject, Tensor], Runner]] = {"onnx": in_onnx_runtime, "torch": in_torch}
+
+
+def random_images(batch: int, example: Tensor) -> Tensor:
+    """Return standard normal images of the example's shape, always the same."""
+    return torch.randn(batch, *example.shape[1:], generator=torch.Generator().manual_seed(0))
+
+
+def agreement(one: Runner, other: Runner, batches: Iterable[tuple[Tensor, Tensor]], images: int) -> float:
+    """Return the fraction of the first so many images that both give the same class. ValueError if there is none."""
+    same = seen = 0
+    for batch, _ in batches:
+        batch = batch[: images - seen].cpu()
+        same += int((one(batch).argmax(1) == other(batch).argmax(1)).sum())
+        seen += len(batch)
+        if seen >= images:
+            break
+    if not seen:
+        raise ValueError("the agreement cannot be measured: there is no image in the test split")
+    return same / seen
+
+
+def _call(runner: Runner, images: Tensor) -> Callable[[], object]:
+    return lambda: runner(images)

@@ -1,0 +1,172 @@
+"""A dry run: the whole stack on untrained weights, without data and without training.
+
+It finds what only the network can tell (a layer that does not exist, a ratio that empties one) before anything
+is trained, and predicts parameters and MACs, which do not depend on the weights for most techniques. What else does
+not is found by `forecast`, which runs dry twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from compressbench.core.context import Hook
+from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.plan import Limits, Plan, PlannedStage
+from compressbench.core.subject import Subject
+from compressbench.core.training import TrainingConfig
+from compressbench.metrics.flops_survey import flops_survey
+from compressbench.metrics.macs import mac_counts
+from compressbench.metrics.parameters import parameter_counts
+from compressbench.running.cache import StageCache
+from compressbench.running.decided import decided
+from compressbench.running.environment import CPU
+from compressbench.running.progress import SilentProgress
+from compressbench.running.start import start_subject, unfit_weights
+
+
+@dataclass
+class DryRunContext:
+    """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs."""
+
+    example: Tensor
+    earlier_stages: dict[str, Callable[[], Subject]]
+    classes: int
+    limits: Limits
+    epochs: int = 0
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(0)
+        self.progress = SilentProgress()
+
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+        epochs = self.limits.cut(training.epochs)
+        if epochs:
+            move_from_zero(subject.model)
+            subject.enforce()
+        self.epochs += epochs
+        return subject
+
+    def steps(self, training: TrainingConfig) -> int:
+        return max(1, self.limits.cut(training.epochs))
+
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        few = min(batch_size, 2)  # shapes are all that counts, and large images take long
+        return iter([(self.example.expand(few, -1, -1, -1), torch.arange(few) % self.classes)])
+
+    def earlier(self, stage: str) -> Subject:
+        if stage not in self.earlier_stages:
+            raise ValueError(f"there is no stage {stage!r} before this one; {suggestion(stage, self.earlier_stages)}")
+        return self.earlier_stages[stage]()
+
+
+Count = Callable[[Subject, Tensor], dict[str, int]]
+"""What is counted of a subject after each stage, given an example of its input."""
+
+
+def dry_run(
+    plan: Plan, outputs: Path, device: torch.device = CPU, count: Count | None = None
+) -> tuple[list[PlannedStage], list[Fault]]:
+    """Return what every stage will do on `device`, and everything that would go wrong, including the budget.
+
+    count: `counts` if left out.
+
+    A stage that fails is left out for the stages after it, so that their faults are found too.
+    """
+    stages, faults = play(plan, fresh_subject(plan), count or counts)
+    for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
+        stage.cached = is_cached
+    if reason := unfit_weights(plan):
+        faults.append(Fault("model.weights", reason))
+    return stages, faults + _budget_faults(plan, stages)
+
+
+def fresh_subject(plan: Plan) -> Subject:
+    """Return the plan's network as if its first training were over: untrained, but no parameter is zero any more."""
+    subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
+    move_from_zero(subject.model)
+    return subject
+
+
+@torch.no_grad()
+def move_from_zero(model: nn.Module) -> None:
+    """Let no parameter that is trained be zero any more, in place, as after a training."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        zero = parameter == 0
+        if parameter.requires_grad and bool(zero.any()):
+            parameter[zero] = 0.01 + 0.01 * torch.rand(int(zero.sum()), generator=generator)
+
+
+def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage], list[Fault]]:
+    """Return what every stage does to the subject, and what the stages themselves refuse."""
+    example = torch.zeros(1, *plan.dataset.input_shape)
+    # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
+    earlier: dict[str, Callable[[], Subject]] = {"start": subject.clone}
+    stages, faults, predictable = [], [], True
+    for stage in plan.stages:
+        context = DryRunContext(example, earlier, plan.dataset.classes, plan.limits)
+        attempt = subject.clone()
+        attempt.skipped = []
+        planned = PlannedStage(stage.name, stage.kind, cached=False, epochs=0)
+        try:
+            subject = stage.technique.apply(attempt, context)
+        except ValueError as error:
+            faults.append(Fault(f"stages.{stage.name}", str(error)))
+        predictable = predictable and stage.technique.predictable
+        planned.epochs = context.epochs
+        if predictable:
+            try:
+                planned.counts = count(subject, example)
+            except PlanError:
+                raise
+            except ValueError as error:
+                faults.append(Fault(f"stages.{stage.name}", str(error)))
+            planned.skipped = [(skipped.what, skipped.why) for skipped in subject.skipped]
+        stages.append(planned)
+        earlier[stage.name] = subject.clone
+    return stages, faults
+
+
+def _cached(plan: Plan, outputs: Path) -> list[bool]:
+    """Return which stages are there already. Nothing is if the data is missing: it is part of the identity."""
+    try:
+        stage_ids = plan.stage_ids(plan.dataset.fingerprint())
+    except PlanError:
+        return [False] * len(plan.stages)
+    cache = StageCache(outputs / "cache" / "stages")
+    return [cache.find(stage_id) is not None for stage_id in stage_ids]
+
+
+def counts(subject: Subject, example: Tensor) -> dict[str, int]:
+    """Return parameters and MACs of a subject by the names of their metrics."""
+    return {
+        **parameter_counts(subject.model),
+        **mac_counts(subject.model, example),
+        "flops_survey": flops_survey(subject.model, example),
+    }
+
+
+def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
+    """Return a fault for every limit that the predicted counts or the planned epochs break, or that means nothing."""
+    faults = []
+    if plan.budget.accuracy_drop is not None and plan.before is None and plan.stages:
+        first = plan.stages[0]
+        why = f"no weights are given, and the first stage ({first.name}: {first.kind}) does not only train"
+        hint = "begin with a stage of training/from_scratch, or give model.weights"
+        faults.append(Fault("budget.accuracy_drop", f"there is no network before compression: {why}; {hint}"))
+    epochs = sum(stage.epochs for stage in stages)
+    if plan.budget.epochs is not None and epochs > plan.budget.epochs:
+        faults.append(
+            Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}")
+        )
+    final = stages[-1].counts if stages else {}
+    for name in ("params", "macs"):
+        limit = getattr(plan.budget, name)
+        if limit is not None and name in final and final[name] > limit:
+            faults.append(Fault(f"budget.{name}", f"the result will have {final[name]:,}; the limit is {limit:,}"))
+    return faults

@@ -1,0 +1,88 @@
+"""What the runner lends to a technique while it computes one stage (`core.context.Context`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from compressbench.core.context import Hook, Progress
+from compressbench.core.data import Splits
+from compressbench.core.errors import suggestion
+from compressbench.core.plan import Limits
+from compressbench.core.subject import Subject
+from compressbench.core.training import TrainingConfig
+from compressbench.running.start import seed_of
+from compressbench.training.autotuning import Setting
+from compressbench.training.loop import length, train
+
+
+@dataclass
+class StageContext:
+    """Lent to one stage. Trainings of the stage are numbered, so that each has its own checkpoint and seed.
+
+    earlier_stages: by name, what loads the result of a stage before this one.
+    auto: what `precision: auto` stands for in this run.
+    on_epoch: hears of every entry of the curve as soon as it is there.
+    curve, setting: collected from the trainings.
+    """
+
+    seed: int
+    splits: Splits
+    example: Tensor
+    progress: Progress
+    limits: Limits
+    checkpoints: Path
+    auto: Setting
+    device: torch.device
+    earlier_stages: dict[str, Callable[[], Subject]]
+    deadline: float | None = None
+    on_epoch: Callable[[dict[str, float]], None] = lambda entry: None
+    curve: list[dict[str, float]] = field(default_factory=list)
+    setting: dict[str, str] = field(default_factory=dict)
+    trainings: int = 0
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+        number, done = self.trainings, len(self.curve)
+        self.trainings += 1
+        subject.to(self.device)
+        trained = train(
+            subject,
+            training,
+            self.splits.train.to(self.device),
+            self.splits.validation.to(self.device),
+            seed=seed_of(self.seed, number),
+            limits=self.limits,
+            progress=self.progress,
+            penalty=penalty,
+            checkpoint=self.checkpoints / f"{number}",
+            deadline=self.deadline,
+            auto=self.auto,
+            on_epoch=lambda entry: self.on_epoch({**entry, "epoch": done + entry["epoch"]}),
+        )
+        self.curve += [{**entry, "epoch": done + entry["epoch"]} for entry in trained.curve]
+        self.setting = trained.setting
+        trained.subject.to(torch.device("cpu"))
+        return trained.subject
+
+    def steps(self, training: TrainingConfig) -> int:
+        epochs, steps = length(training, self.splits.train, self.limits)
+        return max(1, epochs * steps)
+
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+        # A generator of its own: whoever passes over the images twice sees the same ones, and what is drawn from
+        # `self.generator` does not hang on how often that is.
+        order = torch.Generator().manual_seed(seed_of(self.seed, "calibration"))
+        yield from islice(self.splits.train.batches(batch_size, order, augmented=False), batches)
+
+    def earlier(self, stage: str) -> Subject:
+        if stage not in self.earlier_stages:
+            raise ValueError(f"there is no stage {stage!r} before this one; {suggestion(stage, self.earlier_stages)}")
+        return self.earlier_stages[stage]()

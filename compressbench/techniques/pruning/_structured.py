@@ -1,0 +1,130 @@
+"""What filter pruners share: from scores to a smaller network. The criterion is each technique's own.
+
+A filter's channel goes wherever it flows: its weights, bias and batch norm (shift included), and whatever reads it.
+Depthwise convolutions follow the layer before them. Where the outputs of several layers are added to each other, a
+channel can only go from all of them: its score is the sum of its scores in those layers, so they must all be selected,
+with one ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+
+from compressbench.core.context import Context
+from compressbench.core.errors import out_of_range
+from compressbench.core.subject import Skipped, Subject
+from compressbench.techniques._layers import names_in, ratio_by_layer
+from compressbench.techniques.pruning._groups import Graph, Group
+from compressbench.techniques.pruning._removal import removal, remove
+
+Score = Callable[[nn.Module], Tensor]
+"""Scores of a layer's filters, from its original weights: float, (filters,). The smallest go first."""
+
+
+def share(size: int, ratio: float) -> Fraction:
+    """Return size (1 - ratio), exact: 0.3 is three tenths, whatever the nearest binary fraction is."""
+    return size * (1 - Fraction(str(ratio)))
+
+
+def fitting(kept: int, group: Group, round_to: int) -> int:
+    """Return how many filters of the group stay if `kept` are wanted: at least 1 of each block.
+
+    Rounded up to a multiple of `round_to` if there are so many, then down to a multiple of the blocks.
+    """
+    kept = min(group.size, -(-max(1, kept) // round_to) * round_to)
+    return max(1, kept // group.blocks) * group.blocks
+
+
+def check_round_to(round_to: int) -> None:
+    """Raise ValueError for less than 1."""
+    if round_to < 1:
+        raise out_of_range("round_to", round_to, "1 (off) or more")
+
+
+def weakest(scores: Tensor, kept: int, group: Group, round_to: int, skipped: list[Skipped]) -> set[int]:
+    """Return the filters to remove so that `fitting(kept)` stay: the smallest scores, ties by index.
+
+    Equally many go from each block. A group that would be emptied, or that rounding leaves whole, is reported in
+    `skipped`. Raises ValueError for scores that are not numbers.
+    """
+    members, stay = ", ".join(group.members), fitting(kept, group, round_to)
+    if scores.isnan().any():
+        raise ValueError(f"a weight of {members} is not a number; the network cannot be pruned")
+    if kept < group.blocks:
+        what = "none" if group.blocks == 1 else f"{kept}, fewer than the {group.blocks} groups of a convolution"
+        skipped.append(Skipped(members, f"of {group.size} filters {what} would stay; a layer is never emptied"))
+    elif kept < stay == group.size:
+        skipped.append(Skipped(members, f"rounded up to a multiple of {round_to}, all of its {stay} filters stay"))
+    size = group.size // group.blocks
+    gone = size - stay // group.blocks
+    order = torch.argsort(scores.detach().cpu().reshape(group.blocks, size), dim=1, stable=True)[:, :gone]
+    return set((order + torch.arange(group.blocks)[:, None] * size).flatten().tolist())
+
+
+def prune_by_ratio(
+    subject: Subject,
+    context: Context,
+    score: Score,
+    targets: list[str],
+    ignore: list[str],
+    ratio: float,
+    ratios: Mapping[str, float],
+    round_to: int,
+) -> Subject:
+    """Remove the filters of each selected layer that score lowest, `ratio` of them, and return the subject.
+
+    Raises ValueError as `ratio_by_layer` and `prunable` do, and for layers that share filters but not their ratio.
+    """
+    model = subject.model
+    wanted = ratio_by_layer(model, targets, ignore, ratio, ratios)
+    graph = Graph(model, context.example)
+    chosen = []
+    for group in prunable(graph, wanted, [*targets, *ignore], subject.skipped):
+        asked = sorted({wanted[name] for name in group.members})
+        if len(asked) > 1:
+            raise ValueError(f"{', '.join(group.members)} share their filters, but their ratios differ: {asked}")
+        kept = int(share(group.size, asked[0]))
+        scores = torch.stack([score(model.get_submodule(name)) for name in group.members]).sum(0)
+        chosen.append((group, weakest(scores, kept, group, round_to, subject.skipped)))
+    return finish(subject, context, chosen)
+
+
+def prunable(graph: Graph, names: Iterable[str], selectors: Iterable[str], skipped: list[Skipped]) -> list[Group]:
+    """Return the groups of these layers that can be pruned; the others are appended to `skipped` with the reason.
+
+    Raises ValueError for a layer that cannot be pruned though a selector names it exactly, and for any depthwise
+    convolution that one does, to keep it too.
+    """
+    names, exact, found = list(names), names_in(selectors), []
+    for name in exact:
+        if graph.follows(name):
+            raise ValueError(f"{name} is a depthwise convolution; its filters go with those of the layer before it")
+    for group in graph.groups(names):
+        others = [name for name in group.members if name not in names]
+        obstacle = group.obstacle
+        if others and not obstacle:
+            obstacle = f"it shares its filters with {', '.join(others)}, which are not selected"
+        if not obstacle:
+            found.append(group)
+            continue
+        for name in (name for name in group.members if name in names):
+            if name in exact:
+                raise ValueError(f"the filters of {name} cannot be removed: {obstacle}")
+            skipped.append(Skipped(name, obstacle))
+    reached = {place.module for group in found for place in group.places}
+    for name in names:
+        if graph.follows(name) and name not in reached:
+            skipped.append(Skipped(name, "it is a depthwise convolution, and what it reads keeps all its channels"))
+    return found
+
+
+def finish(subject: Subject, context: Context, chosen: list[tuple[Group, set[int]]]) -> Subject:
+    """Remove the chosen filters. Raises ValueError if later training has promises that the removal would break."""
+    if subject.constraints or subject.formats:
+        raise ValueError("filters cannot be removed from a network with masks; prune filters before weights")
+    remove(subject.model, removal(chosen), context.example)
+    return subject

@@ -1,0 +1,35 @@
+"""Training of a freshly initialised network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compressbench.core.context import Context
+from compressbench.core.subject import Subject
+from compressbench.core.technique import Technique
+from compressbench.core.training import TrainingConfig
+from compressbench.techniques.training._initialization import AS_BUILT, check_init, initialize
+
+
+@dataclass(frozen=True)
+class FromScratch(TrainingConfig, Technique):
+    """Train the network from its beginning. A trained one is for `finetune` or `rewind`.
+
+    init: the weights it starts from: `torch`, those it was built with, or `he_fan_out`: convolutions He-normal by
+        their filters, linear layers N(0, 0.01^2), scales of batch normalisation 0.5, biases 0, as in the code of
+        Liu et al. 2019.
+    """
+
+    init: str = AS_BUILT
+
+    adds = frozenset({"trained"})
+    refuses = frozenset({"trained"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_init(self.init)
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        initialize(subject.model, self.init, context.generator)
+        subject.enforce()
+        return context.train(subject, self)
