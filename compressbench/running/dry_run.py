@@ -25,6 +25,7 @@ from compressbench.metrics.parameters import parameter_counts
 from compressbench.running.cache import StageCache
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU
+from compressbench.running.fitting import check_fit
 from compressbench.running.progress import SilentProgress
 from compressbench.running.start import start_subject, unfit_weights
 
@@ -75,8 +76,10 @@ def dry_run(
 
     count: `counts` if left out.
 
-    A stage that fails is left out for the stages after it, so that their faults are found too.
+    A stage that fails is left out for the stages after it, so that their faults are found too. PlanError if the network
+    itself does not fit the task.
     """
+    check_fit(plan)
     stages, faults = play(plan, fresh_subject(plan), count or counts)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached

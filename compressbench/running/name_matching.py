@@ -28,6 +28,17 @@ def renamed(names: Sequence[str], rename: Mapping[str, str]) -> dict[str, str]:
     return {name: pattern.sub(lambda match: rename[match.group(1)], name) for name in names}
 
 
+def aligned(names: Sequence[str], ours: Sequence[str]) -> dict[str, str]:
+    """Return what each name becomes without the first part that all share (`model.`), or with the first part that all
+    of `ours` share, if more of them are names of the network then."""
+    candidates = [{name: name for name in names}]
+    if len({name.partition(".")[0] for name in names}) == 1 and all("." in name for name in names):
+        candidates.append({name: name.partition(".")[2] for name in names})
+    if len({name.partition(".")[0] for name in ours}) == 1 and all("." in name for name in ours):
+        candidates.append({name: f"{ours[0].partition('.')[0]}.{name}" for name in names})
+    return max(candidates, key=lambda candidate: len(set(ours) & set(candidate.values())))
+
+
 def match(theirs: Mapping[str, Shape], ours: Mapping[str, Shape], optional: frozenset[str], network: str) -> Matching:
     """Return which tensor is which; every one of `ours` but the `optional` ones gets one, and none is left.
 
