@@ -172,7 +172,7 @@ def _tell_of_failure(messenger: Worker, folder: Path, error: Exception) -> None:
 
 def _sources(plan: Plan) -> list[str]:
     """Return the files that lead to a record beside its configuration: the data's, the metrics', given weights."""
-    from compressbench.planning.stages import group_file
+    from compressbench.planning.catalogue import group_file
 
     files = [group_file("metric", name) for name, _ in plan.metrics]
     if plan.model.weights_file is not None:

@@ -72,9 +72,7 @@ def _print_recipe(name: str) -> None:
 
 
 def _print_training(name: str) -> None:
-    from compressbench.planning.stages import group_file
-
-    file = group_file("training", name)
+    file = catalogue.group_file("training", name)
     if file is not None:
         print(f"training {name}: {file}\n\n{file.read_text(encoding='utf-8')}")
         print(f"use: `training: {name}`; on the command line training={name}")

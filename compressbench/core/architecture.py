@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from compressbench.core.dotted import locate
 from compressbench.core.errors import lack_of_memory, suggestion
+from compressbench.core.returns import makes_network
 
 if TYPE_CHECKING:
     from torch import nn
 
 ZOO = "compressbench.zoo."
-"""Of our own code only what lies below this dotted path is ever called, so a file cannot name any other."""
+"""Where our networks lie. Beside what is below this path, only code of a plugin in use is ever called."""
 
 SYNONYMS = {
     "in_channels": ("in_chans", "num_channels"),
@@ -31,14 +30,13 @@ GIVEN_OUT = frozenset({"classes", "vocabulary", "outputs"})
 """How much a network has to give out. Every network of the zoo takes one of these, and nothing else there does."""
 
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_PUBLIC = re.compile(re.escape(ZOO) + r"([a-z]\w*\.)+[A-Za-z]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A network before any training: `target` is the dotted path of a callable that returns an `nn.Module`.
 
-    It lies below `compressbench.zoo`, or in what the user declared.
+    It lies below `compressbench.zoo`, or in a plugin.
     arguments: keyword arguments of the target, JSON-able; what its task said of itself among them.
     """
 
@@ -89,9 +87,16 @@ class Architecture:
     def builder(self) -> Callable[..., Any]:
         """Return the class or function named by `target`.
 
-        ValueError if it is neither a network of the zoo nor in anything that was declared.
+        ValueError if it may not be named (`core.dotted.locate`), or makes no network: all of the zoo that do take one
+        of `GIVEN_OUT`; of a plugin's see `makes_network`. A file may name any target, so what else a module holds must
+        not be called.
         """
-        return _of_the_zoo(self.target) if self.is_ours else _declared(self.target)
+        found: Callable[..., Any] = locate(self.target, ZOO)
+        ours = self.is_ours
+        if not (GIVEN_OUT & inspect.signature(found).parameters.keys() if ours else makes_network(found)):
+            what = "a subclass of nn.Module, or a function that says it returns one (`-> nn.Module`)"
+            raise ValueError(f"{self.target!r} is no network; allowed: {what}")
+        return found
 
     def _check_arguments(self, known: Mapping[str, inspect.Parameter]) -> None:
         if not any(each.kind is each.VAR_KEYWORD for each in known.values()):
@@ -121,30 +126,3 @@ def taken(said: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> di
                 found[name] = value
                 break
     return found
-
-
-def _of_the_zoo(target: str) -> Callable[..., Any]:
-    """Return a network of the zoo. ValueError if it is not defined in the very module that is named, or builds none:
-    all that do take one of `GIVEN_OUT`. A file may name any target, so what else a module holds must not be called."""
-    if not _PUBLIC.fullmatch(target):
-        raise ValueError(f"the network {target!r} does not exist")
-    module, _, name = target.rpartition(".")
-    try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"the network {target!r} does not exist") from error
-    own = callable(found) and getattr(found, "__module__", None) == module
-    if not own or not GIVEN_OUT & inspect.signature(found).parameters.keys():
-        raise ValueError(f"{target!r} is no network of the zoo")
-    return found
-
-
-def _declared(target: str) -> Callable[..., Any]:
-    """Return what the user's own code calls `target`. ValueError if it is in nothing that was declared and loaded."""
-    module, _, name = target.rpartition(".")
-    loaded = sys.modules.get(module) if module.partition(".")[0] == "plugins" else None
-    if loaded is None:
-        raise ValueError(f"the network {target!r} is not below {ZOO} and in no plugin that is declared")
-    if not hasattr(loaded, name):
-        raise ValueError(f"{module} has no {name!r}; {suggestion(name, vars(loaded))}")
-    return getattr(loaded, name)  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.metric import Metric
 from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
 from compressbench.core.structure import flatten
+from compressbench.planning.catalogue import group_file
 from compressbench.planning.catalogue import metrics as all_metrics
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
@@ -26,7 +27,7 @@ from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import located, resolved, typed
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, group_file, technique_file
+from compressbench.planning.stages import TARGET, technique_file
 
 LIST = "`compressbench list techniques` shows all"
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from compressbench.core.errors import PlanError
 from compressbench.planning import source
-from compressbench.planning.catalogue import conf_folder, recipe_folders
+from compressbench.planning.catalogue import conf_folders, recipe_folders
 from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import without_plus
 from compressbench.planning.stages import complete_stages
@@ -48,7 +48,8 @@ def config_loader(further: str | None = None) -> ConfigLoaderImpl:
             raise PlanError.of("--config-dir", f"there is no folder {folder}")
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
-    path.append("main", str(conf_folder()))
+    for folder in conf_folders():
+        path.append("main", str(folder))
     path.append("recipes", source.address(recipe_folders([folder / "recipes" for folder in extra])))
     for folder in extra:
         path.append("command-line", f"file://{folder}")

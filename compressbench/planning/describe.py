@@ -20,7 +20,7 @@ from compressbench.core.model import Model
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import MISSING, in_words, located
-from compressbench.planning.stages import TARGET, chosen_by_default, group_file
+from compressbench.planning.stages import TARGET, chosen_by_default
 
 GROUPS = ("technique", "model", "dataset", "metric")
 """The config groups whose entries name code."""
@@ -57,7 +57,7 @@ def descriptions(name: str) -> Iterator[Description]:
 
 
 def _described(group: str, entry: catalogue.Entry) -> Description:
-    file = group_file(group, entry.name)
+    file = catalogue.group_file(group, entry.name)
     assert file is not None
     written = load_yaml(file)
     code = located(str(written.pop(TARGET)), "compressbench.", entry.name)
@@ -93,7 +93,7 @@ def _comments(file: Path) -> dict[str, str]:
 
 def _resolved(written: dict[str, Any]) -> dict[str, Any]:
     """Return a file's values with what they take from the default training put in."""
-    training = group_file("training", chosen_by_default("training"))
+    training = catalogue.group_file("training", chosen_by_default("training"))
     assert training is not None
     whole = OmegaConf.create({"own": written, "training": load_yaml(training)})
     found: Any = OmegaConf.to_container(whole, resolve=True)

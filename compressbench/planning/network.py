@@ -13,6 +13,7 @@ from compressbench.core.architecture import Architecture, parameters_of, taken
 from compressbench.core.data import Dataset
 from compressbench.core.errors import PlanError
 from compressbench.core.model import Model, Weights
+from compressbench.core.plugins import use
 from compressbench.planning.schema import resolved, schema_of, typed
 from compressbench.planning.stages import TARGET
 
@@ -27,6 +28,7 @@ def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
     values = resolved(config.model, "model")
     target = str(values.pop(TARGET, ""))
     weights = _weights(values.get("weights"))
+    use(target)
     try:
         builder = Architecture(target).builder()
         known = parameters_of(builder, target)
@@ -62,9 +64,7 @@ def _weights(value: Any) -> str | Weights | None:
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, Mapping):
-        what = (
-            f"is {value!r}; allowed: a file, the name of a weight set, or a mapping `{{file: FILE, rename: {{a: b}}}}`"
-        )
+        what = f"is {value!r}; allowed: a file, the name of a weight set, or `{{file: FILE, rename: {{THEIRS: OURS}}}}`"
         raise PlanError.of("model.weights", what)
     weights: Weights = typed(Weights, value, "model.weights")
     return weights

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from compressbench.planning.catalogue import conf_folder
+from compressbench.planning.catalogue import conf_folder, group_file
 from compressbench.planning.overrides import DELETED
 from compressbench.planning.recipe import load_yaml
 
@@ -50,11 +50,3 @@ def chosen_by_default(group: str) -> str:
     """Return the entry of a config group that conf/config.yaml starts from."""
     defaults = load_yaml(conf_folder() / "config.yaml")["defaults"]
     return next(str(entry[group]) for entry in defaults if isinstance(entry, dict) and group in entry)
-
-
-def group_file(group: str, name: str) -> Path | None:
-    """Return the YAML file of an entry of a config group, or None if there is none of that name."""
-    if not all(part and part[0] not in "._" for part in name.split("/")):
-        return None
-    file = conf_folder() / group / f"{name}.yaml"
-    return file if file.is_file() else None

@@ -20,7 +20,8 @@ from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
 from compressbench.packing import packed_file
-from compressbench.running.dry_run import counts, dry_run, fresh_subject, play
+from compressbench.running.counting import counts
+from compressbench.running.dry_run import dry_run, fresh_subject, play
 from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD
 from compressbench.running.start import start_subject

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from compressbench.core.data import Splits
+from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
-from compressbench.core.plan import Stage
-from compressbench.core.record import StageRecord
+from compressbench.core.plan import Plan, Stage
+from compressbench.core.record import RunRecord, StageRecord
 from compressbench.running.cache import StageResult
 from compressbench.running.evaluate import metric_key
 
@@ -28,4 +31,22 @@ def stage_record(
         environment=result.environment,
         seconds=result.seconds,
         cached=cached,
+    )
+
+
+def run_record(plan: Plan, fingerprint: str, splits: Splits, **rest: Any) -> RunRecord:
+    """Return the record of a plan. fingerprint, splits: of its data. rest: the other fields, as the record has them."""
+    images = {f"{name}_images": len(split) for name, split in vars(splits).items()}
+    return RunRecord(
+        recipe=plan.recipe,
+        table=plan.table,
+        row=plan.row,
+        protocol=plan.protocol,
+        changed=dict(plan.changed),
+        seed=plan.seed,
+        plan_id=plan.plan_id(),
+        plan=plan.as_dict(),
+        reference=essence(plan.reference),
+        dataset={"name": plan.dataset.name, "fingerprint": fingerprint, **images},
+        **rest,
     )

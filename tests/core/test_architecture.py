@@ -3,39 +3,86 @@
 from __future__ import annotations
 
 import re
-import sys
-from types import ModuleType
 
 import pytest
 import torch
-from torch import nn
 
 from compressbench.core.architecture import Architecture, parameters_of, taken
+from compressbench.core.plugins import use
+from tests.users_plugins import write_plugins
+
+PLUGIN = """\
+import torch
+from torch import nn
 
 
 class Net(nn.Module):
-    """A network of a user: it takes another name for the classes, and keeps a table that is no parameter."""
-
     def __init__(self, num_classes: int, width: int = 4):
         super().__init__()
         self.fc = nn.Linear(width, num_classes)
-        self.table = torch.arange(width)
+        self.table = torch.arange(width)  # no parameter, no buffer
+
+
+def number() -> nn.Module:
+    return 3
+
+
+def broken() -> nn.Module:
+    return {}["nothing"]
+
+
+def small(num_classes):
+    return Net(num_classes, 2)
+
+
+def renamed(num_classes, **options):
+    net = small(num_classes)
+    net.extra = options
+    return net
+
+
+def either(num_classes):
+    if num_classes > 2:
+        return small(num_classes)
+    return nn.Sequential(nn.Flatten())
+
+
+def wipe(path):
+    return open(path, "w")
+
+
+def sometimes(path):
+    if path:
+        return small(3)
+    return open(path)
+
+
+def nothing(path):
+    open(path, "w").close()
+"""
 
 
 @pytest.fixture(autouse=True)
-def plugins(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module of the user's own that has been declared."""
-    module = ModuleType("plugins")
-    monkeypatch.setitem(sys.modules, "plugins", module)
-    module.Net = Net  # type: ignore[attr-defined]
-    module.number = lambda: 3  # type: ignore[attr-defined]
-    module.broken = lambda: {}["nothing"]  # type: ignore[attr-defined]
-    return module
+def own() -> None:
+    """A plugin of the user's own that a recipe has named."""
+    write_plugins(PLUGIN)
+    use("plugins.Net")
+
+
+@pytest.mark.parametrize("name", ["Net", "small", "renamed", "either", "number", "broken"])
+def test_a_class_of_networks_and_a_function_that_says_or_shows_that_it_returns_one_may_be_named(name: str) -> None:
+    assert Architecture(f"plugins.{name}").builder().__name__ == name
+
+
+@pytest.mark.parametrize("name", ["wipe", "sometimes", "nothing"])
+def test_a_function_that_does_not_show_it_is_not_called(name: str) -> None:
+    with pytest.raises(ValueError, match=r"'plugins\.\w+' is no network; allowed: .*`-> nn\.Module`"):
+        Architecture(f"plugins.{name}", {"path": "x"}).build()
 
 
 def test_only_the_zoo_and_what_is_declared_is_ever_called() -> None:
     for target in ("os.system", "compressbench.cli.main.main", "compressbench.zoo.lenet.Nothing", "plugins.Nothing"):
-        with pytest.raises(ValueError, match=r"network|plugins has no 'Nothing'"):
+        with pytest.raises(ValueError, match=r"may not be named|cannot be imported"):
             Architecture(target).build()
 
 
@@ -58,13 +105,13 @@ def test_an_unknown_argument_names_the_nearest() -> None:
     ],
 )
 def test_what_else_a_file_of_the_zoo_holds_is_never_called(target: str) -> None:
-    with pytest.raises(ValueError, match="network"):
+    with pytest.raises(ValueError, match=r"may not be named|cannot be imported|defined there|no network"):
         Architecture(target, {}).builder()
 
 
 def test_what_the_task_says_is_passed_where_a_callable_takes_it_under_the_name_it_has_there() -> None:
     said = {"in_channels": 3, "classes": 7, "image_size": 32}
-    assert taken(said, parameters_of(Net, "plugins.Net")) == {"num_classes": 7}
+    assert taken(said, parameters_of(Architecture("plugins.Net").builder(), "")) == {"num_classes": 7}
 
     def others(in_chans: int, classes: int, num_classes: int, img_size: int = 224) -> None: ...
 
