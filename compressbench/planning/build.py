@@ -21,21 +21,24 @@ from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
-from compressbench.planning.overrides import DELETED, changed, changes_training
+from compressbench.planning.overrides import changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import located, resolved, typed
-from compressbench.planning.settings import Schedules, key_faults, settings
+from compressbench.planning.settings import Schedules, Settings, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
 from compressbench.planning.stages import TARGET, technique_file
 
 LIST = "`compressbench list techniques` shows all"
 
 
-def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[Fault]]:
+def build(
+    config: DictConfig, overrides: Sequence[str] = (), plain: Settings | None = None
+) -> tuple[Plan | None, list[Fault]]:
     """Return the plan of a composed configuration, and everything that is wrong.
 
     config: as `compose` returns it. overrides: what was written on the command line; the protocol hangs on it.
+    plain: its plain keys, if they were typed before.
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
@@ -49,7 +52,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
             faults.extend(error.faults)
             return None
 
-    plain = attempt(settings, config)
+    plain = plain or attempt(settings, config)
     schedules = attempt(_node, config, "training", Schedules)
     dataset = attempt(build_dataset, config)
     limits = attempt(_node, config, "limits", Limits)
@@ -126,8 +129,6 @@ def _stage(config: DictConfig, name: str) -> Stage:
     values = resolved(node, where)
     kind = values.pop("technique", None)
     near = suggestion(name, [other for other in config.stages if other != name])
-    if DELETED in values:
-        raise PlanError.of(f"~{where}", f"there is no such stage to delete; {near}")
     if kind is None:
         raise PlanError.of(where, f"names no technique; {near if near.startswith('did') else 'add one'}")
     file = technique_file(str(kind))

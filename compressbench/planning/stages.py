@@ -7,7 +7,6 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from compressbench.planning.catalogue import conf_folder, group_file
-from compressbench.planning.overrides import DELETED
 from compressbench.planning.recipe import load_yaml
 
 TARGET = "_target_"
@@ -31,8 +30,6 @@ def complete_stages(config: DictConfig) -> None:
             continue
         own = OmegaConf.to_container(node, resolve=False)
         assert isinstance(own, dict)
-        if DELETED in own and "technique" in own:
-            continue
         kind = own.get("technique")
         file = technique_file(kind) if isinstance(kind, str) else None
         defaults = load_yaml(file) if file else {}
