@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-from compressbench.core.architecture import Architecture
 from compressbench.core.before import index_before
 from compressbench.core.data import Dataset
 from compressbench.core.dotted import dotted_path
 from compressbench.core.errors import out_of_range
 from compressbench.core.identity import digest, essence, origin, raised
 from compressbench.core.metric import Metric
+from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
 
 LARGEST_DROP = 0.5
 """A budget allows no more: whoever writes 1 means one point, not all of the accuracy."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The network a recipe names: its name in the catalogue, how it is built, and trained weights or None.
-
-    weights: a path to a state dict, or the name of a torchvision weight set (`IMAGENET1K_V1`).
-    """
-
-    name: str
-    architecture: Architecture
-    weights: str | None = None
-
-    def weights_id(self) -> str | None:
-        """Return what identifies the weights: a file's content, wherever it lies, or the name of a set."""
-        if self.weights is None or not Path(self.weights).expanduser().is_file():
-            return self.weights
-        with Path(self.weights).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -206,7 +185,7 @@ class Plan:
             "recipe": self.recipe,
             "protocol": self.protocol,
             "seed": self.seed,
-            "model": {"name": self.model.name, "weights": self.model.weights, **self.model.architecture.arguments},
+            "model": self.model.as_dict(),
             "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
             "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
