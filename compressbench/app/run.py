@@ -186,8 +186,8 @@ def _sources(plan: Plan) -> list[str]:
     from compressbench.planning.catalogue import group_file
 
     files = [group_file("metric", name) for name, _ in plan.metrics]
-    if plan.model.weights is not None:
-        files.append(Path(plan.model.weights).expanduser().absolute())
+    if plan.model.weights_file is not None:
+        files.append(plan.model.weights_file.absolute())
     return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]
 
 

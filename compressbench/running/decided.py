@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from compressbench.core.plan import Plan
+from compressbench.core.task import moved
 from compressbench.metrics.macs import layer_table
 from compressbench.training.autotuning import decide, has_bf16
 
@@ -14,8 +15,8 @@ from compressbench.training.autotuning import decide, has_bf16
 def decided(plan: Plan, device: torch.device) -> Plan:
     """Return the plan with `auto`; for the same plan, device, processor and number of threads it is always the same.
 
-    The network is only laid out, on the meta device: no weight is drawn, and the global random state is left alone.
+    The network is only laid out, so the global random state is left alone.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        layers = layer_table(plan.model.architecture.build().eval(), plan.dataset.task.example())
+    network = plan.model.architecture.lay_out().eval()
+    layers = layer_table(network, moved(plan.dataset.task.example(), "meta"))
     return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

@@ -26,9 +26,10 @@ from compressbench.running.cache import StageCache
 from compressbench.running.counting import counts, counts_and_size
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU
+from compressbench.running.fitting import check_fit
 from compressbench.running.progress import SilentProgress
 from compressbench.running.sources import Load, subject_of
-from compressbench.running.start import start_subject, weights_fault
+from compressbench.running.start import start_subject, unfit_weights
 from compressbench.training.autotuning import PLAIN
 from compressbench.training.scoring import scoring
 
@@ -112,12 +113,14 @@ def dry_run(
 
     count: `counts` if left out.
 
-    A stage that fails is left out for the stages after it, so that their faults are found too.
+    A stage that fails is left out for the stages after it, so that their faults are found too. PlanError if the network
+    itself does not fit the task.
     """
+    check_fit(plan)
     stages, faults = play(plan, fresh_subject(plan), count or counts)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
-    if reason := weights_fault(plan):
+    if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
     return stages, faults + _budget_faults(plan, stages)
 

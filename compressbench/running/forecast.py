@@ -56,7 +56,7 @@ def _figures(subject: Subject, example: Inputs) -> dict[str, int]:
 
 def _other_subject(plan: Plan) -> Subject:
     """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
-    if plan.model.weights is not None and Path(plan.model.weights).expanduser().is_file():
+    if plan.model.weights_file is not None:
         try:
             return start_subject(plan)
         except RunError:  # which `dry_run` has said

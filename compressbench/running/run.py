@@ -37,7 +37,7 @@ from compressbench.running.provenance import sign
 from compressbench.running.recorded import run_record, stage_record
 from compressbench.running.sources import Load
 from compressbench.running.stage_context import StageContext
-from compressbench.running.start import AS_GIVEN, seed_of, start_subject
+from compressbench.running.start import AS_GIVEN, seed_of, start_subject, started
 from compressbench.training.autotuning import Setting
 from compressbench.training.loop import train
 
@@ -154,7 +154,7 @@ class Run:
 
     def _compute(self, index: int) -> StageResult:
         stage = self.stages[index]
-        subject = self._result_of(index - 1)
+        subject, how = started(self.plan) if index < 0 else (self._result_of(index - 1), "")
         subject.skipped = []
         context, clock = self._lend(index), time.monotonic()
         try:
@@ -164,7 +164,8 @@ class Run:
             if broken := subject.broken():
                 raise ValueError(f"its result breaks what was promised: {'; '.join(map(str, broken))}")
             made_in = environment(self.device)
-            result = StageResult({}, context.curve, subject.skipped, context.setting, made_in, seconds)
+            setting = {**context.setting, "weights": how} if how else context.setting
+            result = StageResult({}, context.curve, subject.skipped, setting, made_in, seconds)
             self.cache.store(self.ids[index], subject, result)
         except PlanError:
             raise

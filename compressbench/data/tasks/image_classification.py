@@ -48,7 +48,9 @@ class ImageClassification:
         return images, torch.randint(self.classes, (size,), generator=generator)
 
     def arguments(self) -> dict[str, Any]:
-        return {"in_channels": self.shape[0], "classes": self.classes}
+        channels, height, width = self.shape
+        square = {"image_size": height} if height == width else {}
+        return {"in_channels": channels, "classes": self.classes, **square}
 
     def sums(self, outputs: Tensor, targets: Tensor, brief: bool = False) -> dict[str, Tensor]:
         return _classes.sums(outputs, targets, brief)
