@@ -62,8 +62,8 @@ class Task(Protocol):
         """Return the metrics of a split, by name, from the added sums: all, or the primary one if they are brief."""
         ...
 
-    def fault(self, outputs: Any) -> str | None:
-        """Return why a network's outputs for `example()` do not fit the task, as in `gives a tuple, ...`, or None."""
+    def fault(self, outputs: Any, examples: int = 1) -> str | None:
+        """Return why what a network gives for so many examples does not fit the task (`gives a tuple, ...`), or None."""
         ...
 
 

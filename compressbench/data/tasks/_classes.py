@@ -61,5 +61,5 @@ def scores(sums: Mapping[str, float]) -> dict[str, float]:
     return {name: value / sums["examples"] for name, value in sums.items() if name != "examples"}
 
 
-def fault(outputs: Any, classes: int) -> str | None:
-    return wrong_shape(outputs, (1, classes), f"a logit for each of the {classes} classes")
+def fault(outputs: Any, examples: int, classes: int) -> str | None:
+    return wrong_shape(outputs, (examples, classes), f"a logit for each of the {classes} classes")

@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def wrong_shape(outputs: Any, expected: tuple[int, ...], meaning: str) -> str | None:
-    """Return why outputs of a batch of one are no tensor of this shape, or None. meaning: of the tensor, in words."""
+    """Return why outputs are no tensor of this shape, or None. meaning: of the tensor, in words."""
     if not isinstance(outputs, Tensor):
-        return f"gives a {type(outputs).__name__}; expected one tensor, {meaning}"
+        return f"gives a {type(outputs).__name__}, not a tensor; {list(expected)} is needed, {meaning}"
     if outputs.shape != expected:
-        return f"gives {list(outputs.shape)} for a batch of one; expected {list(expected)}, {meaning}"
+        return f"gives {list(outputs.shape)} for a batch of {expected[0]}; {list(expected)} is needed, {meaning}"
     return None

@@ -76,6 +76,6 @@ class LanguageModelling:
         bits = loss / log(2) / self.characters_per_token
         return {"bits_per_character": bits, "perplexity": exp(min(loss, LARGEST_EXPONENT)), "loss": loss}
 
-    def fault(self, outputs: Any) -> str | None:
-        expected = (1, self.context, self.vocabulary)
+    def fault(self, outputs: Any, examples: int = 1) -> str | None:
+        expected = (examples, self.context, self.vocabulary)
         return wrong_shape(outputs, expected, "a logit for every token of the vocabulary at every place")

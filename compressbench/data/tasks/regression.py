@@ -80,5 +80,5 @@ class Regression:
             found["r2"] = 1 - sums["squared_errors"] / spread
         return found
 
-    def fault(self, outputs: Any) -> str | None:
-        return wrong_shape(outputs, (1, self.outputs), "a number for each output")
+    def fault(self, outputs: Any, examples: int = 1) -> str | None:
+        return wrong_shape(outputs, (examples, self.outputs), "a number for each output")

@@ -66,5 +66,5 @@ class SequenceClassification:
     def scores(self, sums: Mapping[str, float]) -> dict[str, float]:
         return _classes.scores(sums)
 
-    def fault(self, outputs: Any) -> str | None:
-        return _classes.fault(outputs, self.classes)
+    def fault(self, outputs: Any, examples: int = 1) -> str | None:
+        return _classes.fault(outputs, examples, self.classes)
