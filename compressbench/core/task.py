@@ -63,7 +63,7 @@ class Task(Protocol):
         ...
 
     def fault(self, outputs: Any, examples: int = 1) -> str | None:
-        """Return why what a network gives for so many examples does not fit the task (`gives a tuple, ...`), or None."""
+        """Return why what a network gives for so many examples does not fit (`gives a tuple, ...`), or None."""
         ...
 
 
