@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from compressbench.cli.parser import verb_parser
+from compressbench.core.errors import PlanError
 
 
 def completion(words: list[str]) -> int:
@@ -21,5 +22,8 @@ def complete(words: list[str], verbs: list[str]) -> int:
     from compressbench.app.listing import offer
 
     line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "100000"))]
-    print("\n".join(offer(line, "".join(words[1:2]), verbs)))
+    try:
+        print("\n".join(offer(line, "".join(words[1:2]), verbs)))
+    except PlanError:  # a plugin that is not there, say: the verb itself tells; here a message would stand in the line
+        return 2
     return 0

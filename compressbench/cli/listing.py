@@ -41,10 +41,13 @@ def list_names(words: list[str]) -> int:
 
 
 def _print_entries(found: Sequence[Entry], indent: str = "") -> None:
-    """Print a line an entry, with the first comment line of its file."""
+    """Print a line an entry, with the first comment line of its file; where there are plugins, with whose it is."""
     width = max((len(entry.name) for entry in found), default=0)
-    for entry in found:
-        print(f"{indent}{entry.name:<{width}}  {entry.summary}")
+    homes = [entry.plugin or "compressbench" for entry in found]
+    longest = max(map(len, homes)) if any(entry.plugin for entry in found) else 0
+    for entry, home in zip(found, homes, strict=True):
+        whose = f"  {home:<{longest}}" if longest else ""
+        print(f"{indent}{entry.name:<{width}}{whose}  {entry.summary}")
 
 
 def _print_found(found: Found) -> None:
@@ -70,6 +73,8 @@ def _print_description(found: Description) -> None:
         printer.print(Text(found.text))
     if found.paper:
         printer.print(Text(f"paper: {found.paper}"))
+    if found.entry.plugin:
+        printer.print(Text(f"from the plugin {found.entry.plugin}: {found.file}"))
     printer.print(Text(f"use: {USE[found.group].format(name=found.entry.name)}", style="dim"))
     if not found.parameters:
         printer.print("no parameters")

@@ -48,7 +48,7 @@ class RunRecord:
     on disk.
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
-    number of images a split. environment: versions and machine of the run; its stages have their own.
+    number of examples a split. environment: versions and machine of the run; its stages have their own.
     layers: one row a layer of the final network, in committed records only of those that multiply.
     tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken. given: the network before the first stage, if its

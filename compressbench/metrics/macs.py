@@ -1,4 +1,4 @@
-"""How many multiply-adds one image costs."""
+"""How many multiply-adds one example costs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.task import Inputs, tensors
 from compressbench.metrics._forward import Call, calls
 from compressbench.metrics.parameters import elements, nonzeros, parameters_of
 
@@ -21,15 +22,15 @@ single elements or only look up. Nor does any leaf whose parameters are all scal
 
 @dataclass(frozen=True)
 class Macs:
-    """`macs` of one image, and `macs_nonzero`: those whose weight is not zero."""
+    """`macs` of one example, and `macs_nonzero`: those whose weight is not zero."""
 
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         counts = mac_counts(given.subject.model, given.example)
         return [MetricValue(name, count, "count", higher_is_better=False) for name, count in counts.items()]
 
 
-def mac_counts(model: nn.Module, example: Tensor) -> dict[str, int]:
-    """Return `macs` and `macs_nonzero` of one image, example (n, C, H, W), by the shapes the network has now.
+def mac_counts(model: nn.Module, example: Inputs) -> dict[str, int]:
+    """Return `macs` and `macs_nonzero` of one example, by the shapes the network has now.
 
     One MAC is one weight used at one position; padding counts like any input, biases and activations do not count.
     On the meta device, where weights have no values, `macs_nonzero` is left out. ValueError for a layer with
@@ -39,8 +40,8 @@ def mac_counts(model: nn.Module, example: Tensor) -> dict[str, int]:
     return {key: sum(row[key] for row in table) for key in ("macs", "macs_nonzero") if all(key in row for row in table)}
 
 
-def layer_table(model: nn.Module, example: Tensor) -> list[dict[str, Any]]:
-    """Return one row for each layer that has parameters: `name`, `kind` (its class), `output_shape` (of one image; of
+def layer_table(model: nn.Module, example: Inputs) -> list[dict[str, Any]]:
+    """Return one row for each layer that has parameters: `name`, `kind` (its class), `output_shape` (of one example; of
     its last call; empty if it never ran), `params`, `params_nonzero`, `macs`, `macs_nonzero`.
 
     Rows stand in the order in which the layers first ran. The sums are the network's: a parameter that two layers
@@ -55,14 +56,14 @@ def layer_table(model: nn.Module, example: Tensor) -> list[dict[str, Any]]:
             ran.setdefault(call.name, []).append(call)
     never_ran = [name for name in owners if name not in ran]
     seen: set[int] = set()
-    return [_row(name, owners[name], ran.get(name, []), example.shape[0], seen) for name in [*ran, *never_ran]]
+    return [_row(name, owners[name], ran.get(name, []), len(tensors(example)[0]), seen) for name in [*ran, *never_ran]]
 
 
-def _row(name: str, module: nn.Module, made: list[Call], images: int, seen: set[int]) -> dict[str, Any]:
+def _row(name: str, module: nn.Module, made: list[Call], examples: int, seen: set[int]) -> dict[str, Any]:
     parameters = parameters_of(module)
     own = [parameter for parameter in parameters if id(parameter) not in seen]
     seen.update(id(parameter) for parameter in own)
-    positions = sum(_positions(call) for call in made) // images
+    positions = sum(_positions(call) for call in made) // examples
     row: dict[str, Any] = {
         "name": name,
         "kind": type(module).__name__,
@@ -81,7 +82,7 @@ def _row(name: str, module: nn.Module, made: list[Call], images: int, seen: set[
 
 
 def _positions(call: Call) -> int:
-    """Return how often each weight is used in a call, all images together."""
+    """Return how often each weight is used in a call, all examples together."""
     if isinstance(call.module, _ConvTransposeNd):  # every input position is spread over a kernel
         return math.prod(call.input_shape) // call.module.in_channels
     if isinstance(call.module, _ConvNd):  # every output position gathers a kernel, over its group's channels

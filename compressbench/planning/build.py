@@ -15,6 +15,7 @@ from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.metric import Metric
 from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
 from compressbench.core.structure import flatten
+from compressbench.core.technique import Technique
 from compressbench.planning.catalogue import group_file
 from compressbench.planning.catalogue import metrics as all_metrics
 from compressbench.planning.catalogue import techniques as all_techniques
@@ -24,10 +25,11 @@ from compressbench.planning.order import order_faults
 from compressbench.planning.overrides import changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.schema import located, resolved, typed
+from compressbench.planning.schema import resolved, typed
 from compressbench.planning.settings import Schedules, Settings, key_faults, settings
+from compressbench.planning.signature import part
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, technique_file
+from compressbench.planning.stages import TARGET, is_dotted, technique_file
 
 LIST = "`compressbench list techniques` shows all"
 
@@ -116,7 +118,7 @@ def dataset_class(config: DictConfig) -> Any:
     """Return the class of a configuration's dataset. PlanError if none is named, or code that is not ours."""
     if not isinstance(config.get("dataset"), DictConfig):
         raise PlanError.of("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
-    return located(str(config.dataset.get(TARGET, "")), "compressbench.data.", "dataset")
+    return part(str(config.dataset.get(TARGET, "")), Dataset, "dataset")
 
 
 def _stage(config: DictConfig, name: str) -> Stage:
@@ -132,17 +134,18 @@ def _stage(config: DictConfig, name: str) -> Stage:
     if kind is None:
         raise PlanError.of(where, f"names no technique; {near if near.startswith('did') else 'add one'}")
     file = technique_file(str(kind))
-    if file is None:
+    if file is None and not is_dotted(kind):
         near = suggestion(str(kind), [entry.name for entry in all_techniques()])
         raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
-    target = load_yaml(file)[TARGET]
-    return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
+    target = load_yaml(file)[TARGET] if file else kind
+    return Stage(name, kind, typed(part(target, Technique, where), values, where))
 
 
 def build_metrics(config: DictConfig) -> tuple[tuple[str, Metric], ...]:
     """Return the metrics of a configuration, by name. PlanError with every one that is not there or cannot be built.
 
-    `metrics` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`.
+    `metrics` is a list of names, or of dotted paths of classes in a plugin; one with arguments is written
+    `{latency: {batch_size: 64}}`.
     """
     if not isinstance(config.get("metrics"), ListConfig):
         what = f"is {config.get('metrics')!r}; allowed: a list of names, e.g. [accuracy, size]"
@@ -152,13 +155,13 @@ def build_metrics(config: DictConfig) -> tuple[tuple[str, Metric], ...]:
     for entry in entries:
         name, own = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})
         file = group_file("metric", str(name))
-        if file is None:
+        if file is None and not is_dotted(name):
             near = suggestion(str(name), [each.name for each in all_metrics()])
             faults.append(Fault("metrics", f"there is no {name!r}; {near}"))
             continue
-        values = load_yaml(file) | (own or {})
+        values = (load_yaml(file) if file else {TARGET: name}) | (own or {})
         try:
-            metric = located(values.pop(TARGET), "compressbench.metrics.", f"metrics.{name}")
+            metric = part(values.pop(TARGET), Metric, f"metrics.{name}")
             found.append((str(name), typed(metric, values, f"metrics.{name}")))
         except PlanError as error:
             faults += error.faults

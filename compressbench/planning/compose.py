@@ -14,10 +14,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from compressbench.core.errors import PlanError
+from compressbench.core.plugins import plugin_of
 from compressbench.planning import source
-from compressbench.planning.catalogue import conf_folders, recipe_folders
+from compressbench.planning.catalogue import conf_folders, group_file, recipe_folders
 from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import readable
+from compressbench.planning.recipe import TARGET, load_yaml
 from compressbench.planning.stages import complete_stages
 
 CONFIG = "config"
@@ -86,5 +88,19 @@ def completed(composed: DictConfig, hydra: DictConfig) -> DictConfig:
     with open_dict(config):
         config.pop("hydra", None)
     config.chosen = {group: choices.get(group) for group in CHOSEN}
+    _check_chosen_once(config)
     complete_stages(config)
     return config
+
+
+def _check_chosen_once(config: DictConfig) -> None:
+    """Raise PlanError if a recipe names a class, and the command line an entry in its place: the two do not mix."""
+    for group in ("model", "dataset"):
+        node, name = config.get(group), config.chosen[group]
+        target = node.get(TARGET) if isinstance(node, DictConfig) else None
+        if name is None or plugin_of(str(target)) is None:
+            continue
+        file = group_file(group, name)
+        if file is not None and load_yaml(file).get(TARGET) != target:
+            what = f"does not go with the class {target}, which the recipe names; one that extends it can"
+            raise PlanError.of(f"{group}={name}", f"{what} say `{group}: {name}`")

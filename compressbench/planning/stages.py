@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from compressbench.planning.catalogue import conf_folder, group_file
+from compressbench.planning.recipe import TARGET as TARGET
 from compressbench.planning.recipe import load_yaml
-
-TARGET = "_target_"
 
 
 def complete_stages(config: DictConfig) -> None:
@@ -41,6 +41,11 @@ def complete_stages(config: DictConfig) -> None:
 def technique_file(kind: str) -> Path | None:
     """Return the YAML of a technique, or None if there is none of that name."""
     return group_file("technique", kind)
+
+
+def is_dotted(name: object) -> bool:
+    """Return whether a name is that of a class in a plugin (`plugins.MyPruning`), not of an entry of conf/."""
+    return isinstance(name, str) and re.fullmatch(r"\w+(\.\w+)+", name, re.ASCII) is not None
 
 
 def chosen_by_default(group: str) -> str:
