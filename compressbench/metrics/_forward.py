@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from compressbench.core.errors import PlanError
+from compressbench.core.task import Inputs, feed, moved, shapes, tensors
 
 
 class Call(NamedTuple):
@@ -34,11 +35,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def calls(model: nn.Module, example: Tensor) -> list[Call]:
-    """Return the calls, from tensors to tensors, in a forward pass of `example` (n, C, H, W), in the order they end.
+def calls(model: nn.Module, example: Inputs) -> list[Call]:
+    """Return the calls, from tensors to tensors, in a forward pass of `example`, a batch, in the order they end.
 
     A module that runs twice is there twice. The model is left as it was; it may lie on any device, meta included.
-    PlanError if the network cannot take such images.
+    PlanError if the network cannot take such inputs.
     """
     found: list[Call] = []
 
@@ -50,14 +51,13 @@ def calls(model: nn.Module, example: Tensor) -> list[Call]:
 
         return hook
 
-    first = next(model.parameters(), example)
+    first = next(model.parameters(), tensors(example)[0])
     handles = [module.register_forward_hook(see(name), with_kwargs=True) for name, module in model.named_modules()]
     try:
         with evaluating(model), torch.no_grad():
-            model(example.to(first.device, first.dtype if example.is_floating_point() else example.dtype))
+            feed(model, moved(example, first.device))
     except RuntimeError as error:
-        shape = " x ".join(map(str, example.shape[1:]))
-        what = f"{type(model).__name__} cannot take images of {shape}: {str(error).splitlines()[0]}"
+        what = f"{type(model).__name__} cannot take inputs of {shapes(example)}: {str(error).splitlines()[0]}"
         raise PlanError.of("model", what) from error
     finally:
         for handle in handles:

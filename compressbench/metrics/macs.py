@@ -1,4 +1,4 @@
-"""How many multiply-adds one image costs."""
+"""How many multiply-adds one example costs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.task import Inputs, tensors
 from compressbench.metrics._forward import Call, calls
 from compressbench.metrics._products import Products, products
 from compressbench.metrics.parameters import elements, nonzeros, parameters_of
@@ -25,15 +26,15 @@ BY_FORMULA = (_ConvNd, nn.Linear, *RECURRENT, *WITHOUT_MACS)
 
 @dataclass(frozen=True)
 class Macs:
-    """`macs` of one image, and `macs_nonzero`: those whose weight is not zero."""
+    """`macs` of one example, and `macs_nonzero`: those whose weight is not zero."""
 
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         counts = mac_counts(given.subject.model, given.example)
         return [MetricValue(name, count, "count", higher_is_better=False) for name, count in counts.items()]
 
 
-def mac_counts(model: nn.Module, example: Tensor) -> dict[str, int]:
-    """Return `macs` and `macs_nonzero` of one image, example (n, C, H, W), by the shapes the network has now.
+def mac_counts(model: nn.Module, example: Inputs) -> dict[str, int]:
+    """Return `macs` and `macs_nonzero` of one example, by the shapes the network has now.
 
     One MAC is one weight used at one position, or one product of two activations (attention); padding counts like any
     input, biases, what only scales or adds element by element, and activation functions do not count. On the meta
@@ -44,9 +45,9 @@ def mac_counts(model: nn.Module, example: Tensor) -> dict[str, int]:
     return {key: sum(row[key] for row in table) for key in ("macs", "macs_nonzero") if all(key in row for row in table)}
 
 
-def layer_table(model: nn.Module, example: Tensor) -> list[dict[str, Any]]:
+def layer_table(model: nn.Module, example: Inputs) -> list[dict[str, Any]]:
     """Return one row for each layer that has parameters or multiplies: `name`, `kind` (its class), `output_shape` (of
-    one image; of its last call; empty if it never ran), `params`, `params_nonzero`, `macs`, `macs_nonzero`; and
+    one example; of its last call; empty if it never ran), `params`, `params_nonzero`, `macs`, `macs_nonzero`; and
     `not_counted`, the operators that have no formula, where there are any.
 
     Rows stand in the order in which the layers first ran. The sums are the network's: a parameter that two layers
@@ -61,26 +62,26 @@ def layer_table(model: nn.Module, example: Tensor) -> list[dict[str, Any]]:
         if call.name in owners:
             ran.setdefault(call.name, []).append(call)
     order, seen = [*ran, *(name for name in owners if name not in ran)], set[int]()
-    return [_row(name, owners[name], ran.get(name, []), others, example.shape[0], seen) for name in order]
+    return [_row(name, owners[name], ran.get(name, []), others, len(tensors(example)[0]), seen) for name in order]
 
 
 def _row(
-    name: str, module: nn.Module, made: list[Call], others: Products, images: int, seen: set[int]
+    name: str, module: nn.Module, made: list[Call], others: Products, examples: int, seen: set[int]
 ) -> dict[str, Any]:
     parameters = parameters_of(module)
     own = [parameter for parameter in parameters if id(parameter) not in seen]
     seen.update(id(parameter) for parameter in own)
-    positions = sum(_positions(call) for call in made) // images
+    positions = sum(_positions(call) for call in made) // examples
     weights = _weights(module)
     row: dict[str, Any] = {
         "name": name,
         "kind": type(module).__name__,
         "output_shape": list(made[-1].output_shape[1:]) if made else [],
         "params": elements(own),
-        "macs": elements(weights) * positions + others.macs.get(name, 0) // images,
+        "macs": elements(weights) * positions + others.macs.get(name, 0) // examples,
     }
     if others.valued and not any(parameter.is_meta for parameter in parameters):
-        by_others = others.macs_nonzero.get(name, 0) // images
+        by_others = others.macs_nonzero.get(name, 0) // examples
         row |= {"params_nonzero": nonzeros(own), "macs_nonzero": nonzeros(weights) * positions + by_others}
     return row | ({"not_counted": others.not_counted[name]} if name in others.not_counted else {})
 
@@ -95,7 +96,7 @@ def _weights(module: nn.Module) -> list[Tensor]:
 
 
 def _positions(call: Call) -> int:
-    """Return how often each weight is used in a call, all images together."""
+    """Return how often each weight is used in a call, all examples together."""
     if isinstance(call.module, _ConvTransposeNd):  # every input position is spread over a kernel
         return math.prod(call.input_shape) // call.module.in_channels
     if isinstance(call.module, _ConvNd):  # every output position gathers a kernel, over its group's channels

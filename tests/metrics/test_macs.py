@@ -153,7 +153,7 @@ def test_the_network_comes_back_as_it_was():
 
 def test_the_network_comes_back_as_it_was_when_the_example_does_not_fit():
     network = AlexNet(3, 10, **BND).train()
-    with pytest.raises(PlanError, match=r"model: AlexNet cannot take images of 5 x 32 x 32: .* 3 channels"):
+    with pytest.raises(PlanError, match=r"model: AlexNet cannot take inputs of 5 x 32 x 32: .* 3 channels"):
         mac_counts(network, torch.zeros(1, 5, 32, 32))
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
