@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
+from compressbench.core.task import SAID
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import MISSING, in_words, located
@@ -65,7 +66,7 @@ def _described(group: str, entry: catalogue.Entry) -> Description:
     code = located(str(written.pop(TARGET)), "compressbench.", entry.name)
     declared = _declared(code)
     if group == "model":  # what the dataset says, or what chose this network among several
-        declared = {name: each for name, each in declared.items() if name not in ("in_channels", "classes", "name")}
+        declared = {name: each for name, each in declared.items() if name not in (*SAID, "name")}
         declared["weights"] = (str | None, None)
     values = _resolved(written)
     meanings = _comments(file) | _meanings(Model, ["weights"]) | _meanings(code, list(declared))
