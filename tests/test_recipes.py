@@ -205,8 +205,7 @@ def test_table_6_scratch_trains_the_architecture_that_the_pruned_row_has() -> No
         pruned, scratch = (recipe(f"table6/{dataset}_{row}")["stages"] for row in ("pruned", "scratch"))
         assert list(scratch) == ["train", "prune", "scratch"]
         assert scratch["prune"] == pruned["prune"] == recipe(f"table5/{dataset}_bnd_l1norm_0_60")["stages"]["prune"]
-        assert scratch["scratch"]["technique"] == "training/rewind"
-        assert scratch["scratch"]["to"] == "random"
+        assert scratch["scratch"]["technique"] == "training/reinitialize"
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -28,6 +28,7 @@ from compressbench.planning.schema import located, resolved, typed
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
 from compressbench.planning.stages import TARGET, technique_file
+from compressbench.planning.trainings import extends_faults
 
 LIST = "`compressbench list techniques` shows all"
 
@@ -134,6 +135,8 @@ def _stage(config: DictConfig, name: str) -> Stage:
     if file is None:
         near = suggestion(str(kind), [entry.name for entry in all_techniques()])
         raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
+    if found := extends_faults(values, config.get("training") or {}, where):
+        raise PlanError(found)
     target = load_yaml(file)[TARGET]
     return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
 

@@ -178,7 +178,7 @@ def test_outputs_that_cannot_be_written_are_named(row, folder):
 
 
 def test_cfg_resolves_on_request(row, capsys):
-    launch(["recipe=row", "--cfg", "job", "-p", "stages.train.batch_size", "--resolve"], job)
+    launch(["recipe=row", "--cfg", "job", "-p", "stages.train.training.batch_size", "--resolve"], job)
     assert capsys.readouterr().out == "128\n"
 
 
@@ -196,10 +196,10 @@ def test_a_config_dir_brings_recipes_and_config_groups_of_its_own(folder):
 
 def test_an_interpolation_that_points_nowhere_comes_with_all_other_faults(row, capfd):
     with pytest.raises(PlanError) as caught:
-        launch(["recipe=row", "stages.train.lr=${nope}", "seed=abc"], job)
+        launch(["recipe=row", "stages.train.training.lr=${nope}", "seed=abc"], job)
     assert [str(fault) for fault in caught.value.faults] == [
         "seed: is 'abc'; a whole number is needed",
-        "stages.train.lr: is ${nope}, but there is no key 'nope'",
+        "stages.train.training.lr: is ${nope}, but there is no key 'nope'",
     ]
     assert capfd.readouterr().err == ""
 

@@ -26,7 +26,12 @@ def test_a_deletion_that_a_sweeper_wrote_again_is_read_back_too():
 
 @pytest.mark.parametrize(
     "override",
-    ["training.train.epochs=3", "stages.train.lr=1", "limits.steps=2", "+stages.more={technique: x, epochs: 3}"],
+    [
+        "training.train.epochs=3",
+        "stages.train.training.lr=1",
+        "limits.steps=2",
+        "+stages.more={technique: x, training: {epochs: 3}}",
+    ],
 )
 def test_these_change_the_training(override):
     assert changes_training([override])
