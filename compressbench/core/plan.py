@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-from compressbench.core.architecture import Architecture
 from compressbench.core.before import index_before
 from compressbench.core.data import Dataset
+from compressbench.core.dotted import dotted_path
 from compressbench.core.errors import out_of_range
-from compressbench.core.identity import digest, essence, raised
+from compressbench.core.identity import digest, essence, origin, raised
 from compressbench.core.metric import Metric
+from compressbench.core.model import Model
+from compressbench.core.plugins import plugin_of
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
 
 LARGEST_DROP = 0.5
 """A budget allows no more: whoever writes 1 means one point, not all of the accuracy."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The network a recipe names: its name in the catalogue, how it is built, and trained weights or None.
-
-    weights: a path to a state dict, or the name of a torchvision weight set (`IMAGENET1K_V1`).
-    """
-
-    name: str
-    architecture: Architecture
-    weights: str | None = None
-
-    def weights_id(self) -> str | None:
-        """Return what identifies the weights: a file's content, wherever it lies, or the name of a set."""
-        if self.weights is None or not Path(self.weights).expanduser().is_file():
-            return self.weights
-        with Path(self.weights).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -50,11 +31,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Limits:
-    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, images a split."""
+    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, examples a
+    split."""
 
     epochs: int | None = None
     steps: int | None = None
-    images: int | None = None
+    examples: int | None = None
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
@@ -163,7 +145,7 @@ class Plan:
         """Return the identity of the network before the first stage: of how it is built, the weights that are given,
         the data (its `fingerprint`), the seed and the limits."""
         data = [type(self.dataset).__name__, essence(self.dataset), fingerprint, *raised(self.dataset)]
-        network = [essence(self.model.architecture), self.model.weights_id()]
+        network = [essence(self.model.architecture), self.model.weights_id(), *origin(self.model.architecture.target)]
         return digest([*network, data, self.seed, essence(self.limits)])
 
     def stage_ids(self, fingerprint: str = "") -> tuple[str, ...]:
@@ -175,6 +157,7 @@ class Plan:
         ids = [self.start_id(fingerprint)]
         for stage in self.stages:
             link = [ids[-1], stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
+            link += origin(dotted_path(type(stage.technique)))
             ids.append(digest(link + self._how_it_trains(stage.technique)))
         return tuple(ids[1:])
 
@@ -189,18 +172,27 @@ class Plan:
         measured = [[name, essence(metric), *raised(metric)] for name, metric in self.metrics]
         return digest([self.recipe, [self.start_id(), *self.stage_ids()][-1], measured])
 
+    def plugins(self) -> dict[str, str]:
+        """Return the version of every plugin whose code the plan names, by the plugin's name."""
+        parts = [self.dataset, *(stage.technique for stage in self.stages), *(metric for _, metric in self.metrics)]
+        named = [self.model.architecture.target, *(dotted_path(type(part)) for part in parts)]
+        found = [plugin for dotted in named if (plugin := plugin_of(dotted))]
+        return {plugin.name: plugin.version for plugin in sorted(found, key=lambda plugin: plugin.name)}
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data, complete, enough to see what was run."""
+        """Return the plan as JSON-able data, complete, enough to see what was run. `plugins`: only if it names any."""
+        plugins = self.plugins()
         return {
             "recipe": self.recipe,
             "protocol": self.protocol,
             "seed": self.seed,
-            "model": {"name": self.model.name, "weights": self.model.weights, **self.model.architecture.arguments},
+            "model": self.model.as_dict(),
             "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
             "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
             "limits": _fields(self.limits),
             "budget": _fields(self.budget),
+            **({"plugins": plugins} if plugins else {}),
         }
 
 

@@ -33,7 +33,7 @@ class Plugin:
     @property
     def version(self) -> str:
         """Its distribution's version; else the `__version__` in its file; else digits that change with its code."""
-        return self.released or _own_version(self.path)
+        return self.released or _own_version(self)
 
     def holds(self, dotted: str) -> bool:
         """Return whether a dotted path is the module's, or lies below it."""
@@ -43,6 +43,10 @@ class Plugin:
         """Return its folder `conf` or `recipes`: in the package, or beside the package or file. None if it has none."""
         inside = [self.path / name] if self.path.is_dir() else []
         return next((folder for folder in (*inside, self.path.parent / name) if folder.is_dir()), None)
+
+    def files(self) -> list[Path]:
+        """Return the files of its code."""
+        return sorted(self.path.rglob("*.py")) if self.path.is_dir() else [self.path]
 
     def load(self) -> ModuleType:
         """Return the imported module. ValueError, naming the plugin and what it raised, if it cannot be imported."""
@@ -90,12 +94,12 @@ def _imported_from(plugin: Plugin) -> ModuleType:
 
 
 @cache
-def _own_version(path: Path) -> str:
-    main = path / "__init__.py" if path.is_dir() else path
+def _own_version(plugin: Plugin) -> str:
+    main = plugin.path / "__init__.py" if plugin.path.is_dir() else plugin.path
     said = re.search(r"^__version__\s*=\s*[\"'](.+?)[\"']", main.read_text(encoding="utf-8"), re.MULTILINE)
     if said:
         return said.group(1)
     found = hashlib.sha256()
-    for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+    for file in plugin.files():
         found.update(file.read_bytes())
     return found.hexdigest()[:12]

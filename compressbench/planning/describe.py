@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from compressbench.core.plan import Model
+from compressbench.core.model import Model
+from compressbench.core.plugins import plugin_of
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import MISSING, in_words, located
@@ -40,10 +41,11 @@ class Parameter(NamedTuple):
 
 
 class Description(NamedTuple):
-    """An entry: its group, summary, the paper it follows (empty if it names none), what it is, its parameters."""
+    """An entry: its group, summary, file, the paper it follows (empty if it names none), what it is, its parameters."""
 
     group: str
     entry: catalogue.Entry
+    file: Path
     paper: str
     text: str
     parameters: list[Parameter]
@@ -71,7 +73,7 @@ def _described(group: str, entry: catalogue.Entry) -> Description:
     parameters = _parameters(code, declared, written, _resolved(written), meanings)
     text = _paragraphs(code)
     paper = next((part.removeprefix("Source: ") for part in text if part.startswith("Source: ")), "")
-    return Description(group, entry, paper, text[0] if text else "", parameters)
+    return Description(group, entry, file, paper, text[0] if text else "", parameters)
 
 
 def _parameters(
@@ -173,8 +175,8 @@ def _meanings(code: Callable[..., Any], names: list[str]) -> dict[str, str]:
 
 
 def _paragraphs(code: Any) -> list[str]:
-    """Return the paragraphs of a docstring of ours, each on one line."""
-    if not code.__module__.startswith("compressbench."):
+    """Return the paragraphs of a docstring of ours or of a plugin, each on one line."""
+    if not code.__module__.startswith("compressbench.") and plugin_of(code.__module__) is None:
         return []
     text = inspect.cleandoc(code.__dict__.get("__doc__") or "")
     return [" ".join(part.split()) for part in text.split("\n\n") if part]

@@ -100,7 +100,10 @@ def _nearest(key: str, hints: Mapping[str, Any]) -> str:
 def schema_of(function: Callable[..., Any]) -> type:
     """Return a dataclass with the parameters of a function or class as fields; types OmegaConf cannot check are Any."""
     code = function.__init__ if inspect.isclass(function) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(code)
+    try:
+        hints = typing.get_type_hints(code)
+    except Exception:  # other people's annotations may name anything, or nothing that is there
+        hints = {}
     described: list[Any] = []
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from compressbench.planning.catalogue import conf_folder, group_file
-from compressbench.planning.overrides import DELETED
+from compressbench.planning.recipe import TARGET as TARGET
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.trainings import layered
-
-TARGET = "_target_"
 
 
 def complete_stages(config: DictConfig) -> None:
@@ -32,8 +31,6 @@ def complete_stages(config: DictConfig) -> None:
                 completed[str(name)] = stages[name]
             continue
         own: Any = OmegaConf.to_container(node, resolve=False)
-        if DELETED in own and "technique" in own:
-            continue
         kind = own.get("technique")
         file = technique_file(kind) if isinstance(kind, str) else None
         defaults = load_yaml(file) if file else {}
@@ -52,6 +49,11 @@ def default_schedules() -> dict[str, Any]:
     file = group_file("training", chosen_by_default("training"))
     assert file is not None
     return load_yaml(file)
+
+
+def is_dotted(name: object) -> bool:
+    """Return whether a name is that of a class in a plugin (`plugins.MyPruning`), not of an entry of conf/."""
+    return isinstance(name, str) and re.fullmatch(r"\w+(\.\w+)+", name, re.ASCII) is not None
 
 
 def chosen_by_default(group: str) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from compressbench.cli.main import main
 from compressbench.core.record import RunRecord
-from compressbench.planning.swept import sweep_id
+from compressbench.planning.launch import sweep_id
 from compressbench.vision import torchvision
 from tests.cli.commands import Captured, recipe, refused
 
@@ -117,7 +117,7 @@ def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypat
         monkeypatch.setenv("COMPRESSBENCH_DATA", root)
         assert main(words) == 0
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
-    assert (record.dataset["train_images"], record.protocol) == (10, "")
+    assert (record.dataset["train_examples"], record.protocol) == (10, "")
     assert main([*words, "stages.train.training.epochs=1"]) == 0
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
     assert record.protocol == "custom"

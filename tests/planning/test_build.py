@@ -76,12 +76,6 @@ def test_a_misspelt_stage_names_the_nearest(row):
     assert faults("recipe=row", "stages.prun.ratio=0.5") == ["stages.prun: names no technique; did you mean 'prune'?"]
 
 
-def test_deleting_an_unknown_stage_names_the_nearest(row):
-    assert faults("recipe=row", "~stages.finetun") == [
-        "~stages.finetun: there is no such stage to delete; did you mean 'finetune'?"
-    ]
-
-
 def test_a_ratio_outside_its_range(row):
     assert faults("recipe=row", "stages.prune.ratio=1.5") == [
         "stages.prune: ratio is 1.5; allowed: 0 or more and less than 1"

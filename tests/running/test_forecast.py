@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.plan import Budget, Limits, Model, Plan, Stage
+from compressbench.core.model import Model
+from compressbench.core.plan import Budget, Limits, Plan, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
 from compressbench.running.decided import decided

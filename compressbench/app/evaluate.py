@@ -1,20 +1,19 @@
-"""`compressbench evaluate`: measure a packed file again, beside the figures it notes. Nothing is written or tracked."""
+"""Measuring a packed file again, beside the figures it notes. Nothing is written or tracked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isclose
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from rich.console import Console
 
-from compressbench.cli.inspect import for_people
-from compressbench.core.data import Shape
+from compressbench.app.inspect import for_people
 from compressbench.core.errors import Fault, PlanError, RunError
 from compressbench.core.metric import MetricValue
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, Task, feed, shapes
 from compressbench.packing import packed_file
 from compressbench.planning.evaluation import Evaluation, evaluation
 from compressbench.reporting.page import Grid
@@ -28,42 +27,52 @@ OF_THE_DATA = ("fraction", "nats")
 """Units of figures that say nothing of other data."""
 
 
-def print_evaluation(file: str, overrides: Sequence[str], console: Console) -> int:
-    """Measure the file and print the figures beside the noted ones; return 1 if they disagree, else 0.
-
-    PlanError for a file, a dataset or a device that cannot be used, or images that the network does not take.
+class Evaluated(NamedTuple):
+    """What was found. on: the dataset and the device. grid: the figures beside those noted. noted: whether the file
+    notes any. as_noted: whether they were measured on the same data. disagree: names of those that are not as noted.
     """
-    path = Path(file)
+
+    on: str
+    grid: Grid
+    noted: bool
+    as_noted: bool
+    disagree: list[str]
+
+    def table(self) -> Any:
+        """Return the figures, for a console."""
+        return rich_grid(self.grid)
+
+
+def evaluate_file(file: Path, overrides: Sequence[str] = ()) -> Evaluated:
+    """Measure the file.
+
+    PlanError for a file, a dataset or a device that cannot be used, or inputs that the network does not take.
+    """
     with for_people():
-        subject, note = packed_file.read(path), packed_file.note(path)
+        subject, note = packed_file.read(file), packed_file.note(file)
     wanted = evaluation(overrides, note.get("dataset"))
     device = _ready(wanted)
-    check_images(subject, wanted.dataset.input_shape, wanted.dataset.classes)
-    found = _measured(subject, path, wanted, device)
+    check_fits(subject, wanted.dataset.task)
+    found = _measured(subject, file, wanted, device)
     noted, as_noted = note.get("measured"), wanted.as_noted(note)
     grid, disagree = _compared(found, noted if isinstance(noted, dict) else {}, as_noted)
-    console.print(f"{path.name} on {wanted.dataset.name}, {device}", style="bold", highlight=False)
-    console.print(rich_grid(grid))
-    if not noted:
-        console.print("the file notes no figures")
-    elif not as_noted:
-        console.print("its accuracies were measured on other data, or data that was prepared in another way")
-    else:
-        console.print(f"not as the file notes: {', '.join(disagree)}" if disagree else "all is as the file notes")
-    return 1 if disagree else 0
+    return Evaluated(f"{wanted.dataset.name}, {device}", grid, bool(noted), as_noted, disagree)
 
 
-def check_images(subject: Subject, input_shape: Shape, classes: int | None) -> None:
-    """Raise PlanError unless the network takes images of this shape and tells as many classes apart (None: any)."""
-    shape = " x ".join(map(str, input_shape))
+def check_fits(subject: Subject, task: Task) -> None:
+    """Raise PlanError unless the network takes the task's inputs and gives outputs that fit."""
+    if fault := task.fault(answer(subject, task.example())):
+        raise PlanError.of("dataset", f"is for {task.name}, but the network {fault}")
+
+
+def answer(subject: Subject, example: Inputs) -> Any:
+    """Return what the network makes of it. PlanError if it does not take such inputs."""
     try:
         with torch.inference_mode():
-            logits = subject.model(torch.zeros(1, *input_shape))
+            return feed(subject.model, example)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PlanError.of("dataset", f"the network does not take images of {shape}: {reason}") from error
-    if classes is not None and logits.shape != (1, classes):
-        raise PlanError.of("dataset", f"has {classes} classes, but the network gives {list(logits.shape[1:])}")
+        raise PlanError.of("dataset", f"the network does not take inputs of {shapes(example)}: {reason}") from error
 
 
 def _ready(wanted: Evaluation) -> torch.device:
@@ -87,10 +96,10 @@ def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.de
     def baseline() -> Subject:
         raise AssertionError("`_ready` refuses metrics that need one")
 
-    test, shape = wanted.dataset.load().test, wanted.dataset.input_shape
+    test, task = wanted.dataset.load().test, wanted.dataset.task
     metrics = sorted(wanted.metrics, key=lambda named: reads_file(named[1]))
     try:
-        found = evaluate(metrics, subject, path, test, shape, device, baseline)
+        found = evaluate(metrics, subject, path, test, task, device, baseline)
     except ValueError as error:
         raise RunError(str(error)) from error
     return [metric_value for metric_values in found.values() for metric_value in metric_values]
