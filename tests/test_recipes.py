@@ -219,7 +219,19 @@ def test_a_recipe_is_short_and_says_in_its_first_line_what_it_is(name: str) -> N
 @pytest.mark.parametrize("name", EVERY)
 def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str) -> None:
     found = recipe(name)
-    order = ["train", "before", "prune", "surgery", "finetune", "scratch", "prune_again", "finetune_again", "fold"]
+    order = [
+        "train",
+        "before",
+        "distill",
+        "prune",
+        "surgery",
+        "finetune",
+        "scratch",
+        "rewind",
+        "prune_again",
+        "finetune_again",
+        "fold",
+    ]
     order += ["share", "retrain", "quantize", "code"]
     assert list(found["stages"]) == [stage for stage in order if stage in found["stages"]]
     reference = found.get("reference", {})
