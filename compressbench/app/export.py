@@ -12,6 +12,7 @@ from compressbench.app.evaluate import check_images
 from compressbench.app.inspect import for_people
 from compressbench.core.data import Dataset, Shape
 from compressbench.core.errors import PlanError
+from compressbench.core.plugins import Told, only
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.export.metadata import metadata
 from compressbench.export.onnx_model import to_onnx
@@ -20,12 +21,17 @@ from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.planning.evaluation import evaluation
 
 
-def export(file: Path, output: Path, overrides: Sequence[str] = ()) -> tuple[int, Shape]:
+def export(file: Path, output: Path, overrides: Sequence[str] = (), plugins: Sequence[Told] = ()) -> tuple[int, Shape]:
     """Write the file's network as ONNX, for images as the file notes them, or as a dataset's, which need not be there.
 
     The model says how images are made and what the classes are called, as far as that is known. Return its length in
-    bytes and the shape of one image.
+    bytes and the shape of one image. plugins: those whose code the file, or the overrides, may name.
     """
+    with only(plugins):
+        return _exported(file, output, overrides)
+
+
+def _exported(file: Path, output: Path, overrides: Sequence[str]) -> tuple[int, Shape]:
     with for_people():
         subject, note = packed_file.read(file), packed_file.note(file)
     if "preprocessing" in note and not overrides:

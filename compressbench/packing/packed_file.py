@@ -22,12 +22,14 @@ from compressbench.codecs.coders import CODERS
 from compressbench.core.architecture import Architecture
 from compressbench.core.atomic import write_atomically
 from compressbench.core.format import Coding, Dense, Format
+from compressbench.core.plugins import use
 from compressbench.core.subject import Subject
 from compressbench.packing.arrays import name_of
 from compressbench.packing.container import Content, PackedFileError, seal, unseal
 from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
+from compressbench.packing.needs import check_needs, missing, needs_of
 
 __all__ = [
     "PackedFileError",
@@ -76,9 +78,15 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
             raise ValueError(f"{name} cannot be stored as {type(form).__name__}: {error}") from error
         rows.append(entry.row())
         data += parts
+    use(subject.architecture.target)  # whoever has the network has asked for it
+    changed = changed_modules(subject.model, fresh_network(subject.architecture))
+    needs = needs_of([subject.architecture.target, *(description["type"] for description in changed.values())])
+    for need in needs:
+        use(need.module)
     header = {
         "architecture": [subject.architecture.target, subject.architecture.arguments],
-        "modules": changed_modules(subject.model, fresh_network(subject.architecture)),
+        "modules": changed,
+        **({"plugins": needs} if needs else {}),
         "coding": asdict(subject.coding),
         "tensors": rows,
     }
@@ -90,7 +98,8 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
 def read(path: Path) -> Subject:
     """Return the subject a file holds, in evaluation mode, bit for bit the weights that are measured.
 
-    Constraints are not part of the file. Raises PackedFileError for anything that is no such file.
+    Constraints are not part of the file. Raises PackedFileError for anything that is no such file, and for one that
+    needs a plugin which nobody asked for (see `core.plugins`).
     """
     with _refusing(path):
         content = content_of(path)
@@ -126,17 +135,23 @@ def content_of(path: Path) -> Content:
 
 
 def architecture_of(path: Path) -> Architecture:
-    """Return how a file's network was built before any technique changed it. Raises PackedFileError."""
+    """Return how a file's network was built before any technique changed it. Raises PackedFileError.
+
+    Only that is said of a file whose plugins nobody asked for: its network is not built.
+    """
     content = content_of(path)
     with _refusing(path):
-        return _opened(content)[0]
+        return _architecture(content) if missing(content.header) else _opened(content)[0]
 
 
 def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
-    """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError."""
+    """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError.
+
+    They are held against the network unless it needs a plugin that nobody asked for.
+    """
     content = content_of(path)
     with _refusing(path):
-        found = _opened(content)[2]
+        found = _entries(content) if missing(content.header) else _opened(content)[2]
     for entry, part in _parts(found, content):
         with _refusing(path):
             levels = levels_of(entry, part)
@@ -181,18 +196,30 @@ def printable(text: str, longest: int) -> str:
 
 
 def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
-    """Return the network a file names, on the meta device, and the entries of its tensors, which fit it."""
+    """Return the network a file names, without its weights, and the entries of its tensors, which fit it."""
+    found, architecture = _entries(content), _architecture(content)
+    check_needs(content.header)
+    model = changed_network(architecture, content.header["modules"])
+    _compare(found, model)
+    return architecture, model, found
+
+
+def _architecture(content: Content) -> Architecture:
+    target, arguments = content.header["architecture"]
+    if type(target) is not str or type(arguments) is not dict:
+        raise PackedFileError("it does not say how its network is built")
+    return Architecture(target, arguments)
+
+
+def _entries(content: Content) -> list[Entry]:
+    """Return the entries of its tensors, which are as long as its data."""
     _coding(content)
     found = [entry_of(row) for row in content.header["tensors"]]
     if sum(entry.side_bytes + entry.coded_bytes for entry in found) != len(content.data):
         raise PackedFileError("its tensors take another number of bytes than there are")
     if sum(math.prod(entry.shape) for entry in found) > FREE_ELEMENTS + ELEMENTS_A_BYTE * len(content.data):
         raise PackedFileError("it has more elements than so few bytes may hold")
-    target, arguments = content.header["architecture"]
-    architecture = Architecture(target, arguments)
-    model = changed_network(architecture, content.header["modules"])
-    _compare(found, model)
-    return architecture, model, found
+    return found
 
 
 def _compare(found: list[Entry], model: nn.Module) -> None:
