@@ -56,15 +56,15 @@ def export(words: list[str]) -> int:
     parser.add_argument("file", help="a packed file (.cbp)")
     parser.add_argument("--output", required=True, metavar="MODEL.onnx")
     parser.add_argument(
-        "overrides", nargs="*", help="dataset=NAME, whose images it is for; as the file notes if left out"
+        "overrides", nargs="*", help="dataset=NAME, whose inputs it is for; as the file notes if left out"
     )
     _add_plugin(parser)
     given = parser.parse_intermixed_args(words)
     from compressbench.app import export as use_case
+    from compressbench.core.task import shapes
 
-    length, shape = use_case.export(Path(given.file), Path(given.output), given.overrides, given.plugin)
-    sides = " x ".join(map(str, shape))
-    print(f"{given.output}: {length:,} bytes, takes images of {sides} in batches of any size")
+    length, example = use_case.export(Path(given.file), Path(given.output), given.overrides, given.plugin)
+    print(f"{given.output}: {length:,} bytes, takes inputs of {shapes(example)} in batches of any size")
     return 0
 
 

@@ -11,6 +11,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from compressbench.core.subject import Subject
+    from compressbench.core.task import Inputs, Task
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """What a metric says of itself. unit: `fraction`, `count`, `bytes`, `ms`, `nats`, `ratio`.
+
+    higher_is_better: None for what is neither. heading: of its column. format: how a value is written, as in
+    `format(value, ".2%")`. limit: whether a budget may limit it.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool | None
+    heading: str
+    format: str
+    limit: bool
 
 
 @dataclass(frozen=True)
@@ -30,13 +47,15 @@ class MetricValue:
 class EvaluationInput:
     """What a metric looks at: a subject after a stage.
 
-    example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the packed file. baseline: returns
-    the network before compression (`core.before`); where there was none, what the stages started from.
+    task: what the network is for. example: zeros, a batch of one. test_batches: yields the whole test split. file: the
+    packed file. baseline: returns the network before compression (`core.before`); where there was none, what the stages
+    started from.
     """
 
     subject: Subject
-    example: Tensor
-    test_batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    task: Task
+    example: Inputs
+    test_batches: Callable[[], Iterable[tuple[Inputs, Tensor]]]
     file: Path
     baseline: Callable[[], Subject]
 

@@ -31,11 +31,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Limits:
-    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, images a split."""
+    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, examples a
+    split."""
 
     epochs: int | None = None
     steps: int | None = None
-    images: int | None = None
+    examples: int | None = None
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():

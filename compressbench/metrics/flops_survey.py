@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.task import Inputs, first
 from compressbench.metrics._forward import Call, calls
 
 IMAGES = 3
@@ -24,8 +25,8 @@ class FlopsSurvey:
         return [MetricValue("flops_survey", counted, "count", higher_is_better=False)]
 
 
-def flops_survey(model: nn.Module, example: Tensor) -> int:
-    """Return the FLOPs of Choudhary et al. 2020, Tables 5 and 6, example (n, C, H, W), by the shapes there are now.
+def flops_survey(model: nn.Module, example: Inputs) -> int:
+    """Return the FLOPs of Choudhary et al. 2020, Tables 5 and 6, by the shapes there are now.
 
     It is three times what the counter of Liu et al. 2019 (their `compute_flops.py`) finds for one image: two a
     multiply-add; one an output for a bias; one an element for ReLU, two for BatchNorm2d; the window's size an output
@@ -35,7 +36,7 @@ def flops_survey(model: nn.Module, example: Tensor) -> int:
     without BatchNorm2d. The counter sees modules; the VGG code that batch-norm networks of that time descend from
     makes its last pool on the fly, and all of the survey's batch-norm figures come out only without it.
     """
-    made = calls(model, example[:1])
+    made = calls(model, first(example, 1))
     convolutions = [place for place, call in enumerate(made) if isinstance(call.module, nn.Conv2d)]
     last_convolution = convolutions[-1] if convolutions else -1
     has_batch_norm = any(isinstance(call.module, nn.BatchNorm2d) for call in made)

@@ -8,7 +8,6 @@ import torch
 
 from compressbench.core.plan import Plan
 from compressbench.metrics.macs import layer_table
-from compressbench.running.environment import CPU
 from compressbench.training.autotuning import decide, has_bf16
 
 
@@ -18,6 +17,5 @@ def decided(plan: Plan, device: torch.device) -> Plan:
     The network is only laid out, so the global random state is left alone.
     """
     network = plan.model.architecture.lay_out().eval()
-    where = next((each.device for each in network.parameters()), CPU)  # a plugin's is not on the meta device
-    layers = layer_table(network, torch.zeros(1, *plan.dataset.input_shape, device=where))
+    layers = layer_table(network, plan.dataset.task.example())
     return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

@@ -12,13 +12,13 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from compressbench.core.errors import Fault, RunError
 from compressbench.core.format import Coding
 from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs
 from compressbench.packing import packed_file
 from compressbench.running.counting import counts
 from compressbench.running.dry_run import dry_run, fresh_subject, play
@@ -46,7 +46,7 @@ def forecast(plan: Plan, outputs: Path, device: torch.device) -> tuple[list[Plan
     return stages, faults
 
 
-def _figures(subject: Subject, example: Tensor) -> dict[str, int]:
+def _figures(subject: Subject, example: Inputs) -> dict[str, int]:
     """Return the counts, and the length of the packed file without a note unless its coders go by the weights."""
     found = counts(subject, example)
     if subject.coding == Coding():
@@ -72,7 +72,7 @@ def _other_subject(plan: Plan) -> Subject:
 def _seconds_by_kind(plan: Plan, outputs: Path, device: torch.device) -> dict[str, float]:
     """Return, by kind of stage, the median seconds of an epoch (of the stage, where it trains nothing) in earlier runs.
 
-    They count if they ran on this machine with the same network, data, and limits on the steps and the images.
+    They count if they ran on this machine with the same network, data, and limits on the steps and the examples.
     """
     here, wanted = environment(device), _work(plan.as_dict())
     found: dict[str, list[float]] = {}
@@ -90,7 +90,7 @@ def _seconds_by_kind(plan: Plan, outputs: Path, device: torch.device) -> dict[st
 
 def _work(plan: dict[str, Any]) -> str:
     """Return what of a plan decides how long an epoch takes, but for the technique."""
-    limits = {key: plan.get("limits", {}).get(key) for key in ("steps", "images")}
+    limits = {key: plan.get("limits", {}).get(key) for key in ("steps", "examples")}
     network = {key: value for key, value in plan.get("model", {}).items() if key != "weights"}
     return json.dumps([network, plan.get("dataset"), limits], sort_keys=True)
 

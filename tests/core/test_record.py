@@ -64,3 +64,17 @@ def test_what_is_no_record_of_ours_is_refused_by_the_name_of_its_file(text: str,
     path.write_text(text)
     with pytest.raises(ValueError, match=r"record\.json"):
         RunRecord.read(path)
+
+
+def test_a_frame_has_a_row_a_network_and_a_column_a_metric() -> None:
+    stages = [
+        *RECORD.stages,
+        StageRecord("prune", "pruning/l1_norm", "id2", {"top1": 0.9, "params": 10.0}, cached=True),
+    ]
+    frame = replace(RECORD, stages=stages, given=StageRecord("given", "given", "id0", {"top1": 0.1})).to_frame()
+    assert list(frame.index) == ["given", "train", "prune"]
+    assert frame["top1"].tolist() == [0.1, 0.98, 0.9]
+    assert frame["params"].isna().tolist() == [True, True, False]
+    assert frame["epochs"].tolist() == [0, 1, 0]
+    assert frame.loc["prune", "technique"] == "pruning/l1_norm"
+    assert frame["cached"].tolist() == [False, False, True]
