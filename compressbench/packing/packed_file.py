@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 from compressbench.packing.needs import check_needs, missing, needs_of
+from compressbench.packing.refusing import printable, refusing
 from compressbench.packing.state import fill, stored, wanted
 
 __all__ = [
@@ -52,7 +52,6 @@ FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
 A few bytes can say that a tensor of any size is all zeros; reading takes memory and time for each. A network that was
 compressed a thousand times has 250 elements a byte.
 """
-LONGEST_REASON = 300
 
 
 def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> int:
@@ -104,7 +103,7 @@ def read(path: Path) -> Subject:
     Constraints are not part of the file. Raises PackedFileError for anything that is no such file, and for one that
     needs a plugin which nobody asked for (see `core.plugins`).
     """
-    with _refusing(path):
+    with refusing(path):
         content = content_of(path)
         architecture, model, found = _opened(content)
         tensors = {entry.name: unpack(entry, part) for entry, part in _parts(found, content)}
@@ -132,7 +131,7 @@ def content_of(path: Path) -> Content:
 
     Raises PackedFileError if it is none of ours or its checksum is wrong.
     """
-    with _refusing(path):
+    with refusing(path):
         if path.exists() and not path.is_file():  # a folder, or a device that never ends
             raise PackedFileError("it is no file")
         return unseal(path.read_bytes())
@@ -144,7 +143,7 @@ def architecture_of(path: Path) -> Architecture:
     Only that is said of a file whose plugins nobody asked for: its network is not built.
     """
     content = content_of(path)
-    with _refusing(path):
+    with refusing(path):
         return _architecture(content) if missing(content.header) else _opened(content)[0]
 
 
@@ -154,10 +153,10 @@ def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
     They are held against the network unless it needs a plugin that nobody asked for.
     """
     content = content_of(path)
-    with _refusing(path):
+    with refusing(path):
         found = _entries(content) if missing(content.header) else _opened(content)[2]
     for entry, part in _parts(found, content):
-        with _refusing(path):
+        with refusing(path):
             levels = levels_of(entry, part)
         yield entry, levels
 
@@ -168,35 +167,6 @@ def rewrite_note(path: Path, note: dict[str, Any]) -> int:
     again = seal(content.header, note, [bytes(content.data)])
     write_atomically(path, again)
     return len(again)
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's content into one PackedFileError that names the file.
-
-    Whatever: a file may hold anything, and so may torch and the coders raise anything.
-    """
-    try:
-        yield
-    except PackedFileError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise PackedFileError(_sentence(path, str(error))) from error
-    except KeyError as error:
-        raise PackedFileError(_sentence(path, f"there is no {error}")) from error
-    except OSError as error:
-        raise PackedFileError(_sentence(path, error.strerror or str(error))) from error
-    except Exception as error:
-        raise PackedFileError(_sentence(path, str(error) or type(error).__name__)) from error
-
-
-def _sentence(path: Path, reason: str) -> str:
-    return f"{path} cannot be read as a packed file: {printable(reason, LONGEST_REASON)}"
-
-
-def printable(text: str, longest: int) -> str:
-    """Return what a file says fit for a terminal: not too long, on one line, and nothing that would steer it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:longest])
 
 
 def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
