@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from compressbench.app.words import Recipe
+    from compressbench.core.plugins import Told
     from compressbench.core.preprocessing import Preprocessing
     from compressbench.core.record import RunRecord
 
@@ -82,18 +83,22 @@ def sweep(
     return sweep_of_values(words, values, progress)
 
 
-def load(path: str | Path) -> nn.Module:
+def load(path: str | Path, plugins: Sequence[Told] = ()) -> nn.Module:
     """Return the network of a packed file (`.cbp`), in evaluation mode: bit for bit the weights that were measured.
 
     Two attributes say how to use it. `preprocess(pictures)` makes what it takes (see `Preprocess`). `classes` is a list
     of what its outputs are called, None if the file does not say.
+    plugins: those whose code it may name, where its network is built from any: names of declared ones, modules, or
+    paths to a file or a package. Give only what you trust: it is imported.
     No code of the file is run. Raises `compressbench.packing.container.PackedFileError`, a ValueError, for anything
-    that is no packed file, or a damaged one.
+    that is no packed file, or a damaged one, or needs a plugin that is not among `plugins`.
     """
+    from compressbench.core.plugins import only
     from compressbench.packing.feeding import classes_of, preprocessing_of
     from compressbench.packing.packed_file import note, read  # imports torch
 
-    subject, noted = read(Path(path)), note(Path(path))
+    with only(plugins):
+        subject, noted = read(Path(path)), note(Path(path))
     model: Any = subject.model
     try:
         model.preprocess = Preprocess(preprocessing_of(noted))
