@@ -19,7 +19,7 @@ MINE = """\
 model: {_target_: plugins.Net, width: 3}
 dataset: digits
 stages:
-  train: {technique: training/from_scratch, epochs: 1, batch_size: 32}
+  train: {technique: training/from_scratch, training: {epochs: 1, batch_size: 32}}
   halve: {technique: plugins.Halve}
   prune: {technique: pruning/magnitude, ratio: 0.5}
 """

@@ -38,7 +38,7 @@ ROW = """\
 model: {_target_: plugins.Net, width: 3}
 dataset: digits
 stages:
-  train: {technique: training/from_scratch, epochs: 1}
+  train: {technique: training/from_scratch, training: {epochs: 1}}
   halve: {technique: plugins.Halve}
 """
 
