@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
+from compressbench.core.task import Task
 from compressbench.metrics._forward import evaluating
 
 
@@ -17,13 +18,12 @@ from compressbench.metrics._forward import evaluating
 class Accuracy:
     """`top1` and `top5`, fractions of the images, and `loss`, the mean cross-entropy in nats."""
 
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        return tuple(replace(spec, on_data=True) for spec in task.specs)
+
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         found = accuracy(given.subject.model, given.test_batches())
-        return [
-            MetricValue("top1", found["top1"], "fraction", higher_is_better=True),
-            MetricValue("top5", found["top5"], "fraction", higher_is_better=True),
-            MetricValue("loss", found["loss"], "nats", higher_is_better=False),
-        ]
+        return [MetricValue(spec, found[spec.name]) for spec in self.specs(given.task)]
 
 
 def accuracy(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:

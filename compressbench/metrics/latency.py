@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 
 from compressbench.core.errors import out_of_range, suggestion
-from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
 from compressbench.core.subject import Subject
+from compressbench.core.task import Task
 from compressbench.export.onnx_model import INPUT, missing_packages, to_onnx
 from compressbench.metrics._rounds import FEWEST_ROUNDS, one_thread, ratio, take_turns
 
 Runner = Callable[[Tensor], Tensor]
 """A network in a runtime: images (n, C, H, W) to logits (n, classes)."""
+
+TABLE = "Latency: runtime, batch"
 
 
 @dataclass(frozen=True)
@@ -62,45 +65,64 @@ class Latency:
         if "onnx" in self.runtimes and (problem := missing_packages()):
             raise ValueError(f"runtimes has 'onnx', but {problem}; or leave it out: runtimes: [torch]")
 
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        timed = [spec for batch in self.batches for name in self.runtimes for spec in self._of_batch(name, batch)]
+        agreements = (
+            MetricSpec(
+                f"latency_{name}_agreement",
+                "fraction",
+                True,
+                f"same {task.primary} as dense",
+                "percent",
+                True,
+                on_data=True,
+                table=TABLE,
+                rows=tuple(f"{name}, {batch}" for batch in self.batches),
+            )
+            for name in self.runtimes
+        )
+        return (*timed, *agreements)
+
+    def _of_batch(self, runtime: str, batch: int) -> list[MetricSpec]:
+        key, place = f"latency_{runtime}_b{batch}", {"table": TABLE, "rows": (f"{runtime}, {batch}",)}
+        found = [
+            MetricSpec(f"{key}_ms", "ms", False, "ms a batch", "ms", True, **place),
+            MetricSpec(f"{key}_ratio", "ratio", True, "times as fast as dense", "ratio", True, **place),
+            MetricSpec(f"{key}_ratio_spread", "ratio", False, "quartiles apart", "ratio", **place),
+        ]
+        if runtime == "onnx" and "torch" in self.runtimes:
+            eager = MetricSpec(f"{key}_ratio_eager", "ratio", True, "as dense in eager torch", "ratio", True, **place)
+            found.append(eager)
+        return found
+
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         with one_thread():
             own = {name: RUNTIMES[name](given.subject, given.example) for name in self.runtimes}
             baseline = given.baseline()
             dense = {name: RUNTIMES[name](baseline, given.example) for name in self.runtimes}
-            found = [
-                metric_value
-                for batch in self.batches
-                for metric_value in self._timed(own, dense, random_images(batch, given.example))
-            ]
-            return found + [
-                MetricValue(
-                    f"latency_{name}_agreement",
-                    agreement(own[name], dense[name], given.test_batches(), self.images),
-                    "fraction",
-                    higher_is_better=True,
-                )
-                for name in self.runtimes
-            ]
+            found: dict[str, float] = {}
+            for batch in self.batches:
+                found |= self._timed(own, dense, random_images(batch, given.example))
+            for name in self.runtimes:
+                same = agreement(own[name], dense[name], given.test_batches(), self.images)
+                found[f"latency_{name}_agreement"] = same
+        return [MetricValue(spec, found[spec.name]) for spec in self.specs(given.task)]
 
-    def _timed(self, own: Mapping[str, Runner], dense: Mapping[str, Runner], images: Tensor) -> list[MetricValue]:
+    def _timed(self, own: Mapping[str, Runner], dense: Mapping[str, Runner], images: Tensor) -> dict[str, float]:
         works: dict[str, Callable[[], object]] = {}
         for name in self.runtimes:
             works[f"dense {name}"] = _call(dense[name], images)
             works[f"own {name}"] = _call(own[name], images)
         times = take_turns(works, self.rounds, self.seconds)
-        found = []
+        found: dict[str, float] = {}
         for name in self.runtimes:
             key, mine = f"latency_{name}_b{len(images)}", times[f"own {name}"]
             faster = ratio(times[f"dense {name}"], mine)
-            found += [
-                MetricValue(f"{key}_ms", 1000 * statistics.median(mine), "ms", higher_is_better=False),
-                MetricValue(f"{key}_ratio", faster.median, "ratio", higher_is_better=True),
-                MetricValue(f"{key}_ratio_spread", faster.spread, "ratio", higher_is_better=False),
-            ]
+            found[f"{key}_ms"] = 1000 * statistics.median(mine)
+            found[f"{key}_ratio"], found[f"{key}_ratio_spread"] = faster
         if {"onnx", "torch"} <= own.keys():
             across = ratio(times["dense torch"], times["own onnx"]).median
-            key = f"latency_onnx_b{len(images)}_ratio_eager"
-            found.append(MetricValue(key, across, "ratio", higher_is_better=True))
+            found[f"latency_onnx_b{len(images)}_ratio_eager"] = across
         return found
 
 

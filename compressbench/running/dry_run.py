@@ -15,16 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Hook
-from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.errors import Fault, PlanError, RunError, suggestion
 from compressbench.core.plan import Limits, Plan, PlannedStage
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
-from compressbench.metrics.flops_survey import flops_survey
-from compressbench.metrics.macs import mac_counts
-from compressbench.metrics.parameters import parameter_counts
 from compressbench.running.cache import StageCache
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU
+from compressbench.running.prediction import Count, broken_limits, of_the_network
 from compressbench.running.progress import SilentProgress
 from compressbench.running.start import start_subject, weights_fault
 
@@ -64,31 +62,44 @@ class DryRunContext:
         return self.earlier_stages[stage]()
 
 
-Count = Callable[[Subject, Tensor], dict[str, int]]
-"""What is counted of a subject after each stage, given an example of its input."""
-
-
 def dry_run(
     plan: Plan, outputs: Path, device: torch.device = CPU, count: Count | None = None
 ) -> tuple[list[PlannedStage], list[Fault]]:
     """Return what every stage will do on `device`, and everything that would go wrong, including the budget.
 
-    count: `counts` if left out.
+    count: what looks at the network alone if left out.
 
     A stage that fails is left out for the stages after it, so that their faults are found too.
     """
-    stages, faults = play(plan, fresh_subject(plan), count or counts)
+    count = count or of_the_network(plan)
+    stages, faults = play(plan, fresh_subject(plan), count)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
     if reason := weights_fault(plan):
         faults.append(Fault("model.weights", reason))
-    return stages, faults + _budget_faults(plan, stages)
+    limits = broken_limits(plan, stages, lambda: play(plan, other_subject(plan), count)[0])
+    return stages, faults + _budget_faults(plan, stages) + limits
 
 
 def fresh_subject(plan: Plan) -> Subject:
     """Return the plan's network as if its first training were over: untrained, but no parameter is zero any more."""
     subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
     move_from_zero(subject.model)
+    return subject
+
+
+def other_subject(plan: Plan) -> Subject:
+    """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
+    if plan.model.weights is not None and Path(plan.model.weights).expanduser().is_file():
+        try:
+            return start_subject(plan)
+        except RunError:  # which `dry_run` has said
+            pass
+    subject, generator = fresh_subject(plan), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in subject.model.parameters():
+            drawn = torch.randn(parameter.shape, generator=generator) ** 3
+            parameter.copy_(drawn * parameter.abs().mean() + 1e-9)
     return subject
 
 
@@ -142,17 +153,8 @@ def _cached(plan: Plan, outputs: Path) -> list[bool]:
     return [cache.find(stage_id) is not None for stage_id in stage_ids]
 
 
-def counts(subject: Subject, example: Tensor) -> dict[str, int]:
-    """Return parameters and MACs of a subject by the names of their metrics."""
-    return {
-        **parameter_counts(subject.model),
-        **mac_counts(subject.model, example),
-        "flops_survey": flops_survey(subject.model, example),
-    }
-
-
 def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
-    """Return a fault for every limit that the predicted counts or the planned epochs break, or that means nothing."""
+    """Return a fault for a limit that the planned epochs break, or that means nothing."""
     faults = []
     if plan.budget.accuracy_drop is not None and plan.before is None and plan.stages:
         first = plan.stages[0]
@@ -164,9 +166,4 @@ def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
         faults.append(
             Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}")
         )
-    final = stages[-1].counts if stages else {}
-    for name in ("params", "macs"):
-        limit = getattr(plan.budget, name)
-        if limit is not None and name in final and final[name] > limit:
-            faults.append(Fault(f"budget.{name}", f"the result will have {final[name]:,}; the limit is {limit:,}"))
     return faults

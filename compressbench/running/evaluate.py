@@ -12,6 +12,7 @@ from compressbench.core.data import Shape, Split
 from compressbench.core.identity import digest, essence, raised
 from compressbench.core.metric import EvaluationInput, Metric, MetricValue
 from compressbench.core.subject import Subject
+from compressbench.core.task import Task
 from compressbench.running.cache import StageResult
 
 LARGEST_BATCH, SMALLEST_BATCH = 500, 16
@@ -20,7 +21,7 @@ BATCH_ELEMENTS = 500 * 3 * 32 * 32
 
 
 def metric_key(metric: Metric) -> str:
-    """Return the identity under which a stage keeps a measure's result."""
+    """Return the identity under which a stage keeps a metric's result."""
     return digest([type(metric).__name__, essence(metric), *raised(metric)])
 
 
@@ -29,21 +30,26 @@ def reads_file(metric: Metric) -> bool:
     return bool(getattr(metric, "reads_file", False))
 
 
-def missing_metrics(metrics: Sequence[tuple[str, Metric]], result: StageResult) -> list[tuple[str, Metric]]:
-    """Return the metrics whose result is not known yet."""
-    return [(name, metric) for name, metric in metrics if metric_key(metric) not in result.measured]
+def missing_metrics(metrics: Sequence[tuple[str, Metric]], task: Task, result: StageResult) -> list[tuple[str, Metric]]:
+    """Return the metrics whose figures, all that they declare, are not known yet."""
+
+    def declared(metric: Metric) -> set[str]:
+        return {spec.name for spec in metric.specs(task)}
+
+    return [each for each in metrics if result.measured.get(metric_key(each[1]), {}).keys() != declared(each[1])]
 
 
 def evaluate(
     metrics: Sequence[tuple[str, Metric]],
     subject: Subject,
     file: Path,
+    task: Task,
     test: Split,
     input_shape: Shape,
     device: torch.device,
     baseline: Callable[[], Subject],
-) -> dict[str, list[MetricValue]]:
-    """Return the values, by identity of the metric, of the subject that was read from `file`."""
+) -> list[MetricValue]:
+    """Return the values, metric by metric, of the subject that was read from `file`. ValueError as in `measured`."""
 
     fitting = BATCH_ELEMENTS // math.prod(input_shape)
     batch_size = max(SMALLEST_BATCH, min(LARGEST_BATCH, fitting))
@@ -52,7 +58,30 @@ def evaluate(
         return ((images.to(device), labels.to(device)) for images, labels in test.batches(batch_size))
 
     subject.model.to(device).eval()
-    given = EvaluationInput(subject, torch.zeros(1, *input_shape, device=device), test_batches, file, baseline)
-    found = {metric_key(metric): metric.measure(given) for _, metric in metrics}
+    given = EvaluationInput(subject, task, torch.zeros(1, *input_shape, device=device), test_batches, file, baseline)
+    found = [value for name, metric in metrics for value in measured(name, metric, given)]
     subject.model.cpu()
     return found
+
+
+def measured(name: str, metric: Metric, given: EvaluationInput) -> list[MetricValue]:
+    """Return what a metric measures, in the order in which it declares it. ValueError, naming the metric, if it cannot
+    be measured, or is not a finite number for each of the figures it declares, and for no other."""
+    declared = [spec.name for spec in metric.specs(given.task)]
+    try:
+        found = {each.name: each for each in metric.measure(given)}
+    except ValueError as error:
+        raise ValueError(f"the metric {name!r}: {error}") from error
+    for what, names in (
+        ("does not return", [each for each in declared if each not in found]),
+        ("returns, but does not declare,", [each for each in found if each not in declared]),
+        ("returns something that is no finite number as", [n for n, each in found.items() if not _finite(each.value)]),
+    ):
+        if names:
+            told = ", ".join(f"{each} ({found[each].value})" if each in found else each for each in names)
+            raise ValueError(f"the metric {name!r} {what} {told}")
+    return [found[each] for each in declared]
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -15,13 +15,11 @@ def stage_record(
     stage: Stage, stage_id: str, result: StageResult, metrics: Sequence[tuple[str, Metric]], cached: bool
 ) -> StageRecord:
     """Return the record of a stage, with what these metrics found. cached: its result was there already."""
-    wanted = [metric_value for _, metric in metrics for metric_value in result.measured[metric_key(metric)]]
     return StageRecord(
         name=stage.name,
         kind=stage.kind,
         stage_id=stage_id,
-        metrics={metric_value.name: metric_value.value for metric_value in wanted},
-        units={metric_value.name: metric_value.unit for metric_value in wanted},
+        metrics={name: value for _, metric in metrics for name, value in result.measured[metric_key(metric)].items()},
         curve=result.curve,
         skipped=[[skipped.what, skipped.why] for skipped in result.skipped],
         setting=result.setting,

@@ -15,6 +15,7 @@ from compressbench.core.context import Progress
 from compressbench.core.data import Splits
 from compressbench.core.errors import PlanError, RunError
 from compressbench.core.identity import essence
+from compressbench.core.metric import Metric
 from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
@@ -27,7 +28,7 @@ from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU, environment
-from compressbench.running.evaluate import evaluate, missing_metrics, reads_file
+from compressbench.running.evaluate import evaluate, metric_key, missing_metrics, reads_file
 from compressbench.running.finished import whole_record
 from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
@@ -115,6 +116,7 @@ class Run:
             return None
         before = record.to_json()
         record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)
+        record.metric_specs, record.primary = self.plan.metric_specs, self.plan.task.primary
         record.plan, record.missed = self.plan.as_dict(), missed_limits(self.plan.budget, record)
         if record.to_json() != before:
             self._write(record)
@@ -127,7 +129,7 @@ class Run:
             self.was_cached[index] = result is not None
             if result is None:
                 result = self._compute(index)
-            if missing_metrics(self.plan.metrics, result):
+            if missing_metrics(self.plan.metrics, self.plan.task, result):
                 self._measure(index, result)
             self.results[index] = result
             self._tell(index)
@@ -164,17 +166,26 @@ class Run:
         """
         file = self.cache.model_path(self.ids[index])
         decoded = packed_file.read(file)
-        missing = sorted(missing_metrics(self.plan.metrics, result), key=lambda named: reads_file(named[1]))
+        missing = missing_metrics(self.plan.metrics, self.plan.task, result)
+        missing.sort(key=lambda named: reads_file(named[1]))
         with self.progress.task(f"{self.stages[index].name}: measure", len(missing)) as advance:
             for name, metric in missing:
                 if reads_file(metric):
                     sign(file, self.plan, index, result)
-                shape, test = self.plan.dataset.input_shape, self.splits.test
-                baseline = partial(self._baseline, index)
-                result.measured |= evaluate([(name, metric)], decoded, file, test, shape, self.device, baseline)
+                result.measured[metric_key(metric)] = self._measured(index, (name, metric), decoded)
                 advance(1, name)
         sign(file, self.plan, index, result)
         self.cache.update(self.ids[index], result)
+
+    def _measured(self, index: int, metric: tuple[str, Metric], decoded: Subject) -> dict[str, float]:
+        """Return the values of one metric by name. RunError if they cannot be had."""
+        file, test = self.cache.model_path(self.ids[index]), self.splits.test
+        shape, baseline = self.plan.dataset.input_shape, partial(self._baseline, index)
+        try:
+            found = evaluate([metric], decoded, file, self.plan.task, test, shape, self.device, baseline)
+        except ValueError as error:
+            raise RunError(f"stages.{self.stages[index].name}: {error}") from error
+        return {each.name: each.value for each in found}
 
     def _baseline(self, index: int) -> Subject:
         """Return the network before compression; where there was none, or for the start itself, the start."""
@@ -222,6 +233,8 @@ class Run:
             plan_id=plan.plan_id(),
             plan=plan.as_dict(),
             reference=essence(plan.reference),
+            metric_specs=plan.metric_specs,
+            primary=plan.task.primary,
             dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._image_counts()},
             environment=environment(self.device),
             stages=[self._stage_record(index) for index in self.results if index >= 0],
