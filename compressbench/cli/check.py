@@ -44,7 +44,8 @@ def print_sweep_check(overrides: Sequence[str], further: str | None, console: Co
     sweep = read_sweep(list(overrides), config_loader(further))
     points = [dict(zip(sweep.values, values, strict=True)) for values in product(*sweep.values.values())]
     found = [check([*sweep.fixed, *(f"{key}={value}" for key, value in point.items())], further) for point in points]
-    console.print(rich_grid(points_grid(points, [(each.stages, len(each.faults)) for each in found])))
+    predicted = next((each.plan.predicted for each in found if each.plan is not None), [])
+    console.print(rich_grid(points_grid(points, [(each.stages, len(each.faults)) for each in found], predicted)))
     where: dict[Fault, list[str]] = {}
     for point, each in zip(points, found, strict=True):
         for fault in each.faults:

@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 
 from compressbench.core.errors import PlanError, suggestion
-from compressbench.core.identity import essence
 from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
 from compressbench.planning.build import build
 from compressbench.planning.catalogue import recipe_folders, recipes, tables
@@ -107,7 +106,7 @@ def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]
         if (folder or ".") != table or only not in (None, row):
             continue
         plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
-        reference = essence(plan.reference) if plan else {}
+        reference = plan.reference.as_dict() if plan else {}
         found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
     return found
 

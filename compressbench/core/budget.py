@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -64,6 +65,15 @@ class Reference:
     note: str = ""
 
     @classmethod
-    def of(cls, recorded: dict[str, Any]) -> Reference:
-        """Return the reference that a record holds; what else is in the mapping is not looked at."""
-        return cls(**{own.name: recorded[own.name] for own in fields(cls) if own.name in recorded})
+    def of(cls, written: Mapping[str, Any]) -> Reference:
+        """Return the reference of a mapping as it stands in YAML and in records; its values are of the right types."""
+        words = {own.name for own in fields(cls)} - {"figures"}
+        figures = {key: value for key, value in written.items() if key not in words}
+        return cls(figures=figures, **{key: value for key, value in written.items() if key in words})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as it stands in YAML, without what is not said."""
+        ordered = {key: dict(sorted(v.items())) if isinstance(v, dict) else v for key, v in vars(self).items()}
+        said = {key: value for key, value in ordered.items() if value not in ("", None, {})}
+        figures = said.pop("figures", {})
+        return {**{key: said.pop(key) for key in ("source", "dataset") if key in said}, **figures, **said}

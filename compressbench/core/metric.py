@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from compressbench.core.subject import Subject
-    from compressbench.core.task import Inputs, Task
+    from compressbench.core.task import Task
 
 FORMATS = ("percent", "count", "bytes", "ms", "ratio", "number")
-"""How a figure is shown. `percent`: a fraction as percent. `count`: with k, M, G. `bytes`: as kB. `number`: any other."""
+"""How a figure is shown. `percent`: a fraction as percent. `count`: with k, M, G. `bytes`: as kB. `number`: any."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MetricSpec:
     on_data: whether it hangs on the test split, so that figures on other data say nothing of it.
     published_as: the figure that papers print and that this one is held against, where it is not that of its own name.
     sparse_for: the count whose place it takes beside published figures where the network is sparse.
-    table, rows: the title of a small table of its own that shows it, and in which of its rows.
+    table, rows: the small table of its own that shows it, `TITLE: WHAT ITS ROWS ARE`, and in which of its rows.
     """
 
     name: str
@@ -74,15 +74,15 @@ class MetricValue:
 class EvaluationInput:
     """What a metric looks at: a subject after a stage.
 
-    task: what the network is for. example: zeros, a batch of one. test_batches: yields (inputs, targets) of the whole
-    test split. file: the packed file. baseline: returns the network before compression (`core.before`); where there
-    was none, what the stages started from.
+    task: what the network is for. example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the
+    packed file. baseline: returns the network before compression (`core.before`); where there was none, what the
+    stages started from.
     """
 
     subject: Subject
     task: Task
-    example: Inputs
-    test_batches: Callable[[], Iterable[tuple[Inputs, Tensor]]]
+    example: Tensor
+    test_batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     file: Path
     baseline: Callable[[], Subject]
 
@@ -106,3 +106,8 @@ class Metric(Protocol):
         ValueError, in words for people, if it cannot be measured.
         """
         ...
+
+
+def plain(value: float) -> str:
+    """Return a figure as sentences say it: whole numbers in full, with commas."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4f}"

@@ -86,8 +86,8 @@ class Plan:
     seed: int
     protocol: str
     limits: Limits = Limits()
-    budget: Budget = Budget()
-    reference: Reference = Reference()
+    budget: Budget = field(default_factory=Budget)
+    reference: Reference = field(default_factory=Reference)
     auto: str = ""
     changed: tuple[tuple[str, str], ...] = ()
 
@@ -113,6 +113,12 @@ class Plan:
     def metric_specs(self) -> dict[str, MetricSpec]:
         """What the metrics say of their figures, by name, in the order of tables."""
         return {spec.name: spec for _, metric in self.metrics for spec in metric.specs(self.task)}
+
+    @property
+    def predicted(self) -> list[MetricSpec]:
+        """What can be known before a run and has a column, as long as no technique hangs on trained weights."""
+        found = [metric for _, metric in self.metrics if getattr(metric, "predictable", False)]
+        return [spec for metric in found for spec in metric.specs(self.task) if spec.heading]
 
     def start_id(self, fingerprint: str = "") -> str:
         """Return the identity of the network before the first stage: of how it is built, the weights that are given,

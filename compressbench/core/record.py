@@ -154,5 +154,6 @@ def described(spec: MetricSpec) -> dict[str, Any]:
 def read_spec(name: str, told: dict[str, Any]) -> MetricSpec:
     """Return what `described` was given; of what newer versions add nothing is known here."""
     known = {own.name for own in fields(MetricSpec)}
-    kept = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items() if key in known}
+    kept: dict[str, Any] = {key: value for key, value in told.items() if key in known}
+    kept |= {"rows": tuple(kept["rows"])} if "rows" in kept else {}
     return MetricSpec(name, **kept)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol
 
 from compressbench.core.metric import MetricSpec
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Inputs: TypeAlias = "Tensor | tuple[Tensor, ...]"
-"""What a network is called with."""
 
 
 class Task(Protocol):

@@ -6,6 +6,7 @@ import copy
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from compressbench.metrics._rounds import FEWEST_ROUNDS, one_thread, ratio, take
 Runner = Callable[[Tensor], Tensor]
 """A network in a runtime: images (n, C, H, W) to logits (n, classes)."""
 
-TABLE = "Latency: runtime, batch"
+_spec = partial(MetricSpec, table="Latency: runtime, batch")
 
 
 @dataclass(frozen=True)
@@ -67,32 +68,22 @@ class Latency:
 
     def specs(self, task: Task) -> tuple[MetricSpec, ...]:
         timed = [spec for batch in self.batches for name in self.runtimes for spec in self._of_batch(name, batch)]
-        agreements = (
-            MetricSpec(
-                f"latency_{name}_agreement",
-                "fraction",
-                True,
-                f"same {task.primary} as dense",
-                "percent",
-                True,
-                on_data=True,
-                table=TABLE,
-                rows=tuple(f"{name}, {batch}" for batch in self.batches),
-            )
-            for name in self.runtimes
-        )
+        rows = {name: tuple(f"{name}, {batch}" for batch in self.batches) for name in self.runtimes}
+        heading = f"same {task.primary} as dense"
+        share = partial(_spec, unit="fraction", higher_is_better=True, heading=heading, format="percent", limit=True)
+        agreements = [share(f"latency_{name}_agreement", on_data=True, rows=rows[name]) for name in self.runtimes]
         return (*timed, *agreements)
 
     def _of_batch(self, runtime: str, batch: int) -> list[MetricSpec]:
-        key, place = f"latency_{runtime}_b{batch}", {"table": TABLE, "rows": (f"{runtime}, {batch}",)}
+        key, rows = f"latency_{runtime}_b{batch}", (f"{runtime}, {batch}",)
         found = [
-            MetricSpec(f"{key}_ms", "ms", False, "ms a batch", "ms", True, **place),
-            MetricSpec(f"{key}_ratio", "ratio", True, "times as fast as dense", "ratio", True, **place),
-            MetricSpec(f"{key}_ratio_spread", "ratio", False, "quartiles apart", "ratio", **place),
+            _spec(f"{key}_ms", "ms", False, "ms a batch", "ms", True, rows=rows),
+            _spec(f"{key}_ratio", "ratio", True, "times as fast as dense", "ratio", True, rows=rows),
+            _spec(f"{key}_ratio_spread", "ratio", False, "quartiles apart", "ratio", rows=rows),
         ]
         if runtime == "onnx" and "torch" in self.runtimes:
-            eager = MetricSpec(f"{key}_ratio_eager", "ratio", True, "as dense in eager torch", "ratio", True, **place)
-            found.append(eager)
+            heading = "as dense in eager torch"
+            found.append(_spec(f"{key}_ratio_eager", "ratio", True, heading, "ratio", True, rows=rows))
         return found
 
     def measure(self, given: EvaluationInput) -> list[MetricValue]:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError, suggestion
-from compressbench.core.metric import Metric
-from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
+from compressbench.core.plan import Limits, Plan, Stage
 from compressbench.core.structure import flatten
-from compressbench.planning.catalogue import metrics as all_metrics
+from compressbench.core.task import IMAGE_CLASSIFICATION
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
+from compressbench.planning.metrics import build_budget, build_metrics, build_reference, specs_of, without_data
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
 from compressbench.planning.overrides import DELETED, changed, changes_training
@@ -26,7 +26,7 @@ from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import located, resolved, typed
 from compressbench.planning.settings import Schedules, key_faults, settings
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, group_file, technique_file
+from compressbench.planning.stages import TARGET, technique_file
 
 LIST = "`compressbench list techniques` shows all"
 
@@ -62,8 +62,9 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         faults.append(Fault("dataset", reason))
     model = attempt(build_model, config, dataset)
     stages = [attempt(_stage, config, name) for name in config.stages]
-    metrics = attempt(build_metrics, config)
-    budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
+    metrics, task = attempt(build_metrics, config), IMAGE_CLASSIFICATION
+    specs = attempt(specs_of, metrics, task) if metrics is not None and given else None
+    budget, reference = (attempt(make, config, specs, task) for make in (build_budget, build_reference))
     if given and schedules:
         faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)
     if None not in stages and model is not None:
@@ -76,7 +77,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
         return None, faults
     if is_smoke(config):
         label = SMOKE
-        model, budget = replace(model, weights=None), replace(budget, accuracy_drop=None)
+        model, budget = replace(model, weights=None), without_data(budget, task)
     else:
         by_hand = changes_training(overrides) or limits != Limits()
         label = protocol(stages, schedules, reference, by_hand)
@@ -135,31 +136,3 @@ def _stage(config: DictConfig, name: str) -> Stage:
         raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
     target = load_yaml(file)[TARGET]
     return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
-
-
-def build_metrics(config: DictConfig) -> tuple[tuple[str, Metric], ...]:
-    """Return the metrics of a configuration, by name. PlanError with every one that is not there or cannot be built.
-
-    `metrics` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`.
-    """
-    if not isinstance(config.get("metrics"), ListConfig):
-        what = f"is {config.get('metrics')!r}; allowed: a list of names, e.g. [accuracy, size]"
-        raise PlanError.of("metrics", what)
-    found, faults = [], []
-    entries: Any = OmegaConf.to_container(config.metrics, resolve=True)
-    for entry in entries:
-        name, own = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})
-        file = group_file("metric", str(name))
-        if file is None:
-            near = suggestion(str(name), [each.name for each in all_metrics()])
-            faults.append(Fault("metrics", f"there is no {name!r}; {near}"))
-            continue
-        values = load_yaml(file) | (own or {})
-        try:
-            metric = located(values.pop(TARGET), "compressbench.metrics.", f"metrics.{name}")
-            found.append((str(name), typed(metric, values, f"metrics.{name}")))
-        except PlanError as error:
-            faults += error.faults
-    if faults:
-        raise PlanError(faults)
-    return tuple(found)

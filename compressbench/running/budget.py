@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compressbench.core.budget import Budget
-from compressbench.core.metric import MetricSpec
+from compressbench.core.metric import MetricSpec, plain
 from compressbench.core.record import RunRecord
 
 
@@ -14,18 +14,13 @@ def missed_limits(budget: Budget, record: RunRecord) -> list[str]:
         if name not in record.final.metrics:
             missed.append(f"budget.{name} is {limit:,}, but {name} was not measured")
         elif breaks(record.metric_specs[name], record.final.metrics[name], limit):
-            missed.append(f"budget.{name} is {limit:,}, but the result has {shown(record.final.metrics[name])}")
+            missed.append(f"budget.{name} is {limit:,}, but the result has {plain(record.final.metrics[name])}")
     return missed if budget.accuracy_drop is None else [*missed, *_missed_drop(budget.accuracy_drop, record)]
 
 
 def breaks(spec: MetricSpec, value: float, limit: float) -> bool:
     """Return whether a figure is on the wrong side of its limit."""
     return spec.better(limit, value)
-
-
-def shown(value: float) -> str:
-    """Return a figure as a sentence about a limit says it: whole numbers with commas."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4f}"
 
 
 def _missed_drop(limit: float, record: RunRecord) -> list[str]:

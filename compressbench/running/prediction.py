@@ -11,12 +11,12 @@ from torch import Tensor
 
 from compressbench.core.errors import Fault
 from compressbench.core.format import Coding
-from compressbench.core.metric import EvaluationInput, Metric
+from compressbench.core.metric import EvaluationInput, Metric, plain
 from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.subject import Subject
 from compressbench.core.temporary import prefix
 from compressbench.packing import packed_file
-from compressbench.running.budget import breaks, shown
+from compressbench.running.budget import breaks
 from compressbench.running.evaluate import measured, reads_file
 
 Count = Callable[[Subject, Tensor], dict[str, float]]
@@ -63,7 +63,7 @@ def broken_limits(plan: Plan, stages: list[PlannedStage], again: Callable[[], li
     return [
         Fault(
             f"budget.{name}",
-            f"the {'file' if name in from_file else 'result'} will have {shown(final[name])}"
+            f"the {'file' if name in from_file else 'result'} will have {plain(final[name])}"
             f"{' and its note' if name in from_file else ''}; the limit is {limit:,}",
         )
         for name, limit in broken.items()

@@ -14,7 +14,6 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.context import Progress
 from compressbench.core.data import Splits
 from compressbench.core.errors import PlanError, RunError
-from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
 from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
@@ -115,7 +114,7 @@ class Run:
         if record is None or [stage.stage_id for stage in record.networks] != [self.ids[n] for n in self.stages]:
             return None
         before = record.to_json()
-        record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)
+        record.protocol, record.reference = self.plan.protocol, self.plan.reference.as_dict()
         record.metric_specs, record.primary = self.plan.metric_specs, self.plan.task.primary
         record.plan, record.missed = self.plan.as_dict(), missed_limits(self.plan.budget, record)
         if record.to_json() != before:
@@ -232,7 +231,7 @@ class Run:
             seed=plan.seed,
             plan_id=plan.plan_id(),
             plan=plan.as_dict(),
-            reference=essence(plan.reference),
+            reference=plan.reference.as_dict(),
             metric_specs=plan.metric_specs,
             primary=plan.task.primary,
             dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._image_counts()},
