@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from compressbench.core import plugin, plugins
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side; small networks gain nothing from more
 
@@ -30,3 +32,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in a folder of its own, so that nothing is written into the repository's outputs."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test begins as a process does: no plugin was named yet."""
+    monkeypatch.delenv(plugins.VARIABLE, raising=False)
+    monkeypatch.setattr(plugins, "_named", {})
+    plugin._own_version.cache_clear()

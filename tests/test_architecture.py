@@ -27,16 +27,16 @@ ARROWS = {
     "export": {"core", "layers"},
     "metrics": {"core", "packing", "export"},
     "running": {"core", "training", "metrics", "packing", "zoo"},  # zoo: published weights
-    "cli": {"core", "planning", "running", "tracking", "reporting", "packing", "export"},
+    "app": {"core", "planning", "running", "tracking", "reporting", "packing", "export", "data"},  # data: from pictures
+    "cli": {"core", "app"},
     "__main__": {"cli"},
-    "__init__": {"_load"},
-    "_load": {"core", "data", "packing"},  # data: from pictures to inputs
+    "__init__": {"app"},
 }
 """What each folder (or file beside them) may import from us."""
 
 ONLY_IN = {
     "hydra": {"planning"},
-    "omegaconf": {"planning", "cli", "tracking"},
+    "omegaconf": {"planning", "tracking"},
     "mlflow": {"tracking"},
     "torchvision": {"vision"},
     "torch_pruning": {"techniques"},
@@ -44,7 +44,7 @@ ONLY_IN = {
     "constriction": {"codecs"},
     "onnx": {"export"},
     "onnxruntime": {"metrics"},
-    "rich": {"cli", "reporting", "running"},
+    "rich": {"app", "cli", "reporting", "running"},
 }
 """Where a library may be imported."""
 
@@ -121,7 +121,8 @@ def test_no_file_is_long_and_most_are_short():
 
 
 def test_init_files_are_nearly_empty():
-    long = [str(file) for file in SOURCES if file.name == "__init__.py" and len(file.read_text().splitlines()) > 5]
+    """The package's own says what it offers, in a line."""
+    long = [str(file) for file in SOURCES if file.name == "__init__.py" and len(file.read_text().splitlines()) > 6]
     assert long == []
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from compressbench.cli.main import main
 from compressbench.core.architecture import Architecture
-from compressbench.core.plan import Model, Stage
+from compressbench.core.model import Model
+from compressbench.core.plan import Stage
 from compressbench.data.digits import Digits
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run

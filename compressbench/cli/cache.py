@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compressbench.cli.parser import verb_parser
+from compressbench.cli.parser import console, folder_of_runs, verb_parser
 
 if TYPE_CHECKING:
-    from compressbench.running.room import Entry
+    from compressbench.app.cache import Entry
 
 EPILOG = """\
 `prune` always removes what killed processes left and checkpoints of finished stages. --unused: also stages that no
@@ -37,9 +36,9 @@ def cache(words: list[str]) -> int:
     given = parser.parse_args(words)
     if given.what == "size" and (given.older_than is not None or given.unused or given.dry_run):
         parser.error("--older-than, --unused and --dry-run go with `prune`")
-    from compressbench.running.room import entries, prune
+    from compressbench.app.cache import entries, prune
 
-    outputs = Path(given.outputs or os.environ.get("COMPRESSBENCH_OUTPUTS") or "outputs").expanduser().absolute()
+    outputs = folder_of_runs(given.outputs)
     if given.what == "size":
         _show(entries(outputs), outputs, "takes")
         return 0
@@ -67,8 +66,6 @@ def _show(found: Sequence[Entry], outputs: Path, heading: str) -> None:
     """Print a line a kind, and the sum."""
     from rich import box
     from rich.table import Table
-
-    from compressbench.cli.job import console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("kind")

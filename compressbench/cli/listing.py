@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from compressbench.core.errors import PlanError, suggestion
-from compressbench.planning import catalogue
+from compressbench.cli.parser import console, verb_parser
 
 if TYPE_CHECKING:
-    from compressbench.planning.describe import Description
+    from compressbench.app.listing import Description, Entry, Found
 
-KINDS: dict[str, Callable[[], list[catalogue.Entry]]] = {
-    "recipes": catalogue.recipes,
-    "techniques": catalogue.techniques,
-    "models": catalogue.models,
-    "datasets": catalogue.datasets,
-    "metrics": catalogue.metrics,
-    "training": catalogue.training,
-}
 USE = {
     "technique": "`stages: {{STAGE: {{technique: {name}, KEY: VALUE}}}}`; on the command line stages.STAGE.KEY=VALUE",
     "model": "`model: {{name: {name}, KEY: VALUE}}`; on the command line model={name} model.KEY=VALUE",
@@ -28,70 +19,53 @@ USE = {
 """How an entry of each group stands in a recipe."""
 
 
-def print_list(what: str | None) -> int:
-    """Print every kind, one kind, the rows of a table, the techniques of a family, or what an entry is.
+def list_names(words: list[str]) -> int:
+    """`compressbench list [WHAT]`: every kind, one kind, the rows of a table, the techniques of a family, or what an
+    entry is."""
+    parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
+    parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
+    what = "recipes, techniques, models, datasets, metrics; a table; a family of techniques; any name of them"
+    parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
+    given = parser.parse_args(words)
+    from compressbench.app.listing import KINDS, entries, look_up
 
-    PlanError, with the nearest name, for anything else.
-    """
-    if what is None or what in KINDS:
-        for kind in KINDS if what is None else [what]:
-            if what is None:
-                print(f"{kind}:")
-            _print_entries(KINDS[kind](), indent="  " if what is None else "")
-        return 0
-    # `inq` is enough for `quantization/inq`
-    what = next((each.name for each in catalogue.techniques() if each.name.rpartition("/")[2] == what), what)
-    everything = [entry for entries in KINDS.values() for entry in entries()]
-    below = [entry for entry in everything if entry.name.startswith(f"{what}/")]
-    found = [entry.name for entry in everything if entry.name == what]
-    if not below and not found:
-        names = {entry.name for entry in everything} | {entry.name.rpartition("/")[0] for entry in everything}
-        raise PlanError.of("list", f"there is no {what!r}; {suggestion(what, {*names, *KINDS} - {''})}")
-    _print_entries(below)
-    if found:
-        _print_recipe(what)
-        _print_training(what)
-        _print_descriptions(what)
+    if given.what is None:
+        for kind in KINDS:
+            print(f"{kind}:")
+            _print_entries(entries(kind), indent="  ")
+    elif given.what in KINDS:
+        _print_entries(entries(given.what))
+    else:
+        _print_found(look_up(given.what))
     return 0
 
 
-def _print_entries(entries: list[catalogue.Entry], indent: str = "") -> None:
-    """Print a line an entry, with the first comment line of its file."""
-    width = max((len(entry.name) for entry in entries), default=0)
-    for entry in entries:
-        print(f"{indent}{entry.name:<{width}}  {entry.summary}")
+def _print_entries(found: Sequence[Entry], indent: str = "") -> None:
+    """Print a line an entry, with the first comment line of its file; where there are plugins, with whose it is."""
+    width = max((len(entry.name) for entry in found), default=0)
+    homes = [entry.plugin or "compressbench" for entry in found]
+    longest = max(map(len, homes)) if any(entry.plugin for entry in found) else 0
+    for entry, home in zip(found, homes, strict=True):
+        whose = f"  {home:<{longest}}" if longest else ""
+        print(f"{indent}{entry.name:<{width}}{whose}  {entry.summary}")
 
 
-def _print_recipe(name: str) -> None:
-    file = catalogue.recipe_files(catalogue.recipe_folders()).get(name)
-    if file is not None:
-        print(f"recipe {name}: {file}\n\n{file.read_text(encoding='utf-8')}")
-        print(
-            f"compressbench check recipe={name}   says what it will do; `--cfg job` behind `run` shows all its values"
-        )
-
-
-def _print_training(name: str) -> None:
-    from compressbench.planning.stages import group_file
-
-    file = group_file("training", name)
-    if file is not None:
-        print(f"training {name}: {file}\n\n{file.read_text(encoding='utf-8')}")
-        print(f"use: `training: {name}`; on the command line training={name}")
-
-
-def _print_descriptions(name: str) -> None:
-    from compressbench.planning.describe import descriptions  # imports torch
-
-    for found in descriptions(name):
-        _print_description(found)
+def _print_found(found: Found) -> None:
+    _print_entries(found.below)
+    if found.recipe is not None:
+        print(f"recipe {found.name}: {found.recipe}\n\n{found.recipe.read_text(encoding='utf-8')}")
+        shows = "`--cfg job` behind `run` shows all its values"
+        print(f"compressbench check recipe={found.name}   says what it will do; {shows}")
+    if found.training is not None:
+        print(f"training {found.name}: {found.training}\n\n{found.training.read_text(encoding='utf-8')}")
+        print(f"use: `training: {found.name}`; on the command line training={found.name}")
+    for each in found.descriptions:
+        _print_description(each)
 
 
 def _print_description(found: Description) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from compressbench.cli.job import console
 
     printer = console()
     printer.print(Text.assemble((f"{found.group} {found.entry.name}", "bold"), f": {found.entry.summary}"))
@@ -99,6 +73,8 @@ def _print_description(found: Description) -> None:
         printer.print(Text(found.text))
     if found.paper:
         printer.print(Text(f"paper: {found.paper}"))
+    if found.entry.plugin:
+        printer.print(Text(f"from the plugin {found.entry.plugin}: {found.file}"))
     printer.print(Text(f"use: {USE[found.group].format(name=found.entry.name)}", style="dim"))
     if not found.parameters:
         printer.print("no parameters")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from compressbench.cli.parser import FORMATS, verb_parser
+from pathlib import Path
+
+from compressbench.cli.parser import FORMATS, console, put, verb_parser
 
 
 def inspect(words: list[str]) -> int:
@@ -12,10 +14,10 @@ def inspect(words: list[str]) -> int:
     parser.add_argument("file", help="a packed file (.cbp)")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     given = parser.parse_args(words)
-    from compressbench.cli.inspect import print_inspect
-    from compressbench.cli.job import console
+    from compressbench.app import inspect as use_case
 
-    return print_inspect(given.file, given.format, console())
+    put(use_case.inspect(Path(given.file), given.format))
+    return 0
 
 
 def evaluate(words: list[str]) -> int:
@@ -25,10 +27,21 @@ def evaluate(words: list[str]) -> int:
     parser.add_argument("file", help="a packed file (.cbp)")
     parser.add_argument("overrides", nargs="*", help="dataset=NAME dataset.KEY=VALUE device= metrics= threads=")
     given = parser.parse_args(words)
-    from compressbench.cli.evaluate import print_evaluation
-    from compressbench.cli.job import console
+    from compressbench.app import evaluate as use_case
 
-    return print_evaluation(given.file, given.overrides, console())
+    found = use_case.evaluate_file(Path(given.file), given.overrides)
+    printer = console()
+    printer.print(f"{Path(given.file).name} on {found.on}", style="bold", highlight=False)
+    printer.print(found.table())
+    if not found.noted:
+        printer.print("the file notes no figures")
+    elif not found.as_noted:
+        printer.print("its accuracies were measured on other data, or data that was prepared in another way")
+    elif found.disagree:
+        printer.print(f"not as the file notes: {', '.join(found.disagree)}")
+    else:
+        printer.print("all is as the file notes")
+    return 1 if found.disagree else 0
 
 
 def export(words: list[str]) -> int:
@@ -41,6 +54,9 @@ def export(words: list[str]) -> int:
         "overrides", nargs="*", help="dataset=NAME, whose images it is for; as the file notes if left out"
     )
     given = parser.parse_args(words)
-    from compressbench.cli.export import export_file
+    from compressbench.app import export as use_case
 
-    return export_file(given.file, given.output, given.overrides)
+    length, shape = use_case.export(Path(given.file), Path(given.output), given.overrides)
+    sides = " x ".join(map(str, shape))
+    print(f"{given.output}: {length:,} bytes, takes images of {sides} in batches of any size")
+    return 0

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from compressbench.core.objective import Hook, Objective
+    from compressbench.core.source import Source
     from compressbench.core.subject import Subject
     from compressbench.core.training import TrainingConfig
 
 Advance = Callable[..., None]
 """`advance(steps=1, note="")` moves a progress bar; the note stands behind it, e.g. the loss."""
-
-Hook = Callable[["nn.Module"], None]
-"""Called after every backward pass and before the optimizer's step; adds to the gradients."""
 
 
 class Progress(Protocol):
@@ -42,19 +41,40 @@ class Context(Protocol):
     @property
     def progress(self) -> Progress: ...
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
-        """Return the subject trained on the training split, its constraints kept after every step."""
+    def train(
+        self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
+        """Return the subject trained on the training split, its constraints kept after every step.
+
+        objective: what is minimised; None: the loss that `config` names. hooks act in the order given.
+        ValueError if the objective names a module, or `config.lr_factors` a parameter, that the network does not have.
+        """
         ...
 
-    def steps(self, training: TrainingConfig) -> int:
+    def steps(self, config: TrainingConfig) -> int:
         """Return how many optimizer steps such a training takes, limits included; at least 1."""
+        ...
+
+    def validate(self, subject: Subject) -> dict[str, float]:
+        """Return the loss and the metrics of the subject on the validation split, by name, to choose by.
+
+        ValueError if no training images are held out for validation. Before a run, where nothing is trained, the
+        figures are made up: the same for every subject.
+        """
+        ...
+
+    def count(self, subject: Subject) -> dict[str, int]:
+        """Return `params`, `macs` and others by the names of their metrics, and `size_bytes` of the packed file as it
+        would be now, without the note about its origin. ValueError if the subject cannot be packed as it is."""
         ...
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches of training images, not augmented, shuffled by the stage's seed: the same ones each time."""
         ...
 
-    def earlier(self, stage: str) -> Subject:
-        """Return a copy of the result of an earlier stage; `start` is the subject before the first one.
-        ValueError, naming the stages there are, for another name."""
+    def subject_of(self, source: Source) -> Subject:
+        """Return a copy of the result of another stage: of this run, of another recipe, or from a file.
+
+        ValueError, naming the stages there are, for one that is not before this one.
+        """
         ...

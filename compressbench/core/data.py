@@ -49,6 +49,12 @@ class Splits:
     validation: Split
     test: Split
 
+    def limit(self, images: int | None) -> Splits:
+        """Return splits of so many images each; None: as they are."""
+        if images is None:
+            return self
+        return Splits(self.train.limit(images), self.validation.limit(images), self.test.limit(images))
+
 
 class Dataset(Protocol):
     """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity.
@@ -99,6 +105,15 @@ class Dataset(Protocol):
     def load(self) -> Splits:
         """Return the splits. Raises PlanError with `missing()` if the files are not there or not readable."""
         ...
+
+
+HELD_OUT = ("validation_images", "validation_share")
+"""What datasets call how many training images are held out for validation; one that has neither always holds some."""
+
+
+def holds_out(dataset: Dataset) -> bool:
+    """Return whether training images are held out, as far as the dataset's fields say."""
+    return getattr(dataset, HELD_OUT[0], None) != 0
 
 
 def measured_on(dataset: Dataset, images: int | None) -> str:

@@ -7,7 +7,10 @@ so that nobody has to start a run five times to find five typos.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from compressbench.core.record import RunRecord
 
 
 class Fault(NamedTuple):
@@ -57,7 +60,14 @@ def out_of_range(key: str, value: object, allowed: str) -> ValueError:
 
 
 class RunError(Exception):
-    """A run that cannot go on. The message is for people; the command line prints it and exits with 1."""
+    """A run that cannot go on, or that has missed its budget; then `record` is what it came to.
+
+    The message is for people; the command line prints it and exits with 1.
+    """
+
+    def __init__(self, message: str = "", record: RunRecord | None = None):
+        super().__init__(message)
+        self.record = record
 
 
 NO_MEMORY = (

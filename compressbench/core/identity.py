@@ -14,6 +14,9 @@ import hashlib
 import json
 from typing import Any
 
+from compressbench.core.dotted import dotted_path
+from compressbench.core.plugins import plugin_of
+
 NOT_IDENTITY: dict[str, Any] = {"identity": False}
 """Field metadata for what does not change a result."""
 
@@ -39,13 +42,19 @@ def essence(value: Any) -> Any:
     raise TypeError(f"no identity for a {type(value).__name__}")
 
 
-def raised(thing: Any) -> list[int]:
-    """Return the `version` of what makes results, in a list that is empty for the first one.
+def raised(thing: Any) -> list[Any]:
+    """Return the `version` of what makes results, in a list that is empty for the first one; then its `origin`.
 
     It is raised when a change of the code changes results; what has none, or 1, is identified as it always was.
     """
     version: int = getattr(thing, "version", 1)
-    return [version] if version > 1 else []
+    return [*([version] if version > 1 else []), *origin(dotted_path(type(thing)))]
+
+
+def origin(dotted: str) -> list[str]:
+    """Return what identifies code that is not ours: its dotted path, its plugin's version. Nothing for ours."""
+    plugin = plugin_of(dotted)
+    return [dotted, plugin.version] if plugin else []
 
 
 def digest(value: Any, length: int = 16) -> str:

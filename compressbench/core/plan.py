@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-from compressbench.core.architecture import Architecture
 from compressbench.core.before import index_before
 from compressbench.core.budget import Budget, Reference
 from compressbench.core.data import Dataset
+from compressbench.core.dotted import dotted_path
 from compressbench.core.errors import out_of_range
-from compressbench.core.identity import digest, essence, raised
+from compressbench.core.identity import digest, essence, origin, raised
 from compressbench.core.metric import Metric, MetricSpec
+from compressbench.core.model import Model
+from compressbench.core.plugins import plugin_of
 from compressbench.core.task import IMAGE_CLASSIFICATION, Task
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
-
-
-@dataclass(frozen=True)
-class Model:
-    """The network a recipe names: its name in the catalogue, how it is built, and trained weights or None.
-
-    weights: a path to a state dict, or the name of a torchvision weight set (`IMAGENET1K_V1`).
-    """
-
-    name: str
-    architecture: Architecture
-    weights: str | None = None
-
-    def weights_id(self) -> str | None:
-        """Return what identifies the weights: a file's content, wherever it lies, or the name of a set."""
-        if self.weights is None or not Path(self.weights).expanduser().is_file():
-            return self.weights
-        with Path(self.weights).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -124,7 +105,7 @@ class Plan:
         """Return the identity of the network before the first stage: of how it is built, the weights that are given,
         the data (its `fingerprint`), the seed and the limits."""
         data = [type(self.dataset).__name__, essence(self.dataset), fingerprint, *raised(self.dataset)]
-        network = [essence(self.model.architecture), self.model.weights_id()]
+        network = [essence(self.model.architecture), self.model.weights_id(), *origin(self.model.architecture.target)]
         return digest([*network, data, self.seed, essence(self.limits)])
 
     def stage_ids(self, fingerprint: str = "") -> tuple[str, ...]:
@@ -136,6 +117,7 @@ class Plan:
         ids = [self.start_id(fingerprint)]
         for stage in self.stages:
             link = [ids[-1], stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
+            link += origin(dotted_path(type(stage.technique)))
             ids.append(digest(link + self._how_it_trains(stage.technique)))
         return tuple(ids[1:])
 
@@ -150,18 +132,27 @@ class Plan:
         measured = [[name, essence(metric), *raised(metric)] for name, metric in self.metrics]
         return digest([self.recipe, [self.start_id(), *self.stage_ids()][-1], measured])
 
+    def plugins(self) -> dict[str, str]:
+        """Return the version of every plugin whose code the plan names, by the plugin's name."""
+        parts = [self.dataset, *(stage.technique for stage in self.stages), *(metric for _, metric in self.metrics)]
+        named = [self.model.architecture.target, *(dotted_path(type(part)) for part in parts)]
+        found = [plugin for dotted in named if (plugin := plugin_of(dotted))]
+        return {plugin.name: plugin.version for plugin in sorted(found, key=lambda plugin: plugin.name)}
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data, complete, enough to see what was run."""
+        """Return the plan as JSON-able data, complete, enough to see what was run. `plugins`: only if it names any."""
+        plugins = self.plugins()
         return {
             "recipe": self.recipe,
             "protocol": self.protocol,
             "seed": self.seed,
-            "model": {"name": self.model.name, "weights": self.model.weights, **self.model.architecture.arguments},
+            "model": self.model.as_dict(),
             "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
             "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
             "limits": _fields(self.limits),
             "budget": self.budget.as_dict(),
+            **({"plugins": plugins} if plugins else {}),
         }
 
 
@@ -169,8 +160,8 @@ class Plan:
 class PlannedStage:
     """What a stage will do, found without training. cached: its result is there already.
 
-    counts: predicted figures by metric name; those that depend on trained weights are left out. `network_bytes` is the
-    packed file without its note. seconds: what earlier runs suggest, None if there were none. skipped: (what, why) of
+    counts: predicted figures by metric; those that depend on trained weights are left out, and those of the packed
+    file are without its note. seconds: what earlier runs suggest, None if there were none. skipped: (what, why) of
     every part it will leave out.
     """
 

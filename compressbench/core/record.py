@@ -22,8 +22,9 @@ class StageRecord:
     curve: one entry an epoch: `{"epoch": 1, "train_loss": ..., "validation_top1": ..., "lr": ...}`.
     skipped: `[what, why]` of every part the technique left out. cached: the result was there already.
     seconds: what computing it took, when it was computed. setting: how its last training was computed (precision,
-    memory layout, device, threads). environment: what it was computed in, which may be long before the run that has it
-    from the cache; empty if that is not known or the record's own.
+    memory layout, device, threads); of given weights, how they were matched (`weights`). environment: what it was
+    computed in, which may be long before the run that has it from the cache; empty if that is not known or the record's
+    own.
     """
 
     name: str

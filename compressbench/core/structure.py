@@ -31,6 +31,8 @@ def structure(plan: dict[str, Any]) -> dict[str, Any]:
 def is_structural(key: str) -> bool:
     """Whether a key makes a run a run of its row: the network and every stage, but not how long and how fast it
     trains, which is the protocol's business, nor where given weights come from."""
+    if key.startswith("model.weights."):
+        return False
     return key.rpartition(".")[2] not in OF_THE_PROTOCOL and key not in (
         "model.in_channels",
         "model.classes",

@@ -1,4 +1,4 @@
-"""Sweep: runs of one command that differ in a few settings. The words for it, and the note of how each run ended."""
+"""Sweep: runs of one command that differ in a few settings. What is to be run, and the note of how each run ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.paths import found_run
@@ -15,6 +16,31 @@ from compressbench.core.sealed import sealed, unsealed
 NAME = "sweep.json"
 WORD_LENGTH = 60
 """Letters of a setting in a name."""
+
+
+class Point(NamedTuple):
+    """A run of a sweep that is to be: its overrides, and of them what is swept, by key (`stages.prune.ratio`)."""
+
+    overrides: list[str]
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What one command runs. identity: of what it computes. points: its runs, in order.
+
+    shared: overrides that all runs share, and the first recipe if recipes are swept. launcher: overrides that say how
+    runs are started.
+    """
+
+    identity: str
+    points: list[Point]
+    shared: list[str]
+    launcher: list[str]
+
+    def place(self, index: int, parallel: bool) -> Place:
+        """Return the place of the point that is counted as `index`, from 0."""
+        return Place(self.identity, index + 1, len(self.points), self.points[index].values, parallel)
 
 
 @dataclass(frozen=True)

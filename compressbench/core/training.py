@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from fnmatch import fnmatchcase
 from math import inf
 from typing import Any
 
@@ -33,6 +34,8 @@ class TrainingConfig:
     select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
     loss: `cross_entropy`; `hinge`, the mean over images and classes of max(0, 1 - y t), t = 1 for the label's class and
         -1 for the others, or its square (`squared_hinge`, Courbariaux et al. 2015).
+    lr_factors: what the learning rate is multiplied by at every step, for the parameters whose names match a glob
+        (`{"*.bias": 0.1}`); of several globs the first that matches counts.
     """
 
     epochs: int
@@ -49,6 +52,7 @@ class TrainingConfig:
     select: str = "last"
     loss: str = "cross_entropy"
     final_lr: float = 0.0
+    lr_factors: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -71,6 +75,9 @@ class TrainingConfig:
             raise ValueError("nesterov is True, but momentum is 0; allowed: a momentum of more than 0, or nesterov off")
         if any(not 0 < milestone < 1 for milestone in self.milestones):
             raise out_of_range("milestones", self.milestones, "fractions of all epochs, between 0 and 1")
+        for pattern, factor in self.lr_factors.items():
+            if not 0 <= factor < inf:
+                raise out_of_range(f"lr_factors.{pattern}", factor, "0 or more")
         for key, allowed in (
             ("schedule", SCHEDULES),
             ("optimizer", OPTIMIZERS),
@@ -82,12 +89,20 @@ class TrainingConfig:
             if value not in allowed:
                 raise ValueError(f"{key} is {value!r}; {suggestion(value, allowed)}")
 
-    def lr_factor(self, parameter: str) -> float:
-        """Return what the learning rate of the parameter of this name is multiplied by, at every step.
+    def factors(self, parameters: Iterable[str]) -> dict[str, float]:
+        """Return the factor of the learning rate of each parameter, by name; 1 unless `lr_factors` says otherwise.
 
-        A technique whose own parameters want another rate overrides it; the answer hangs on its fields alone.
+        ValueError for a glob that matches none of them.
         """
-        return 1.0
+        names = list(parameters)
+        for pattern in self.lr_factors:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = suggestion(pattern, names)
+                raise ValueError(f"lr_factors has {pattern!r}, which matches no parameter; {near}")
+        return {name: self._factor(name) for name in names}
+
+    def _factor(self, parameter: str) -> float:
+        return next((factor for glob, factor in self.lr_factors.items() if fnmatchcase(parameter, glob)), 1.0)
 
 
 def trainings_in(value: Any) -> Iterator[TrainingConfig]:

@@ -40,16 +40,16 @@ STORABLE: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (*OF_TOR
 
 
 def fresh_network(architecture: Architecture) -> nn.Module:
-    """Return the network without memory for its weights, so that nothing is drawn at random for nothing.
+    """Return the network as `Architecture.lay_out` does.
 
     ValueError if it has more than MOST_MODULES modules; whatever the network itself raises for its arguments.
     """
-    with torch.device("meta"), _few_modules():
-        return architecture.build()
+    with _few_modules():
+        return architecture.lay_out()
 
 
 def changed_network(architecture: Architecture, changed: dict[str, dict[str, Any]]) -> nn.Module:
-    """Return the network with its changed layers, without memory.
+    """Return the network with its changed layers, these without memory.
 
     ValueError for a layer that it does not have, or one that is described in another way than `describe` does.
     """

@@ -15,26 +15,31 @@ from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.plan import Limits, Plan, Stage
 from compressbench.core.structure import flatten
 from compressbench.core.task import IMAGE_CLASSIFICATION
+from compressbench.core.technique import Technique
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
 from compressbench.planning.metrics import build_budget, build_metrics, build_reference, specs_of, without_data
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
-from compressbench.planning.overrides import DELETED, changed, changes_training
+from compressbench.planning.overrides import changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.schema import located, resolved, typed
-from compressbench.planning.settings import Schedules, key_faults, settings
+from compressbench.planning.schema import resolved, typed
+from compressbench.planning.settings import Schedules, Settings, key_faults, settings
+from compressbench.planning.signature import part
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, technique_file
+from compressbench.planning.stages import TARGET, is_dotted, technique_file
 
 LIST = "`compressbench list techniques` shows all"
 
 
-def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[Fault]]:
+def build(
+    config: DictConfig, overrides: Sequence[str] = (), plain: Settings | None = None
+) -> tuple[Plan | None, list[Fault]]:
     """Return the plan of a composed configuration, and everything that is wrong.
 
     config: as `compose` returns it. overrides: what was written on the command line; the protocol hangs on it.
+    plain: its plain keys, if they were typed before.
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
@@ -48,7 +53,7 @@ def build(config: DictConfig, overrides: Sequence[str] = ()) -> tuple[Plan | Non
             faults.extend(error.faults)
             return None
 
-    plain = attempt(settings, config)
+    plain = plain or attempt(settings, config)
     schedules = attempt(_node, config, "training", Schedules)
     dataset = attempt(build_dataset, config)
     limits = attempt(_node, config, "limits", Limits)
@@ -113,7 +118,7 @@ def dataset_class(config: DictConfig) -> Any:
     """Return the class of a configuration's dataset. PlanError if none is named, or code that is not ours."""
     if not isinstance(config.get("dataset"), DictConfig):
         raise PlanError.of("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
-    return located(str(config.dataset.get(TARGET, "")), "compressbench.data.", "dataset")
+    return part(str(config.dataset.get(TARGET, "")), Dataset, "dataset")
 
 
 def _stage(config: DictConfig, name: str) -> Stage:
@@ -126,13 +131,11 @@ def _stage(config: DictConfig, name: str) -> Stage:
     values = resolved(node, where)
     kind = values.pop("technique", None)
     near = suggestion(name, [other for other in config.stages if other != name])
-    if DELETED in values:
-        raise PlanError.of(f"~{where}", f"there is no such stage to delete; {near}")
     if kind is None:
         raise PlanError.of(where, f"names no technique; {near if near.startswith('did') else 'add one'}")
     file = technique_file(str(kind))
-    if file is None:
+    if file is None and not is_dotted(kind):
         near = suggestion(str(kind), [entry.name for entry in all_techniques()])
         raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
-    target = load_yaml(file)[TARGET]
-    return Stage(name, kind, typed(located(target, "compressbench.techniques.", where), values, where))
+    target = load_yaml(file)[TARGET] if file else kind
+    return Stage(name, kind, typed(part(target, Technique, where), values, where))

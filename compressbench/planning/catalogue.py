@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from compressbench.planning.plugins import entries_below, files_below, homes, unique
+
 PACKAGE = Path(__file__).resolve().parent.parent
 """The folder of the package: conf and recipes lie inside it (a wheel) or beside it (an editable checkout)."""
 
@@ -19,25 +21,35 @@ RECIPES_VARIABLE = "COMPRESSBENCH_RECIPES"
 
 
 class Entry(NamedTuple):
-    """Something a recipe can name, and the first comment line of its file."""
+    """Something a recipe can name, the first comment line of its file, and the plugin that brings it, empty if ours."""
 
     name: str
     summary: str
+    plugin: str = ""
 
 
 def conf_folder() -> Path:
-    """Return the folder with the config groups."""
+    """Return our folder with the config groups."""
     return _ours("conf")
+
+
+def conf_folders() -> list[Path]:
+    """Return ours, then those of the declared plugins. PlanError for a plugin that is not there."""
+    return [home.folder for home in homes(conf_folder())]
 
 
 def recipe_folders(further: Sequence[Path] = ()) -> list[Path]:
     """Return the folders recipes are looked up in, absolute, the first one wins.
 
-    `./recipes` of the working directory, those of COMPRESSBENCH_RECIPES, `further` ones, then ours.
+    `./recipes` of the working directory, those of COMPRESSBENCH_RECIPES, `further` ones, ours, then those of plugins,
+    none of which may have the name of one of ours. PlanError if one has.
     """
     named = [Path(folder) for folder in os.environ.get(RECIPES_VARIABLE, "").split(os.pathsep) if folder]
-    candidates = [Path("recipes"), *named, *further, _ours("recipes")]
-    found = [folder.expanduser().resolve() for folder in candidates]
+    own = [folder.expanduser().resolve() for folder in (Path("recipes"), *named, *further)]
+    brought = [home for home in homes(_ours("recipes")) if home.folder not in own]
+    if len(brought) > 1:
+        unique([(name, file, plugin) for folder, plugin in brought for name, file in files_below(folder).items()])
+    found = [*own, *(home.folder for home in brought)]
     return list(dict.fromkeys(folder for folder in found if folder.is_dir()))
 
 
@@ -45,14 +57,16 @@ def recipe_files(folders: Iterable[Path]) -> dict[str, Path]:
     """Return the rows of `folders`, file by name; the first folder wins. Files starting with `_` are no rows."""
     files: dict[str, Path] = {}
     for folder in folders:
-        for name, file in _files(folder).items():
+        for name, file in files_below(folder).items():
             files.setdefault(name, file)
     return dict(sorted(files.items(), key=lambda item: _natural(item[0])))
 
 
 def recipes() -> list[Entry]:
     """Return every row that can be run from here."""
-    return [Entry(name, _summary(file)) for name, file in recipe_files(recipe_folders()).items()]
+    brought = {home.folder: home.plugin for home in homes(_ours("recipes"))}
+    found = recipe_files(recipe_folders()).items()
+    return [Entry(name, _summary(file), _home(file, brought)) for name, file in found]
 
 
 def tables() -> list[str]:
@@ -81,9 +95,19 @@ def training() -> list[Entry]:
 
 
 def group(name: str) -> list[Entry]:
-    """Return the entries of a config group, nested ones as `pruning/l1_norm`."""
-    files = _files(conf_folder() / name)
-    return [Entry(entry, _summary(files[entry])) for entry in sorted(files, key=_natural)]
+    """Return the entries of a config group, nested ones as `pruning/l1_norm`. PlanError if a name stands for two."""
+    found = entries_below(conf_folder(), name)
+    return [Entry(entry, _summary(found[entry][0]), found[entry][1]) for entry in sorted(found, key=_natural)]
+
+
+def group_file(group: str, name: str) -> Path | None:
+    """Return the YAML file of an entry of a config group, or None if there is none of that name. PlanError if there are
+    two."""
+    if not all(part and part[0] not in "._" for part in name.split("/")):
+        return None
+    files = [(home, home.folder / group / f"{name}.yaml") for home in homes(conf_folder())]
+    found = unique([(name, file, home.plugin) for home, file in files if file.is_file()])
+    return found[name][0] if found else None
 
 
 def _ours(name: str) -> Path:
@@ -91,9 +115,9 @@ def _ours(name: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / name
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    names = {file: file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")}
-    return {name: file for file, name in names.items() if not file.name.startswith(("_", ".")) and file.is_file()}
+def _home(file: Path, brought: dict[Path, str]) -> str:
+    """Return the plugin in whose folder of recipes a file lies, empty if in none."""
+    return next((plugin for folder, plugin in brought.items() if file.is_relative_to(folder)), "")
 
 
 def _summary(file: Path) -> str:

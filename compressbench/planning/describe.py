@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from compressbench.core.plan import Model
+from compressbench.core.model import Model
+from compressbench.core.plugins import plugin_of
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import MISSING, in_words, located
-from compressbench.planning.stages import TARGET, chosen_by_default, group_file
+from compressbench.planning.stages import TARGET, chosen_by_default
 
 GROUPS = ("technique", "model", "dataset", "metric")
 """The config groups whose entries name code."""
@@ -39,10 +40,11 @@ class Parameter(NamedTuple):
 
 
 class Description(NamedTuple):
-    """An entry: its group, summary, the paper it follows (empty if it names none), what it is, its parameters."""
+    """An entry: its group, summary, file, the paper it follows (empty if it names none), what it is, its parameters."""
 
     group: str
     entry: catalogue.Entry
+    file: Path
     paper: str
     text: str
     parameters: list[Parameter]
@@ -57,7 +59,7 @@ def descriptions(name: str) -> Iterator[Description]:
 
 
 def _described(group: str, entry: catalogue.Entry) -> Description:
-    file = group_file(group, entry.name)
+    file = catalogue.group_file(group, entry.name)
     assert file is not None
     written = load_yaml(file)
     code = located(str(written.pop(TARGET)), "compressbench.", entry.name)
@@ -74,7 +76,7 @@ def _described(group: str, entry: catalogue.Entry) -> Description:
         parameters.append(Parameter(name, in_words(hint), shown, allowed, meanings.get(name, "")))
     text = _paragraphs(code)
     paper = next((part.removeprefix("Source: ") for part in text if part.startswith("Source: ")), "")
-    return Description(group, entry, paper, text[0] if text else "", parameters)
+    return Description(group, entry, file, paper, text[0] if text else "", parameters)
 
 
 def _declared(code: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -93,7 +95,7 @@ def _comments(file: Path) -> dict[str, str]:
 
 def _resolved(written: dict[str, Any]) -> dict[str, Any]:
     """Return a file's values with what they take from the default training put in."""
-    training = group_file("training", chosen_by_default("training"))
+    training = catalogue.group_file("training", chosen_by_default("training"))
     assert training is not None
     whole = OmegaConf.create({"own": written, "training": load_yaml(training)})
     found: Any = OmegaConf.to_container(whole, resolve=True)
@@ -154,8 +156,8 @@ def _meanings(code: Callable[..., Any], names: list[str]) -> dict[str, str]:
 
 
 def _paragraphs(code: Any) -> list[str]:
-    """Return the paragraphs of a docstring of ours, each on one line."""
-    if not code.__module__.startswith("compressbench."):
+    """Return the paragraphs of a docstring of ours or of a plugin, each on one line."""
+    if not code.__module__.startswith("compressbench.") and plugin_of(code.__module__) is None:
         return []
     text = inspect.cleandoc(code.__dict__.get("__doc__") or "")
     return [" ".join(part.split()) for part in text.split("\n\n") if part]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from compressbench.core.errors import Fault, PlanError
+from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.planning.compose import compose
 from compressbench.planning.recipe import GROUPS
 from compressbench.planning.stages import chosen_by_default
@@ -45,8 +45,17 @@ def all_faults(overrides: Sequence[str], first: Sequence[Fault], further: str | 
             faults += [fault for fault in found if fault not in faults]
     from compressbench.planning.build import build  # imports torch
 
+    faults = [_stage_to_delete(fault, config) for fault in faults]
     more = [fault for fault in build(config, repair.overrides)[1] if not repair.made(fault)]
     return faults + [fault for fault in more if fault not in faults]
+
+
+def _stage_to_delete(fault: Fault, config: DictConfig) -> Fault:
+    """Return the fault of a stage that is not there to be deleted with the nearest one, any other as it is."""
+    stage, stages = fault.where.removeprefix("~stages."), config.get("stages")
+    if stage == fault.where or "." in stage or not isinstance(stages, DictConfig):
+        return fault
+    return Fault(fault.where, f"there is no such stage to delete; {suggestion(stage, map(str, stages))}")
 
 
 class Repair:

@@ -14,7 +14,6 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.installation import missing
 from compressbench.planning import catalogue
-from compressbench.planning.overrides import as_written
 
 LAUNCHERS = {
     "joblib": "hydra-joblib-launcher",
@@ -49,7 +48,6 @@ def for_people() -> Iterator[None]:
 
 def _unreadable(override: str) -> Fault:
     """Return the fault of a word that is no `key=value`."""
-    override = _plain(override)
     if "=" not in override and not override.startswith("~"):
         names = catalogue.recipe_files(catalogue.recipe_folders())
         likely = f"recipe={override}" if override in names else "KEY=VALUE, e.g. recipe=quickstart"
@@ -84,11 +82,9 @@ def _composition(error: Exception) -> Fault:
     if key := _quoted(text, "An item is already at '"):
         return Fault(key, "is there already; leave out the plus sign")
     if found := _quoted(text, "Ambiguous value for argument '"):
-        return Fault(
-            _plain(found), "has several values; use -m for each of them (`run -m`, `check -m`), or [a,b] for a list"
-        )
+        return Fault(found, "has several values; use -m for each of them (`run -m`, `check -m`), or [a,b] for a list")
     if found := _quoted(text, "Sweep parameters '"):
-        return Fault(_plain(found), "has several values; use -m for each of them (`run -m`, `check -m`)")
+        return Fault(found, "has several values; use -m for each of them (`run -m`, `check -m`)")
     if isinstance(cause, OmegaConfBaseException):
         return _value(cause, _quoted(text, "Error merging override ", end="\n"))
     if isinstance(error, OmegaConfBaseException):
@@ -97,17 +93,13 @@ def _composition(error: Exception) -> Fault:
 
 
 def _value(error: OmegaConfBaseException, where: str) -> Fault:
-    return Fault(_plain(where) or error.full_key or "", _first_line(error.msg or str(error)))
+    return Fault(where or error.full_key or "", _first_line(error.msg or str(error)))
 
 
 def _quoted(text: str, before: str, end: str = "'") -> str:
     """Return what stands between `before` and `end`."""
     found = re.search(f"{re.escape(before)}(.*?)(?:{end}|$)", text, re.DOTALL)
     return found.group(1).strip() if found else ""
-
-
-def _plain(override: str) -> str:
-    return as_written([override])[0]
 
 
 def _first_line(text: str) -> str:

@@ -14,12 +14,11 @@ from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
 from compressbench.core.task import IMAGE_CLASSIFICATION, Task
 from compressbench.planning.build import build_dataset, dataset_class
-from compressbench.planning.catalogue import datasets
+from compressbench.planning.catalogue import datasets, group_file
 from compressbench.planning.compose import compose
 from compressbench.planning.metrics import build_metrics
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import settings
-from compressbench.planning.stages import group_file
 
 KEYS = ("dataset", "device", "metrics", "threads")
 """What may be overridden; all other keys are about running a recipe."""

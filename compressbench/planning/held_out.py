@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from compressbench.core.data import Dataset
+from compressbench.core.data import HELD_OUT, Dataset, holds_out
 from compressbench.core.errors import Fault
 from compressbench.core.plan import Stage
 from compressbench.core.training import trainings_in
-
-KEYS = ("validation_images", "validation_share")
-"""What datasets call how many training images are held out."""
 
 
 def nothing_held_out(dataset: Dataset, overrides: Sequence[str]) -> tuple[Dataset, list[Fault]]:
     """Return the dataset without held-out images, and what is against it: a dataset that cannot do without, and a
     number of images that is given on the command line all the same."""
-    keys = [key for key in KEYS if hasattr(dataset, key)]
+    keys = [key for key in HELD_OUT if hasattr(dataset, key)]
     if not keys:
         what = f"is false, but {dataset.name} always holds images out; allowed here: training.hold_out=true"
         return dataset, [Fault("training.hold_out", what)]
@@ -48,6 +45,6 @@ def choice_faults(stages: Sequence[Stage], dataset: Dataset, hold_out: bool) -> 
     what = f"so no validation images are there for select: best ({', '.join(choosing)}); allowed: select: last, or"
     if not hold_out:
         return [Fault("training.hold_out", f"is false, {what} training.hold_out=true")]
-    if getattr(dataset, KEYS[0], None) == 0:
-        return [Fault(f"dataset.{KEYS[0]}", f"is 0, {what} more than 0 with training.hold_out=true")]
+    if not holds_out(dataset):
+        return [Fault(f"dataset.{HELD_OUT[0]}", f"is 0, {what} more than 0 with training.hold_out=true")]
     return []

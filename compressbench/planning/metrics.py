@@ -13,10 +13,12 @@ from compressbench.core.budget import LARGEST_DROP, Budget, Reference
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.metric import Metric, MetricSpec
 from compressbench.core.task import Task
+from compressbench.planning.catalogue import group_file
 from compressbench.planning.catalogue import metrics as all_metrics
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.schema import located, resolved, typed
-from compressbench.planning.stages import TARGET, group_file
+from compressbench.planning.schema import resolved, typed
+from compressbench.planning.signature import part
+from compressbench.planning.stages import TARGET, is_dotted
 
 Metrics = tuple[tuple[str, Metric], ...]
 LIMITS = "limits"
@@ -27,7 +29,8 @@ LIST = "`metrics: [...]` of the recipe says what is measured"
 def build_metrics(config: DictConfig) -> Metrics:
     """Return the metrics of a configuration, by name. PlanError with every one that is not there or cannot be built.
 
-    `metrics` is a list of names; one with arguments is written `{latency: {batch_size: 64}}`.
+    `metrics` is a list of names, or of dotted paths of classes in a plugin; one with arguments is written
+    `{latency: {batch_size: 64}}`.
     """
     if not isinstance(config.get("metrics"), ListConfig):
         what = f"is {config.get('metrics')!r}; allowed: a list of names, e.g. [accuracy, size]"
@@ -48,13 +51,11 @@ def build_metrics(config: DictConfig) -> Metrics:
 
 def _metric(name: str, own: Mapping[str, Any]) -> Metric:
     file = group_file("metric", name)
-    if file is None:
+    if file is None and not is_dotted(name):
         near = suggestion(name, [each.name for each in all_metrics()])
         raise PlanError.of("metrics", f"there is no {name!r}; {near}")
-    values = {**load_yaml(file), **own}
-    made: Metric = typed(
-        located(values.pop(TARGET), "compressbench.metrics.", f"metrics.{name}"), values, f"metrics.{name}"
-    )
+    values = {**(load_yaml(file) if file else {TARGET: name}), **own}
+    made: Metric = typed(part(values.pop(TARGET), Metric, f"metrics.{name}"), values, f"metrics.{name}")
     return made
 
 

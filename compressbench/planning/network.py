@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig
 
-from compressbench.core.architecture import ALLOWED, Architecture
+from compressbench.core.architecture import Architecture, parameters_of, taken
 from compressbench.core.data import Dataset
 from compressbench.core.errors import PlanError
-from compressbench.core.plan import Model
-from compressbench.planning.schema import located, resolved, schema_of, typed
+from compressbench.core.model import Model, Weights
+from compressbench.core.plugins import use
+from compressbench.planning.schema import resolved, schema_of, typed
 from compressbench.planning.stages import TARGET
 
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
-    """Return the network with the dataset's channels and classes filled in, unless the model says its own.
+    """Return the network, with what the dataset says of itself where the network takes it and the model says nothing.
 
     Without a dataset the arguments are checked all the same. Raises PlanError.
     """
@@ -24,25 +27,53 @@ def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
         raise PlanError.of("model", "none is named; e.g. `model: alexnet` (`compressbench list models` shows all)")
     values = resolved(config.model, "model")
     target = str(values.pop(TARGET, ""))
-    builder = located(target, ALLOWED, "model")
-    channels, classes = (dataset.input_shape[0], dataset.classes) if dataset else (1, 10)
-    values = {"in_channels": channels, "classes": classes, **values}
-    weights = ("weights", str | None, dataclasses.field(default=None))
-    schema = dataclasses.make_dataclass("Network", [weights], bases=(schema_of(builder),), kw_only=True)
-    checked = typed(schema, values, "model")
-    arguments: dict[str, Any] = {key: getattr(checked, key) for key in values if key != "weights"}
-    architecture = Architecture(target, arguments)
+    weights = _weights(values.get("weights"))
+    use(target)
+    try:
+        builder = Architecture(target).builder()
+        known = parameters_of(builder, target)
+    except ValueError as error:
+        raise PlanError.of("model", str(error)) from error
+    values = taken(_said(dataset), known) | values
+    checked = typed(_schema(builder, values, known), values, "model")
+    architecture = Architecture(target, {key: getattr(checked, key) for key in values if key != "weights"})
     _try(architecture)
-    return Model(_name(config, target), architecture, checked.weights)
+    return Model(_name(config, target), architecture, weights)
+
+
+def _said(dataset: Dataset | None) -> dict[str, Any]:
+    """Return what the data says of itself that a network may take."""
+    if dataset is None:
+        return {"in_channels": 1, "classes": 10, "image_size": 32}
+    channels, height, width = dataset.input_shape
+    return {"in_channels": channels, "classes": dataset.classes} | ({"image_size": height} if height == width else {})
+
+
+def _schema(builder: Callable[..., Any], values: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> type:
+    """Return a dataclass of what a network takes, and `weights`; of one that takes anything (`**options`) also of what
+    it is given."""
+    schema = schema_of(builder)
+    others = {"weights"}
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        others |= values.keys() - {each.name for each in dataclasses.fields(schema)}
+    added = [(key, Any, dataclasses.field(default=None)) for key in sorted(others)]
+    return dataclasses.make_dataclass("Network", added, bases=(schema,), kw_only=True)
+
+
+def _weights(value: Any) -> str | Weights | None:
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        what = f"is {value!r}; allowed: a file, the name of a weight set, or `{{file: FILE, rename: {{THEIRS: OURS}}}}`"
+        raise PlanError.of("model.weights", what)
+    weights: Weights = typed(Weights, value, "model.weights")
+    return weights
 
 
 def _try(architecture: Architecture) -> None:
-    """Build it without memory, so that what the network itself refuses is found. Raises PlanError."""
-    import torch
-
+    """Lay it out, so that what the network itself refuses is found. Raises PlanError."""
     try:
-        with torch.device("meta"):
-            architecture.build()
+        architecture.lay_out()
     except ValueError as error:
         raise PlanError.of("model", str(error)) from error
 

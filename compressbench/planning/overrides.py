@@ -1,4 +1,4 @@
-"""What people write behind `run`: made easier before Hydra sees it, and read afterwards."""
+"""What people write behind `run`: checked before Hydra reads it, and what it says of a run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,6 @@ from compressbench.core.errors import PlanError
 from compressbench.core.training import TrainingConfig
 from compressbench.planning.recipe import GROUPS
 
-CHECKED = ("stages", "model", "dataset", "training", "limits", "budget", "reference")
-"""Nodes whose keys we check ourselves, with their types, after Hydra has composed them."""
-
-DELETED = "__deleted__"
-"""The key that marks a stage for deletion."""
-
 NO_NAME = r"(?i)null|true|false|[-+\d._]+|[\[{].*"
 """What Hydra does not take for the name of a file."""
 
@@ -26,21 +20,13 @@ NOT_THE_RESULT = ("recipe", "seed", "budget")
 _TRAINING = frozenset(field.name for field in fields(TrainingConfig))
 
 
-def without_plus(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides with `stages.prune.ratio=0.5` forced in, whether the recipe says a ratio or not.
+def readable(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides as Hydra can read them: as they are, but a path to a recipe is quoted where it must be.
 
-    Hydra wants a plus sign for keys that are not in the YAML. A stage's parameters mostly are not, they
-    have defaults; so the plus is added here, and unknown keys are found by our own check. `~stages.NAME`
-    marks a stage as deleted, so that one that is not there is found in the same way. A path to a recipe is quoted
-    where it must be. PlanError for a file that is given by no name (`model=null`), which Hydra answers with a
+    PlanError for one without a key, and for a file that is given by no name (`model=null`), which Hydra answers with a
     traceback.
     """
-    return [_forced(text) for text in overrides]
-
-
-def as_written(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides as they were before `without_plus`."""
-    return [_unforced(text) for text in overrides]
+    return [_readable(text) for text in overrides]
 
 
 def changes_training(overrides: Sequence[str]) -> bool:
@@ -77,7 +63,7 @@ def _changes_training(override: str) -> bool:
     return bool(_TRAINING & {*parts[2:], *inside})
 
 
-def _forced(override: str) -> str:
+def _readable(override: str) -> str:
     key, equals, value = override.partition("=")
     if equals and not key:
         raise PlanError.of(override, "has no key; write KEY=VALUE")
@@ -87,22 +73,8 @@ def _forced(override: str) -> str:
         file = Path(value).expanduser()
         if file.is_file() or value.startswith("~/"):
             return "recipe='{}'".format(str(file).replace("\\", "\\\\").replace("'", "\\'"))
-    if re.fullmatch(r"~stages\.[^.=]+", override):
-        return f"++{override[1:]}.{DELETED}=true"
-    return f"++{override}" if _is_checked(override) else override
-
-
-def _unforced(override: str) -> str:
-    if not override.startswith("++") or not _is_checked(override[2:]):
-        return override
-    stage, deletes, _ = override[2:].partition(f".{DELETED}=")
-    return f"~{stage}" if deletes else override[2:]
+    return override
 
 
 def _key(override: str) -> str:
     return override.partition("=")[0]
-
-
-def _is_checked(override: str) -> bool:
-    node, dot, _ = _key(override).partition(".")
-    return bool(dot) and node in CHECKED and "=" in override

@@ -3,7 +3,8 @@
 `extends: NAME` names a sibling or a path below any folder of recipes. A child's mappings are merged into
 its parent's, key by key. Stages keep their order; a stage that names another technique starts afresh;
 `stages: {prune: null}` deletes one. `model`, `dataset`, `training`, `tracking` and `debug` name a file of
-their config group: `model: alexnet`, or, to change some of its values, `model: {name: alexnet, hidden: [64]}`.
+their config group: `model: alexnet`, or, to change some of its values, `model: {name: alexnet, hidden: [64]}`. A
+class of a plugin is named by its dotted path: `model: {_target_: plugins.Net, width: 4}`.
 `weights: ...` is short for the model's weights.
 """
 
@@ -31,7 +32,7 @@ NODES = {
 }
 """The keys of a recipe whose value is a mapping, each with an example of what it holds."""
 
-SUFFIX = ".yaml"
+SUFFIX, TARGET = ".yaml", "_target_"
 LIST = "`compressbench list recipes` shows what there is"
 
 Tree = dict[str, Any]
@@ -156,8 +157,8 @@ def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
     merged = _merge(parent, {key: value for key, value in child.items() if key not in (*GROUPS, "stages")})
     for key in GROUPS:
         if key in child:
-            other = child[key].get("name", parent.get(key, {}).get("name")) != parent.get(key, {}).get("name")
-            merged[key] = child[key] if other else _merge(parent.get(key, {}), child[key])
+            old, own = parent.get(key, {}), _chosen(child[key])
+            merged[key] = child[key] if own not in (None, _chosen(old)) else _merge(old, child[key])
     stages = dict(parent.get("stages", {}))
     for name, node in child.get("stages", {}).items():
         old = stages.get(name, {})
@@ -172,6 +173,11 @@ def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
         else:
             stages[name] = _merge(old, node)
     return merged | {"stages": stages}
+
+
+def _chosen(node: Tree) -> Any:
+    """Return what a group's node chooses: a class by its dotted path, or an entry of conf/ by its name."""
+    return node.get(TARGET, node.get("name"))
 
 
 def _merge(parent: Tree, child: Tree) -> Tree:

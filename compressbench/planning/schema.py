@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import inspect
 import types
 import typing
@@ -14,7 +13,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
+from compressbench.core.dotted import locate
 from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.plugins import use
 
 MISSING = "???"
 
@@ -37,14 +38,13 @@ def resolved(node: DictConfig, where: str) -> dict[str, Any]:
 
 
 def located(target: str, below: str, where: str) -> Callable[..., Any]:
-    """Return the class or function of a dotted path. Raises PlanError if it is not `below` our own package's folder."""
-    if not target.startswith(below):
-        raise PlanError.of(where, f"its file names the code {target!r}; only what is below {below} may be run")
-    module, _, name = target.rpartition(".")
+    """Return the class or function of a dotted path, below our own package's folder `below`, or in a declared plugin,
+    which is in use from then on. Raises PlanError if it may not be named, or cannot be imported."""
+    use(target)
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise PlanError.of(where, f"its code {target} cannot be imported: {error}") from error
+        found: Callable[..., Any] = locate(target, below)
+    except ValueError as error:
+        raise PlanError.of(where, str(error)) from error
     return found
 
 
@@ -80,7 +80,10 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
 def schema_of(function: Callable[..., Any]) -> type:
     """Return a dataclass with the parameters of a function or class as fields; types OmegaConf cannot check are Any."""
     code = function.__init__ if inspect.isclass(function) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(code)
+    try:
+        hints = typing.get_type_hints(code)
+    except Exception:  # other people's annotations may name anything, or nothing that is there
+        hints = {}
     described: list[Any] = []
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

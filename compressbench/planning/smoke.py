@@ -9,9 +9,10 @@ from omegaconf import DictConfig
 
 from compressbench.core.data import Dataset
 from compressbench.core.plan import Limits
+from compressbench.planning.catalogue import group_file
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import located, typed
-from compressbench.planning.stages import TARGET, group_file
+from compressbench.planning.stages import TARGET
 
 LARGE = 64
 """Images with a longer side count as large."""

@@ -12,7 +12,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from compressbench.planning.catalogue import recipe_files
-from compressbench.planning.recipe import GROUPS, find_recipe, read_recipe
+from compressbench.planning.recipe import GROUPS, TARGET, find_recipe, read_recipe
 
 GROUP = "recipe"
 
@@ -41,7 +41,7 @@ class RecipeSource(ConfigSource):
         defaults: list[object] = ["_self_"]
         for group in GROUPS:
             node = dict(content.pop(group, {}))
-            if "name" in node:
+            if "name" in node and TARGET not in node:
                 defaults.append({f"override /{group}": str(node.pop("name"))})
             if node:
                 content[group] = node

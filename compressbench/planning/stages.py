@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from compressbench.planning.catalogue import conf_folder
-from compressbench.planning.overrides import DELETED
+from compressbench.planning.catalogue import conf_folder, group_file
+from compressbench.planning.recipe import TARGET as TARGET
 from compressbench.planning.recipe import load_yaml
-
-TARGET = "_target_"
 
 
 def complete_stages(config: DictConfig) -> None:
@@ -31,8 +30,6 @@ def complete_stages(config: DictConfig) -> None:
             continue
         own = OmegaConf.to_container(node, resolve=False)
         assert isinstance(own, dict)
-        if DELETED in own and "technique" in own:
-            continue
         kind = own.get("technique")
         file = technique_file(kind) if isinstance(kind, str) else None
         defaults = load_yaml(file) if file else {}
@@ -46,15 +43,12 @@ def technique_file(kind: str) -> Path | None:
     return group_file("technique", kind)
 
 
+def is_dotted(name: object) -> bool:
+    """Return whether a name is that of a class in a plugin (`plugins.MyPruning`), not of an entry of conf/."""
+    return isinstance(name, str) and re.fullmatch(r"\w+(\.\w+)+", name, re.ASCII) is not None
+
+
 def chosen_by_default(group: str) -> str:
     """Return the entry of a config group that conf/config.yaml starts from."""
     defaults = load_yaml(conf_folder() / "config.yaml")["defaults"]
     return next(str(entry[group]) for entry in defaults if isinstance(entry, dict) and group in entry)
-
-
-def group_file(group: str, name: str) -> Path | None:
-    """Return the YAML file of an entry of a config group, or None if there is none of that name."""
-    if not all(part and part[0] not in "._" for part in name.split("/")):
-        return None
-    file = conf_folder() / group / f"{name}.yaml"
-    return file if file.is_file() else None

@@ -92,8 +92,10 @@ def _parts(table: str) -> tuple[str, ...]:
 
 
 def _small(record: RunRecord) -> RunRecord:
+    measured = {name for network in record.networks for name in network.metrics}
     return replace(
         record,
+        metric_specs={name: spec for name, spec in record.metric_specs.items() if name in measured},
         layers=[_small_layer(row) for row in record.layers if row["macs"]],
         tensors=[row for row in record.tensors if row["coder"]],
         stages=[_small_stage(stage, record.environment) for stage in record.stages],

@@ -70,6 +70,8 @@ def in_a_line(record: RunRecord) -> str:
 def remarks(record: RunRecord) -> list[str]:
     """Return what has to be said beside the figures: limits missed, parts left out, misprints, why it failed."""
     said = [f"limit missed: {sentence}" for sentence in record.missed]
+    if record.given is not None and (how := record.given.setting.get("weights")):
+        said.append(f"note: given weights: {how}")
     said += [f"left out by {stage.name}: {what}: {why}" for stage in record.stages for what, why in stage.skipped]
     if record.reference.get("note"):
         said.append(f"note: {record.reference['note']}")

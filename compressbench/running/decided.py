@@ -14,8 +14,8 @@ from compressbench.training.autotuning import decide, has_bf16
 def decided(plan: Plan, device: torch.device) -> Plan:
     """Return the plan with `auto`; for the same plan, device, processor and number of threads it is always the same.
 
-    The network is only laid out, on the meta device: no weight is drawn, and the global random state is left alone.
+    The network is only laid out, so the global random state is left alone.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        layers = layer_table(plan.model.architecture.build().eval(), torch.zeros(1, *plan.dataset.input_shape))
+    network = plan.model.architecture.lay_out().eval()
+    layers = layer_table(network, torch.zeros(1, *plan.dataset.input_shape, device="meta"))
     return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

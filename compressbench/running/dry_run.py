@@ -7,59 +7,99 @@ not is found by `forecast`, which runs dry twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from compressbench.core.context import Hook
-from compressbench.core.errors import Fault, PlanError, RunError, suggestion
+from compressbench.core.data import holds_out
+from compressbench.core.errors import Fault, PlanError, RunError
+from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits, Plan, PlannedStage
+from compressbench.core.source import START, Source
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.running.cache import StageCache
+from compressbench.running.counting import counts_and_size
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU
+from compressbench.running.fitting import check_fit
 from compressbench.running.prediction import Count, broken_limits, of_the_network
 from compressbench.running.progress import SilentProgress
-from compressbench.running.start import start_subject, weights_fault
+from compressbench.running.sources import Load, subject_of
+from compressbench.running.start import start_subject, unfit_weights
+from compressbench.training.autotuning import PLAIN
+from compressbench.training.scoring import scoring
+
+MADE_UP = 0.5
+"""What validation is said to give before anything is trained."""
 
 
 @dataclass
 class DryRunContext:
-    """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs."""
+    """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs.
+
+    held_out: whether training images are held out for validation.
+    """
 
     example: Tensor
-    earlier_stages: dict[str, Callable[[], Subject]]
+    earlier_stages: Mapping[str, Load]
     classes: int
     limits: Limits
+    held_out: bool
     epochs: int = 0
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(0)
         self.progress = SilentProgress()
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
-        epochs = self.limits.cut(training.epochs)
+    def train(
+        self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
+        config.factors(name for name, parameter in subject.model.named_parameters() if parameter.requires_grad)
+        if objective is not None:
+            self._try_out(objective, subject.model)
+        epochs = self.limits.cut(config.epochs)
         if epochs:
             move_from_zero(subject.model)
             subject.enforce()
         self.epochs += epochs
         return subject
 
-    def steps(self, training: TrainingConfig) -> int:
-        return max(1, self.limits.cut(training.epochs))
+    def _try_out(self, objective: Objective, model: nn.Module) -> None:
+        """Score two made-up images. ValueError if that fails, as where a teacher has other classes."""
+        ((images, labels),) = self.calibration(2, 1)
+        model.eval()
+        scored = scoring(objective, functional.cross_entropy, model, PLAIN, self.example.device)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), scored as score:
+            try:
+                score(images, model(images), labels)
+            except (RuntimeError, KeyError, AttributeError, TypeError) as error:
+                raise ValueError(f"its objective cannot be computed: {str(error).splitlines()[0]}") from error
+
+    def validate(self, subject: Subject) -> dict[str, float]:
+        if not self.held_out:
+            raise ValueError(
+                "it chooses by validation, but no training images are held out for that; allowed: a dataset that "
+                "holds some out, with training.hold_out=true"
+            )
+        return {"top1": MADE_UP, "loss": MADE_UP}
+
+    def count(self, subject: Subject) -> dict[str, int]:
+        return counts_and_size(subject, self.example)
+
+    def steps(self, config: TrainingConfig) -> int:
+        return max(1, self.limits.cut(config.epochs))
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         few = min(batch_size, 2)  # shapes are all that counts, and large images take long
         return iter([(self.example.expand(few, -1, -1, -1), torch.arange(few) % self.classes)])
 
-    def earlier(self, stage: str) -> Subject:
-        if stage not in self.earlier_stages:
-            raise ValueError(f"there is no stage {stage!r} before this one; {suggestion(stage, self.earlier_stages)}")
-        return self.earlier_stages[stage]()
+    def subject_of(self, source: Source) -> Subject:
+        return subject_of(source, self.earlier_stages)
 
 
 def dry_run(
@@ -69,13 +109,15 @@ def dry_run(
 
     count: what looks at the network alone if left out.
 
-    A stage that fails is left out for the stages after it, so that their faults are found too.
+    A stage that fails is left out for the stages after it, so that their faults are found too. PlanError if the network
+    itself does not fit the task.
     """
+    check_fit(plan)
     count = count or of_the_network(plan)
     stages, faults = play(plan, fresh_subject(plan), count)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
-    if reason := weights_fault(plan):
+    if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
     limits = broken_limits(plan, stages, lambda: play(plan, other_subject(plan), count)[0])
     return stages, faults + _budget_faults(plan, stages) + limits
@@ -90,7 +132,7 @@ def fresh_subject(plan: Plan) -> Subject:
 
 def other_subject(plan: Plan) -> Subject:
     """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
-    if plan.model.weights is not None and Path(plan.model.weights).expanduser().is_file():
+    if plan.model.weights_file is not None:
         try:
             return start_subject(plan)
         except RunError:  # which `dry_run` has said
@@ -117,10 +159,10 @@ def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage]
     """Return what every stage does to the subject, and what the stages themselves refuse."""
     example = torch.zeros(1, *plan.dataset.input_shape)
     # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
-    earlier: dict[str, Callable[[], Subject]] = {"start": subject.clone}
+    earlier: dict[str, Load] = {START: subject.clone}
     stages, faults, predictable = [], [], True
     for stage in plan.stages:
-        context = DryRunContext(example, earlier, plan.dataset.classes, plan.limits)
+        context = DryRunContext(example, earlier, plan.dataset.classes, plan.limits, holds_out(plan.dataset))
         attempt = subject.clone()
         attempt.skipped = []
         planned = PlannedStage(stage.name, stage.kind, cached=False, epochs=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from compressbench.core.data import Shape, Split
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.identity import digest, essence, raised
 from compressbench.core.metric import EvaluationInput, Metric, MetricValue
 from compressbench.core.subject import Subject
@@ -49,7 +50,8 @@ def evaluate(
     device: torch.device,
     baseline: Callable[[], Subject],
 ) -> list[MetricValue]:
-    """Return the values, metric by metric, of the subject that was read from `file`. ValueError as in `measured`."""
+    """Return the values, metric by metric, of the subject that was read from `file`. RunError for one that cannot be
+    had, as in `measured`."""
 
     fitting = BATCH_ELEMENTS // math.prod(input_shape)
     batch_size = max(SMALLEST_BATCH, min(LARGEST_BATCH, fitting))
@@ -59,9 +61,12 @@ def evaluate(
 
     subject.model.to(device).eval()
     given = EvaluationInput(subject, task, torch.zeros(1, *input_shape, device=device), test_batches, file, baseline)
-    found = [value for name, metric in metrics for value in measured(name, metric, given)]
-    subject.model.cpu()
-    return found
+    try:
+        return [value for name, metric in metrics for value in measured(name, metric, given)]
+    except ValueError as error:
+        raise error if isinstance(error, PlanError) else RunError(str(error)) from error
+    finally:
+        subject.model.cpu()
 
 
 def measured(name: str, metric: Metric, given: EvaluationInput) -> list[MetricValue]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import compressbench
 from compressbench.core.atomic import write_atomically
+from compressbench.core.plugins import declared
 from compressbench.core.record import RunRecord
 from compressbench.core.sealed import file_digest, sealed, stamp, unsealed
 from compressbench.packing.container import unseal
@@ -21,10 +22,12 @@ from compressbench.running.folders import RECORD, WEIGHTS
 
 
 def config_id(config: dict[str, Any]) -> str:
-    """Return the identity of a composed configuration under this version of the program, file by file: one that was
-    changed since takes the long way, which knows the versions of techniques, data and metrics."""
+    """Return the identity of a composed configuration under this version of the program and of the declared plugins,
+    file by file: one that was changed since takes the long way, which knows the versions of techniques, data and
+    metrics."""
     package = Path(compressbench.__file__).parent
     code = {str(file.relative_to(package)): stamp(file) for file in package.rglob("*.py")}
+    code |= {str(file): stamp(file) for plugin in declared() for file in plugin.files()}
     text = json.dumps([compressbench.__version__, code, config], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

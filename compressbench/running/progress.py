@@ -74,6 +74,16 @@ class ConsoleProgress:
             self.console.print(f"{description}: done in {seconds:.1f} s  {latest}", highlight=False)
 
 
+@contextlib.contextmanager
+def shown_on(console: Console | None, name: str) -> Iterator[Progress]:
+    """Lend a progress that is shown on a console, on none if there is none. name: put before everything."""
+    if console is None:
+        yield SilentProgress()
+        return
+    with ConsoleProgress(console) as progress:
+        yield NamedProgress(progress, name)
+
+
 class NamedProgress:
     """Puts a name before what work is called: the stage's before the technique's, the run's before both."""
 

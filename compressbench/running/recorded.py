@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from compressbench.core.data import Splits
 from compressbench.core.metric import Metric
-from compressbench.core.plan import Stage
-from compressbench.core.record import StageRecord
+from compressbench.core.plan import Plan, Stage
+from compressbench.core.record import RunRecord, StageRecord
+from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageResult
 from compressbench.running.evaluate import metric_key
 
@@ -27,3 +30,30 @@ def stage_record(
         seconds=result.seconds,
         cached=cached,
     )
+
+
+def run_record(plan: Plan, fingerprint: str, splits: Splits, **rest: Any) -> RunRecord:
+    """Return the record of a plan. fingerprint, splits: of its data. rest: the other fields, as the record has them."""
+    images = {f"{name}_images": len(split) for name, split in vars(splits).items()}
+    return RunRecord(
+        recipe=plan.recipe,
+        table=plan.table,
+        row=plan.row,
+        protocol=plan.protocol,
+        changed=dict(plan.changed),
+        seed=plan.seed,
+        plan_id=plan.plan_id(),
+        plan=plan.as_dict(),
+        reference=plan.reference.as_dict(),
+        metric_specs=plan.metric_specs,
+        primary=plan.task.primary,
+        dataset={"name": plan.dataset.name, "fingerprint": fingerprint, **images},
+        **rest,
+    )
+
+
+def bring_up_to_date(record: RunRecord, plan: Plan) -> None:
+    """Write today's names, published figures, budget, and what metrics say of themselves into a record of the plan."""
+    record.protocol, record.reference = plan.protocol, plan.reference.as_dict()
+    record.metric_specs, record.primary = plan.metric_specs, plan.task.primary
+    record.plan, record.missed = plan.as_dict(), missed_limits(plan.budget, record)

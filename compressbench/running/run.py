@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +18,9 @@ from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.sealed import file_digest
+from compressbench.core.source import START
 from compressbench.core.subject import Subject
+from compressbench.core.trainer import Trainer
 from compressbench.metrics.macs import layer_table
 from compressbench.packing import packed_file
 from compressbench.packing.inspect import tensor_table
@@ -33,22 +34,30 @@ from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
 from compressbench.running.progress import NamedProgress
 from compressbench.running.provenance import sign
-from compressbench.running.recorded import stage_record
+from compressbench.running.recorded import bring_up_to_date, run_record, stage_record
+from compressbench.running.sources import Load
 from compressbench.running.stage_context import StageContext
-from compressbench.running.start import AS_GIVEN, seed_of, start_subject
+from compressbench.running.start import AS_GIVEN, seed_of, start_subject, started
 from compressbench.training.autotuning import Setting
+from compressbench.training.loop import train
 
 
 def run(
-    plan: Plan, outputs: Path, progress: Progress, device: torch.device = CPU, observer: Observer = NOBODY
+    plan: Plan,
+    outputs: Path,
+    progress: Progress,
+    device: torch.device = CPU,
+    observer: Observer = NOBODY,
+    trainer: Trainer = train,
 ) -> RunRecord:
     """Carry out a plan and return its record; both the record and the final file are on the disk by then.
 
     Whatever is stored below `outputs` from an earlier run is used: a finished run trains nothing.
     observer: told of the start, of every epoch and of every stage, but not of a run that is finished already.
+    trainer: carries the trainings out; this process, if left out.
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    runner = Run(plan, outputs, progress, device, observer)
+    runner = Run(plan, outputs, progress, device, observer, trainer)
     with relying_on(runner.ids.values(), outputs / "cache"):
         return runner.execute()
 
@@ -59,9 +68,18 @@ class Run:
     If weights are given, stage -1 stores and measures the network as it is.
     """
 
-    def __init__(self, plan: Plan, outputs: Path, progress: Progress, device: torch.device, observer: Observer):
+    def __init__(
+        self,
+        plan: Plan,
+        outputs: Path,
+        progress: Progress,
+        device: torch.device,
+        observer: Observer,
+        trainer: Trainer = train,
+    ):
         self.plan = plan = decided(plan, device)
-        self.outputs, self.progress, self.device, self.observer = outputs, progress, device, observer
+        self.outputs, self.progress, self.device = outputs, progress, device
+        self.observer, self.trainer = observer, trainer
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan)
         self.fingerprint = self._fingerprint()
@@ -74,10 +92,7 @@ class Run:
 
     @cached_property
     def splits(self) -> Splits:
-        splits, images = self.plan.dataset.load(), self.plan.limits.images
-        if images is None:
-            return splits
-        return Splits(splits.train.limit(images), splits.validation.limit(images), splits.test.limit(images))
+        return self.plan.dataset.load().limit(self.plan.limits.images)
 
     def _fingerprint(self) -> str:
         """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
@@ -114,9 +129,7 @@ class Run:
         if record is None or [stage.stage_id for stage in record.networks] != [self.ids[n] for n in self.stages]:
             return None
         before = record.to_json()
-        record.protocol, record.reference = self.plan.protocol, self.plan.reference.as_dict()
-        record.metric_specs, record.primary = self.plan.metric_specs, self.plan.task.primary
-        record.plan, record.missed = self.plan.as_dict(), missed_limits(self.plan.budget, record)
+        bring_up_to_date(record, self.plan)
         if record.to_json() != before:
             self._write(record)
         return record
@@ -128,8 +141,8 @@ class Run:
             self.was_cached[index] = result is not None
             if result is None:
                 result = self._compute(index)
-            if missing_metrics(self.plan.metrics, self.plan.task, result):
-                self._measure(index, result)
+            if missing := missing_metrics(self.plan.metrics, self.plan.task, result):
+                self._measure(index, result, missing)
             self.results[index] = result
             self._tell(index)
 
@@ -140,7 +153,7 @@ class Run:
 
     def _compute(self, index: int) -> StageResult:
         stage = self.stages[index]
-        subject = self._result_of(index - 1)
+        subject, how = started(self.plan) if index < 0 else (self._result_of(index - 1), "")
         subject.skipped = []
         context, clock = self._lend(index), time.monotonic()
         try:
@@ -150,7 +163,8 @@ class Run:
             if broken := subject.broken():
                 raise ValueError(f"its result breaks what was promised: {'; '.join(map(str, broken))}")
             made_in = environment(self.device)
-            result = StageResult({}, context.curve, subject.skipped, context.setting, made_in, seconds)
+            setting = {**context.setting, "weights": how} if how else context.setting
+            result = StageResult({}, context.curve, subject.skipped, setting, made_in, seconds)
             self.cache.store(self.ids[index], subject, result)
         except PlanError:
             raise
@@ -158,33 +172,26 @@ class Run:
             raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
         return result
 
-    def _measure(self, index: int, result: StageResult) -> None:
-        """Add what is not measured yet. Every figure comes from the network decoded from its file.
+    def _measure(self, index: int, result: StageResult, missing: list[tuple[str, Metric]]) -> None:
+        """Add what is not measured yet. Every figure comes from the network decoded from its file. RunError if one is
+        not to be had.
 
         The first figures are noted in the file; then come the metrics that look at the file itself.
         """
         file = self.cache.model_path(self.ids[index])
         decoded = packed_file.read(file)
-        missing = missing_metrics(self.plan.metrics, self.plan.task, result)
         missing.sort(key=lambda named: reads_file(named[1]))
         with self.progress.task(f"{self.stages[index].name}: measure", len(missing)) as advance:
             for name, metric in missing:
                 if reads_file(metric):
                     sign(file, self.plan, index, result)
-                result.measured[metric_key(metric)] = self._measured(index, (name, metric), decoded)
+                shape, baseline = self.plan.dataset.input_shape, partial(self._baseline, index)
+                about = (self.plan.task, self.splits.test, shape, self.device, baseline)
+                found = evaluate([(name, metric)], decoded, file, *about)
+                result.measured[metric_key(metric)] = {each.name: each.value for each in found}
                 advance(1, name)
         sign(file, self.plan, index, result)
         self.cache.update(self.ids[index], result)
-
-    def _measured(self, index: int, metric: tuple[str, Metric], decoded: Subject) -> dict[str, float]:
-        """Return the values of one metric by name. RunError if they cannot be had."""
-        file, test = self.cache.model_path(self.ids[index]), self.splits.test
-        shape, baseline = self.plan.dataset.input_shape, partial(self._baseline, index)
-        try:
-            found = evaluate([metric], decoded, file, self.plan.task, test, shape, self.device, baseline)
-        except ValueError as error:
-            raise RunError(f"stages.{self.stages[index].name}: {error}") from error
-        return {each.name: each.value for each in found}
 
     def _baseline(self, index: int) -> Subject:
         """Return the network before compression; where there was none, or for the start itself, the start."""
@@ -193,7 +200,7 @@ class Run:
         return start_subject(self.plan)
 
     def _lend(self, index: int) -> StageContext:
-        earlier: dict[str, Callable[[], Subject]] = {"start": partial(self._result_of, -1)}
+        earlier: dict[str, Load] = {START: partial(self._result_of, -1)}
         for number in range(index):
             earlier[self.stages[number].name] = partial(self._result_of, number)
         stage_id, seconds = self.ids[index], self.plan.budget.seconds
@@ -207,6 +214,7 @@ class Run:
             auto=Setting(*self.plan.auto.split()),
             device=self.device,
             earlier_stages=earlier,
+            trainer=self.trainer,
             deadline=None if seconds is None else self.clock + seconds,
             on_epoch=partial(self.observer.reached, self.stages[index].name),
         )
@@ -221,20 +229,10 @@ class Run:
         return torch.zeros(1, *self.plan.dataset.input_shape)
 
     def _record(self, status: str, error: str = "") -> RunRecord:
-        plan = self.plan
-        return RunRecord(
-            recipe=plan.recipe,
-            table=plan.table,
-            row=plan.row,
-            protocol=plan.protocol,
-            changed=dict(plan.changed),
-            seed=plan.seed,
-            plan_id=plan.plan_id(),
-            plan=plan.as_dict(),
-            reference=plan.reference.as_dict(),
-            metric_specs=plan.metric_specs,
-            primary=plan.task.primary,
-            dataset={"name": plan.dataset.name, "fingerprint": self.fingerprint, **self._image_counts()},
+        return run_record(
+            self.plan,
+            self.fingerprint,
+            self.splits,
             environment=environment(self.device),
             stages=[self._stage_record(index) for index in self.results if index >= 0],
             given=self._stage_record(-1) if -1 in self.results else None,
@@ -243,9 +241,6 @@ class Run:
             started=self.started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self.clock, 3),
         )
-
-    def _image_counts(self) -> dict[str, int]:
-        return {f"{name}_images": len(split) for name, split in vars(self.splits).items()}
 
     def _stage_record(self, index: int) -> StageRecord:
         stage, cached = self.stages[index], self.was_cached[index]

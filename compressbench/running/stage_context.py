@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,15 +10,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from compressbench.core.context import Hook, Progress
+from compressbench.core.context import Progress
 from compressbench.core.data import Splits
-from compressbench.core.errors import suggestion
+from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits
+from compressbench.core.source import Source
 from compressbench.core.subject import Subject
+from compressbench.core.trainer import Trainer
 from compressbench.core.training import TrainingConfig
+from compressbench.running.counting import counts_and_size
+from compressbench.running.sources import Load, subject_of
 from compressbench.running.start import seed_of
 from compressbench.training.autotuning import Setting
+from compressbench.training.epoch import evaluated
 from compressbench.training.loop import length, train
+from compressbench.training.loss import LOSS_OF
 
 
 @dataclass
@@ -26,7 +32,7 @@ class StageContext:
     """Lent to one stage. Trainings of the stage are numbered, so that each has its own checkpoint and seed.
 
     earlier_stages: by name, what loads the result of a stage before this one.
-    auto: what `precision: auto` stands for in this run.
+    auto: what `precision: auto` stands for in this run. trainer: carries trainings out.
     on_epoch: hears of every entry of the curve as soon as it is there.
     curve, setting: collected from the trainings.
     """
@@ -39,7 +45,8 @@ class StageContext:
     checkpoints: Path
     auto: Setting
     device: torch.device
-    earlier_stages: dict[str, Callable[[], Subject]]
+    earlier_stages: Mapping[str, Load]
+    trainer: Trainer = train
     deadline: float | None = None
     on_epoch: Callable[[dict[str, float]], None] = lambda entry: None
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -49,22 +56,25 @@ class StageContext:
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(
+        self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         number, done = self.trainings, len(self.curve)
         self.trainings += 1
         subject.to(self.device)
-        trained = train(
+        trained = self.trainer(
             subject,
-            training,
+            config,
             self.splits.train.to(self.device),
             self.splits.validation.to(self.device),
             seed=seed_of(self.seed, number),
             limits=self.limits,
             progress=self.progress,
-            penalty=penalty,
+            objective=objective,
+            hooks=hooks,
             checkpoint=self.checkpoints / f"{number}",
             deadline=self.deadline,
-            auto=self.auto,
+            auto=str(self.auto),
             on_epoch=lambda entry: self.on_epoch({**entry, "epoch": done + entry["epoch"]}),
         )
         self.curve += [{**entry, "epoch": done + entry["epoch"]} for entry in trained.curve]
@@ -72,8 +82,20 @@ class StageContext:
         trained.subject.to(torch.device("cpu"))
         return trained.subject
 
-    def steps(self, training: TrainingConfig) -> int:
-        epochs, steps = length(training, self.splits.train, self.limits)
+    def validate(self, subject: Subject) -> dict[str, float]:
+        split = self.splits.validation.to(self.device)
+        if not len(split):
+            raise ValueError("it chooses by validation, but no training images are held out for that")
+        subject.to(self.device)
+        loss, top1 = evaluated(subject.model, split, LOSS_OF["cross_entropy"], Setting(), self.device)
+        subject.to(torch.device("cpu"))
+        return {"top1": top1, "loss": loss}
+
+    def count(self, subject: Subject) -> dict[str, int]:
+        return counts_and_size(subject, self.example)
+
+    def steps(self, config: TrainingConfig) -> int:
+        epochs, steps = length(config, self.splits.train, self.limits)
         return max(1, epochs * steps)
 
     def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -82,7 +104,5 @@ class StageContext:
         order = torch.Generator().manual_seed(seed_of(self.seed, "calibration"))
         yield from islice(self.splits.train.batches(batch_size, order, augmented=False), batches)
 
-    def earlier(self, stage: str) -> Subject:
-        if stage not in self.earlier_stages:
-            raise ValueError(f"there is no stage {stage!r} before this one; {suggestion(stage, self.earlier_stages)}")
-        return self.earlier_stages[stage]()
+    def subject_of(self, source: Source) -> Subject:
+        return subject_of(source, self.earlier_stages)

@@ -14,8 +14,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from compressbench.core.atomic import write_atomically
+from compressbench.core.trainer import Curve
 
-Curve = list[dict[str, float]]
 DIGEST_BYTES = 32
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
 from torch import nn
 
-from compressbench.core.context import Advance, Hook
+from compressbench.core.context import Advance
 from compressbench.core.data import Split
 from compressbench.core.errors import RunError
 from compressbench.core.identity import digest
+from compressbench.core.objective import Act
 from compressbench.core.training import TrainingConfig
 from compressbench.training.autotuning import Setting
 from compressbench.training.enforcement import Enforcement
 from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import plain_step, set_learning_rate
 from compressbench.training.schedule import learning_rate
+from compressbench.training.scoring import Loss, Score
 
 SECONDS_BETWEEN_REPORTS = 0.2
 STEPS_BETWEEN_CHECKS = 50
@@ -29,7 +32,10 @@ VALIDATION_BATCH = 128
 
 @dataclass
 class Work:
-    """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all."""
+    """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all.
+
+    score: the loss of a batch. after_backward, after_step: what hooks do.
+    """
 
     training: TrainingConfig
     model: nn.Module
@@ -37,7 +43,9 @@ class Work:
     setting: Setting
     device: torch.device
     enforcement: Enforcement
-    penalty: Hook | None
+    score: Score
+    after_backward: Sequence[Act]
+    after_step: Sequence[Act]
     seed: int
     epochs: int
     steps_per_epoch: int
@@ -62,22 +70,24 @@ def _steps(
 ) -> tuple[float, float]:
     model, optimizer, setting, device = work.model, work.optimizer, work.setting, work.device
     total_steps, first = work.epochs * work.steps_per_epoch, epoch * work.steps_per_epoch
-    lr, step = work.training.lr, plain_step(optimizer)
-    loss_of = LOSS_OF[work.training.loss]
+    lr, step, score = work.training.lr, plain_step(optimizer), work.score
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
     for images, labels in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
         lr = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
         set_learning_rate(optimizer, lr)
+        images = setting.place(images, device)
         with setting.autocast(device):
-            logits = model(setting.place(images, device))
-        loss = loss_of(logits.float(), labels.to(device))
+            logits = model(images)
+        loss = score(images, logits, labels.to(device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
-        if work.penalty:
-            work.penalty(model)
+        for act in work.after_backward:
+            act(model)
         step()
+        for act in work.after_step:
+            act(model)
         work.enforcement.enforce()
         total += loss.detach()
         done += 1
@@ -95,18 +105,34 @@ def _steps(
     return mean, lr
 
 
-@torch.inference_mode()
 def validate(work: Work, split: Split) -> tuple[float, float]:
     """Return the mean loss and the fraction of images that are classified right. The split is not empty."""
-    work.model.eval()
-    loss = torch.zeros((), device=work.device)
-    right = torch.zeros((), dtype=torch.int64, device=work.device)
+    batch_size, loss = max(work.training.batch_size, VALIDATION_BATCH), LOSS_OF[work.training.loss]
+    return evaluated(work.model, split, loss, work.setting, work.device, batch_size, work.limit)
+
+
+@torch.inference_mode()
+def evaluated(
+    model: nn.Module,
+    split: Split,
+    loss_of: Loss,
+    setting: Setting,
+    device: torch.device,
+    batch_size: int = VALIDATION_BATCH,
+    limit: int | None = None,
+) -> tuple[float, float]:
+    """Return the mean loss and the fraction of images of a split that are classified right; it is not empty.
+
+    limit: at most so many batches.
+    """
+    model.eval()
+    loss = torch.zeros((), device=device)
+    right = torch.zeros((), dtype=torch.int64, device=device)
     count = 0
-    batch_size, loss_of = max(work.training.batch_size, VALIDATION_BATCH), LOSS_OF[work.training.loss]
-    for images, labels in islice(split.batches(batch_size), work.limit):
-        labels = labels.to(work.device)
-        with work.setting.autocast(work.device):
-            logits = work.model(work.setting.place(images, work.device))
+    for images, labels in islice(split.batches(batch_size), limit):
+        labels = labels.to(device)
+        with setting.autocast(device):
+            logits = model(setting.place(images, device))
         loss += loss_of(logits.float(), labels) * len(labels)
         right += (logits.argmax(1) == labels).sum()
         count += len(labels)

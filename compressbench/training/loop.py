@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import nn
 
-from compressbench.core.context import Advance, Hook, Progress
+from compressbench.core.context import Advance, Progress
 from compressbench.core.data import Split
 from compressbench.core.errors import RunError
 from compressbench.core.identity import digest, essence
+from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
+from compressbench.core.trainer import Curve, OnEpoch, Trained, unheard
 from compressbench.core.training import TrainingConfig
 from compressbench.training import allocator
 from compressbench.training.autotuning import PLAIN, Setting
 from compressbench.training.checkpoint import (
     Checkpoint,
-    Curve,
     fingerprint,
     optimizer_state,
     read,
@@ -30,78 +31,58 @@ from compressbench.training.checkpoint import (
 )
 from compressbench.training.enforcement import Enforcement
 from compressbench.training.epoch import Work, train_epoch, validate
+from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import make_optimizer
+from compressbench.training.scoring import Score, scoring
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
-OnEpoch = Callable[[dict[str, float]], None]
-
-
-def _unheard(entry: dict[str, float]) -> None:
-    pass
-
-
-@dataclass
-class Trained:
-    """curve: one entry an epoch (epoch, train_loss, validation_loss, validation_top1, lr, seconds).
-    setting: how it was computed (precision, layout, device, threads)."""
-
-    subject: Subject
-    curve: Curve
-    setting: dict[str, str]
 
 
 def train(
     subject: Subject,
-    training: TrainingConfig,
+    config: TrainingConfig,
     train_split: Split,
     validation_split: Split,
     *,
     seed: int,
     limits: Limits,
     progress: Progress,
-    penalty: Hook | None = None,
+    objective: Objective | None = None,
+    hooks: Sequence[Hook] = (),
     checkpoint: Path | None = None,
     deadline: float | None = None,
-    auto: Setting = PLAIN,
-    on_epoch: OnEpoch = _unheard,
+    auto: str = "",
+    on_epoch: OnEpoch = unheard,
 ) -> Trained:
-    """Return `subject`, trained in place where it lies, in evaluation mode, fp32 and contiguous.
-
-    limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.images` is
-    for whoever makes the splits.) penalty: adds to the gradients before every step. checkpoint: a file to
-    go on from; on a CPU, with as many threads, the result is bit-identical to an undisturbed training.
-    deadline: `time.monotonic()` at which the budget is used up. auto: what `precision: auto` stands for.
-    on_epoch: hears of every entry of the curve, those of the checkpoint first.
-
-    Raises RunError for a loss that is no number, a full disk, or a deadline that has passed (after an epoch, so
-    that every start gets further); ValueError without training images, if the best epoch is asked for and there
-    are no validation images, and for a mask that does not fit. Then the subject is half trained, but in
-    evaluation mode, fp32 and contiguous too.
-    """
-    if training.select == "best" and not len(validation_split):
+    """Do what `core.trainer.Trainer` says, in this process."""
+    if config.select == "best" and not len(validation_split):
         raise ValueError("select is 'best', but there are no validation images to choose by; allowed: 'last'")
-    epochs, steps = length(training, train_split, limits)
+    epochs, steps = length(config, train_split, limits)
     if not epochs or not _trainable(subject):
         subject.model.eval()
         return Trained(subject, [], {})
     if not len(train_split):
         raise ValueError("there are no training images")
     allocator.keep_memory()
-    setting = auto if training.precision == "auto" else Setting(training.precision)
-    keeper = _Keeper(checkpoint, _identity(subject, training, setting, seed, epochs, steps)) if checkpoint else None
-    state = (keeper.read() if keeper else None) or Checkpoint(0)
-    with _arranged(subject.model, setting), progress.task("training", epochs * steps) as advance:
-        work = _work(subject, training, setting, state, penalty, seed, epochs, steps, limits.steps)
+    setting = Setting(*auto.split()) if config.precision == "auto" else Setting(config.precision)
+    keeper = _Keeper(checkpoint, _identity(subject, config, setting, seed, epochs, steps)) if checkpoint else None
+    state, device = (keeper.read() if keeper else None) or Checkpoint(0), _trainable(subject)[0][1].device
+    with (
+        _arranged(subject.model, setting),
+        scoring(objective, LOSS_OF[config.loss], subject.model, setting, device) as score,
+        progress.task("training", epochs * steps) as advance,
+    ):
+        work = _work(subject, config, setting, state, score, hooks, seed, epochs, steps, limits.steps)
         _epochs(work, state, train_split, validation_split, advance, keeper, deadline, on_epoch)
         if state.best:
             subject.model.load_state_dict(state.best)
-    return Trained(subject, state.curve, setting.described(work.device))
+    return Trained(subject, state.curve, setting.described(device))
 
 
-def length(training: TrainingConfig, split: Split, limits: Limits) -> tuple[int, int]:
+def length(config: TrainingConfig, split: Split, limits: Limits) -> tuple[int, int]:
     """Return how many epochs a training takes, and how many steps each of them."""
-    steps = max(1, len(split) // training.batch_size)
-    return limits.cut(training.epochs), steps if limits.steps is None else min(steps, limits.steps)
+    steps = max(1, len(split) // config.batch_size)
+    return limits.cut(config.epochs), steps if limits.steps is None else min(steps, limits.steps)
 
 
 def _trainable(subject: Subject) -> list[tuple[str, nn.Parameter]]:
@@ -122,10 +103,11 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 
 def _work(
     subject: Subject,
-    training: TrainingConfig,
+    config: TrainingConfig,
     setting: Setting,
     state: Checkpoint,
-    penalty: Hook | None,
+    score: Score,
+    hooks: Sequence[Hook],
     seed: int,
     epochs: int,
     steps: int,
@@ -133,12 +115,15 @@ def _work(
 ) -> Work:
     """Bring network and optimizer to where `state` left them, and return what every epoch needs."""
     model, parameters = subject.model, _trainable(subject)
-    optimizer, enforcement = make_optimizer(training, parameters), Enforcement(subject.model, subject.constraints)
+    optimizer, enforcement = make_optimizer(config, parameters), Enforcement(subject.model, subject.constraints)
     if state.epoch:
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
     device = parameters[0][1].device
-    return Work(training, model, optimizer, setting, device, enforcement, penalty, seed, epochs, steps, limit)
+    after_backward = [hook.after_backward for hook in hooks if hook.after_backward]
+    after_step = [hook.after_step for hook in hooks if hook.after_step]
+    acts = (score, after_backward, after_step)
+    return Work(config, model, optimizer, setting, device, enforcement, *acts, seed, epochs, steps, limit)
 
 
 @dataclass
@@ -220,6 +205,6 @@ def _kept(keeper: _Keeper | None) -> str:
     return f"; the last good checkpoint is kept: {keeper.path}" if keeper and kept else ""
 
 
-def _identity(subject: Subject, training: TrainingConfig, setting: Setting, seed: int, epochs: int, steps: int) -> str:
+def _identity(subject: Subject, config: TrainingConfig, setting: Setting, seed: int, epochs: int, steps: int) -> str:
     """Return digits that change with anything that changes the training, the weights it starts from included."""
-    return digest([essence(training), str(setting), seed, epochs, steps, fingerprint(subject.model)])
+    return digest([essence(config), str(setting), seed, epochs, steps, fingerprint(subject.model)])

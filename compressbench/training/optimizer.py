@@ -17,11 +17,12 @@ def make_optimizer(training: TrainingConfig, named: Iterable[tuple[str, nn.Param
     """Return SGD or Adam with the training's settings, in torch's fused form, the fastest one on a CPU.
 
     named: every parameter that is trained, with its name. Those with the same factor of the learning rate are a group.
+    ValueError as `TrainingConfig.factors`.
     """
     leave_compiler_out()
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in named:
-        groups.setdefault(training.lr_factor(name), []).append(parameter)
+    found, groups = dict(named), dict[float, list[nn.Parameter]]()
+    for name, factor in training.factors(found).items():
+        groups.setdefault(factor, []).append(found[name])
     parameters = [{"params": group, FACTOR: factor} for factor, group in groups.items()]
     decay = training.weight_decay
     if training.optimizer == "adam":

@@ -75,7 +75,7 @@ def mlp(channels: int = 1, side: int = 28) -> nn.Module:
 def ours(model: nn.Module, split: object, precision: str = "fp32", auto: Setting = PLAIN) -> None:
     training = TrainingConfig(1, BATCH, 0.01, "sgd", "one_cycle", 1e-4, precision=precision)
     subject = Subject(model, Architecture("compressbench.zoo.none"))
-    train(subject, training, split, [], seed=0, limits=Limits(), progress=Silent(), auto=auto)  # type: ignore[arg-type]
+    train(subject, training, split, [], seed=0, limits=Limits(), progress=Silent(), auto=str(auto))  # type: ignore[arg-type]
 
 
 def by_hand(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], steps: int) -> None:

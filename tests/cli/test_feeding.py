@@ -12,7 +12,8 @@ import pytest
 
 from compressbench.cli.main import main
 from compressbench.core.architecture import Architecture
-from compressbench.core.plan import Model, Stage
+from compressbench.core.model import Model
+from compressbench.core.plan import Stage
 from compressbench.packing.packed_file import note, rewrite_note
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.cli.report import bases
+from compressbench.app.report import bases
 from compressbench.core.errors import PlanError
 from tests.cli.commands import Captured, refused
 

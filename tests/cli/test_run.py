@@ -12,7 +12,7 @@ from PIL import Image
 
 from compressbench.cli.main import main
 from compressbench.core.record import RunRecord
-from compressbench.planning.swept import sweep_id
+from compressbench.planning.launch import sweep_id
 from compressbench.vision import torchvision
 from tests.cli.commands import Captured, recipe, refused
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from compressbench.app.sweep import Swept
 from compressbench.cli.main import main
-from compressbench.cli.sweep import _show
+from compressbench.cli.run import show_answer
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Outcome, SweepRecord
+from compressbench.planning.prepare import prepare
 from tests.cli.commands import Captured, recipe, refused
 from tests.tracking.records import record
 
@@ -29,14 +34,14 @@ reference: {source: somebody, dataset: synthetic, top1: 0.9}
 SWEPT = SweepRecord("s1", [], [Outcome(1, {"stages.prune.ratio": "0.1"})])
 
 
-def test_a_plot_that_fails_costs_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_a_plot_that_fails_costs_no_sweep(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     def broken(*_: object) -> Path:
         raise MemoryError("no room for a picture")
 
     monkeypatch.setattr("compressbench.reporting.plot.plot", broken)
-    _show(SWEPT, [record(0.1, sweep="s1")], tmp_path)
+    show_answer(Swept(SWEPT, [record(0.1, sweep="s1")], prepare(["outputs=there", "recipe=quickstart"]).settings))
     assert "no room for a picture" in capsys.readouterr().err
-    assert (tmp_path / "points.csv").is_file()
+    assert Path("there/sweeps/s1/points.csv").is_file()
 
 
 def swept(capsys: Captured, *words: str) -> tuple[int, list[str], list[str]]:
@@ -96,3 +101,15 @@ def test_a_run_of_two_sweeps_belongs_to_both(capsys: Captured) -> None:
     for sweep in sweeps:
         assert main(["report", sweep, "--format", "csv"]) == 0
         assert "0.9" in {row["stages.prune.ratio"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+
+
+@pytest.mark.slow
+def test_lines_of_runs_in_processes_of_their_own_say_whose_they_are(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["run", "-m", recipe(OWN), "seed=0,-1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    command = [sys.executable, "-m", "compressbench", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=os.environ, check=False)
+    assert done.returncode == 2
+    assert "1 of 2, seed=0: started" in done.stdout.splitlines()
+    assert "2 of 2, seed=-1: error: seed: is -1; allowed: 0 or more" in done.stderr.splitlines()
+    assert "1 of 2 runs failed" in done.stderr.splitlines()

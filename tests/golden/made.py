@@ -17,6 +17,7 @@ from compressbench.core.constraint import Mask
 from compressbench.core.metric import EvaluationInput, Metric
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
+from compressbench.core.task import IMAGE_CLASSIFICATION
 from compressbench.core.training import LOOP_VERSION, TrainingConfig
 from compressbench.data.synthetic import Synthetic
 from compressbench.metrics.latency import Latency
@@ -69,10 +70,12 @@ def metric(name: str, folder: Path) -> Made:
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(64, 3, 32, 32, generator=generator), torch.randint(10, (64,), generator=generator)
     subject.model.eval()
-    given = EvaluationInput(subject, torch.zeros(1, 3, 32, 32), lambda: [batch], folder / "model.cbp", lambda: subject)
+    given = EvaluationInput(
+        subject, IMAGE_CLASSIFICATION, torch.zeros(1, 3, 32, 32), lambda: [batch], folder / "model.cbp", lambda: subject
+    )
     measured = found.measure(given)
     timed = isinstance(found, Latency)
-    figures = {one.name: one.unit if timed else _number(one.value, one.unit) for one in measured}
+    figures = {one.name: one.spec.unit if timed else _number(one.value, one.spec.unit) for one in measured}
     return getattr(found, "version", 1), figures
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.metric import EvaluationInput
+from compressbench.core.task import IMAGE_CLASSIFICATION
 from compressbench.metrics import latency
 from compressbench.metrics._rounds import Ratio, one_thread, ratio, take_turns
 from compressbench.metrics.latency import Latency, agreement, in_torch, random_images
@@ -20,13 +21,20 @@ def network(width: int) -> nn.Module:
 
 
 def given(own: nn.Module, dense: nn.Module) -> EvaluationInput:
-    return EvaluationInput(bare(own), torch.zeros(1, 3, 8, 8), lambda: iter(BATCHES), Path("none"), lambda: bare(dense))
+    return EvaluationInput(
+        bare(own),
+        IMAGE_CLASSIFICATION,
+        torch.zeros(1, 3, 8, 8),
+        lambda: iter(BATCHES),
+        Path("none"),
+        lambda: bare(dense),
+    )
 
 
 def measured(own: nn.Module, dense: nn.Module, runtimes=("onnx", "torch"), batches=(1, 4)) -> dict[str, float]:
     found = Latency(list(runtimes), list(batches), 5, 0.0, 10).measure(given(own, dense))
-    assert {m.unit for m in found} == {"ms", "ratio", "fraction"}
-    assert {m.name.rpartition("_")[2] for m in found if m.higher_is_better} <= {"ratio", "agreement", "eager"}
+    assert {m.spec.unit for m in found} == {"ms", "ratio", "fraction"}
+    assert {m.name.rpartition("_")[2] for m in found if m.spec.higher_is_better} <= {"ratio", "agreement", "eager"}
     return {m.name: m.value for m in found}
 
 

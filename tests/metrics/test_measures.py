@@ -11,6 +11,7 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.identity import digest
 from compressbench.core.metric import EvaluationInput, MetricValue
 from compressbench.core.subject import Subject
+from compressbench.core.task import IMAGE_CLASSIFICATION
 
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = {
@@ -30,6 +31,7 @@ def given(tmp_path: Path) -> EvaluationInput:
     file.write_bytes(b"12345")
     return EvaluationInput(
         subject=Subject(architecture.build().eval(), architecture),
+        task=IMAGE_CLASSIFICATION,
         example=torch.zeros(1, 1, 32, 32),
         test_batches=lambda: iter([(torch.zeros(4, 1, 32, 32), torch.arange(4))]),
         file=file,
@@ -63,12 +65,12 @@ def test_a_measure_leaves_the_subject_in_evaluation_mode_and_unchanged(name, giv
 
 
 def test_only_accuracies_are_better_when_higher(given):
-    better = {m.name for name in NAMES for m in measure(name, given) if m.higher_is_better}
+    better = {m.name for name in NAMES for m in measure(name, given) if m.spec.higher_is_better}
     assert better == {"top1", "top5"}
 
 
 def test_units_say_what_the_numbers_are(given):
-    units = {m.name: m.unit for name in NAMES for m in measure(name, given)}
+    units = {m.name: m.spec.unit for name in NAMES for m in measure(name, given)}
     assert (units["top1"], units["loss"], units["params"], units["size_bytes"]) == (
         "fraction",
         "nats",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.cli.inspect import head
+from compressbench.app.inspect import head
 from compressbench.cli.main import main
 from compressbench.packing.container import DEEPEST_JSON, PackedFileError, unseal
 from compressbench.packing.inspect import summary

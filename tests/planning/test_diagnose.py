@@ -6,8 +6,8 @@ import pytest
 
 from compressbench.core.errors import PlanError
 from compressbench.planning.diagnose import composed
-from compressbench.planning.launch import launch
-from tests.planning.test_launch import job, seen
+from compressbench.planning.launch import launch, read_sweep
+from tests.planning.test_launch import job, run, seen
 
 
 def said(*overrides: str) -> list[str]:
@@ -67,11 +67,10 @@ def test_of_what_has_no_name_at_all_nothing_more_is_said(row):
     assert said("recipe=nonsense", "stages.prune.ratio=2") == ["recipe: there is no 'nonsense'"]
 
 
-def test_a_run_says_all_of_it_too_and_starts_nothing(row):
-    for words in (["recipe=row"], ["-m", "recipe=row", "seed=1,2"]):
-        with pytest.raises(PlanError) as caught:
-            launch([*words, "model=alexnett", "stages.prune.ratio=2"], job)
-        assert [fault.where for fault in caught.value.faults] == ["model", "stages.prune"]
+def test_a_sweep_says_all_of_it_too_and_starts_nothing(row):
+    with pytest.raises(PlanError) as caught:
+        run("recipe=row", "seed=1,2", "model=alexnett", "stages.prune.ratio=2")
+    assert [fault.where for fault in caught.value.faults] == ["model", "stages.prune"]
     assert seen() == []
 
 
@@ -88,6 +87,6 @@ def test_a_launcher_that_cannot_start_jobs_here_is_one_sentence(row, monkeypatch
     def away(*_):  # as submitit does
         raise RuntimeError('Could not detect "srun", are you indeed on a slurm cluster?')
 
-    monkeypatch.setattr("compressbench.planning.launch.Hydra.multirun", away)
+    monkeypatch.setattr("compressbench.planning.launch.Plugins.instantiate_launcher", away)
     with pytest.raises(PlanError, match='hydra/launcher: cannot start jobs here: Could not detect "srun"'):
-        launch(["-m", "recipe=row", "seed=1,2"], job)
+        launch(read_sweep(["recipe=row", "seed=1,2"]), job)

@@ -1,93 +1,73 @@
-"""`run`: Hydra's grammar, sweeps and launchers."""
+"""Sweeps: Hydra's grammar and its launchers."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from compressbench.core.errors import PlanError, RunError
+from compressbench.core.errors import PlanError
 from compressbench.core.sweep import Outcome
-from compressbench.planning.launch import launch, parse_arguments
+from compressbench.planning.launch import launch, read_sweep
 
 SEEN = Path("seen")
 
 
-def job(config, overrides, place):
+def job(make, place):
     """Note what was asked for: one file a run, because a launcher's processes share nothing else."""
+    try:
+        config, overrides, settings = make()
+    except PlanError as error:
+        return Outcome(place.number, place.values, 2, str(error))
     SEEN.mkdir(exist_ok=True)
     stages = {name: node.get("ratio") for name, node in config.stages.items()}
-    found = {"recipe": config.recipe, "seed": config.seed, "stages": stages, "overrides": list(overrides)}
-    (SEEN / f"{config.recipe.replace('/', '-')}_{len(list(SEEN.iterdir()))}_{config.seed}").write_text(
-        json.dumps(found)
-    )
-    if place and place.parallel:
-        print(f"seed {config.seed}")
-    if config.seed == 7:
-        raise RunError("seven fails")
-    if config.seed == 8:
-        raise KeyError("eight is a bug")
-    return f"run of seed {config.seed}"
+    found = {"recipe": config.recipe, "seed": settings.seed, "stages": stages, "overrides": overrides}
+    (SEEN / f"{place.number}_{os.getpid()}").write_text(json.dumps(found))
+    return Outcome(place.number, place.values, run=f"run of seed {settings.seed}")
+
+
+def run(*words):
+    return launch(read_sweep(words), job)
 
 
 def seen() -> list[dict]:
-    return [json.loads(file.read_text()) for file in sorted(SEEN.glob("*"))]
+    return [json.loads(file.read_text()) for file in sorted(SEEN.glob("*"), key=lambda file: file.name)]
 
 
 def recipes_seen() -> list[str]:
     return sorted(found["recipe"] for found in seen())
 
 
-def test_a_single_run_gets_its_configuration_and_its_overrides_as_written(row):
-    assert launch(["recipe=row", "stages.prune.ratio=0.25", "~stages.finetune"], job) == 0
-    assert seen() == [
-        {
-            "recipe": "row",
-            "seed": 0,
-            "stages": {"train": None, "prune": 0.25},
-            "overrides": ["recipe=row", "stages.prune.ratio=0.25", "~stages.finetune"],
-        }
-    ]
+def test_what_is_shared_and_what_varies(row):
+    sweep = read_sweep(["recipe=row", "~stages.finetune", "stages.prune.ratio=0.1,0.3", "seed=range(0,3)"])
+    assert sweep.shared == ["recipe=row", "~stages.finetune"]
+    assert len(sweep.points) == 6
+    first, last = sweep.points[0], sweep.points[-1]
+    assert first.overrides == ["recipe=row", "~stages.finetune", "stages.prune.ratio=0.1", "seed=0"]
+    assert last.values == {"stages.prune.ratio": "0.3", "seed": "2"}
+    assert sweep.place(5, parallel=False).name == "6 of 6, ratio=0.3 seed=2"
 
 
-def test_exceptions_of_a_single_run_come_out_as_they_are(row, capfd):
-    with pytest.raises(RunError, match="seven fails"):
-        launch(["recipe=row", "seed=7"], job)
-    with pytest.raises(KeyError):
-        launch(["recipe=row", "seed=8"], job)
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["-m", "recipe=row", "seed=1,2"],
-        ["recipe=row", "-m", "seed=1,2"],
-        ["recipe=row", "seed=1,2", "--multirun"],
-    ],
-)
-def test_flags_may_stand_anywhere(row, arguments):
-    assert parse_arguments(arguments).multirun
-    assert launch(arguments, job) == 0
-    assert [found["seed"] for found in seen()] == [1, 2]
+def test_a_glob_is_looked_up_and_the_first_recipe_stands_for_the_sweep(row, write):
+    write("mine/a", "extends: row\n")
+    write("mine/b", "extends: row\n")
+    sweep = read_sweep(["recipe=glob(mine/*)"])
+    assert [point.values["recipe"] for point in sweep.points] == ["mine/a", "mine/b"]
+    assert sweep.shared == ["recipe=mine/a"]
 
 
 def test_a_sweep_is_the_product_of_its_values(row):
-    assert launch(["-m", "recipe=row", "stages.prune.ratio=0.1,0.3", "seed=0,1"], job) == 0
-    assert sorted((found["stages"]["prune"], found["seed"]) for found in seen()) == [
-        (0.1, 0),
-        (0.1, 1),
-        (0.3, 0),
-        (0.3, 1),
-    ]
+    run("recipe=row", "stages.prune.ratio=0.1,0.3", "seed=0,1")
+    assert [(found["stages"]["prune"], found["seed"]) for found in seen()] == [(0.1, 0), (0.1, 1), (0.3, 0), (0.3, 1)]
     assert seen()[0]["overrides"] == ["recipe=row", "stages.prune.ratio=0.1", "seed=0"]
 
 
 def test_several_recipes_are_a_sweep(row, write):
     write("nested/deep/other", "extends: row\n")
-    assert launch(["-m", "recipe=row,nested/deep/other"], job) == 0
+    run("recipe=row,nested/deep/other")
     assert recipes_seen() == ["nested/deep/other", "row"]
 
 
@@ -96,131 +76,72 @@ def test_glob_finds_nested_rows_and_no_bases(row, write):
     write("mine/a", "extends: _base\n")
     write("mine/b", "extends: _base\n")
     write("mine/deeper/c", "extends: mine/_base\n")
-    assert launch(["-m", "recipe=glob(mine/*)"], job) == 0
+    run("recipe=glob(mine/*)")
     assert recipes_seen() == ["mine/a", "mine/b", "mine/deeper/c"]
 
 
 def test_a_glob_that_matches_nothing_is_refused(row):
     with pytest.raises(PlanError, match=r"recipe=glob\(nothing/\*\): matches nothing, so there is nothing to run"):
-        launch(["-m", "recipe=glob(nothing/*)"], job)
+        run("recipe=glob(nothing/*)")
 
 
-def test_a_failed_job_does_not_stop_the_others(row, capfd):
-    assert launch(["-m", "recipe=row", "seed=7,8,9"], job) == 1
-    assert [found["seed"] for found in seen()] == [7, 8, 9]
-    errors = capfd.readouterr().err
-    assert "1 of 3, seed=7: error: seven fails" in errors
-    assert "KeyError: 'eight is a bug'" in errors
-    assert "2 of 3 runs failed" in errors
+def test_overrides_come_as_they_were_written_deletions_and_additions_too(row):
+    words = ["~stages.prune", "+stages.more={technique: pruning/l1_norm, ratio: 0.2}", "stages.finetune.epochs=3"]
+    run("recipe=row", *words, "seed=1,2")
+    assert [found["overrides"] for found in seen()] == [["recipe=row", *words, f"seed={n}"] for n in (1, 2)]
+    assert list(seen()[0]["stages"]) == ["train", "finetune", "more"]
 
 
-def test_bad_input_in_one_point_of_a_sweep_is_exit_code_two(row, capfd):
-    assert launch(["-m", "recipe=row", "seed=1,abc"], job) == 2
-    assert [found["seed"] for found in seen()] == [1]
-    assert "2 of 2, seed=abc: error: seed: is 'abc'; a whole number is needed" in capfd.readouterr().err
+def test_a_key_that_needs_a_plus_can_be_swept(row):
+    run("recipe=row", "+stages.more={technique: pruning/l1_norm}", "stages.more.ratio=0.1,0.2")
+    assert [found["stages"]["more"] for found in seen()] == [0.1, 0.2]
 
 
-def test_an_unknown_recipe_stops_a_sweep_before_it_starts(row):
-    with pytest.raises(PlanError, match="there is no 'rwo'; did you mean 'row'"):
-        launch(["-m", "recipe=row,rwo"], job)
-    assert seen() == []
-
-
-def test_a_sweep_of_a_deleted_stage(row):
-    assert launch(["-m", "recipe=row", "~stages.prune", "seed=1,2"], job) == 0
-    assert [found["overrides"] for found in seen()] == [["recipe=row", "~stages.prune", f"seed={n}"] for n in (1, 2)]
-    assert list(seen()[0]["stages"]) == ["train", "finetune"]
-
-
-def test_joblib_runs_jobs_in_other_processes_whose_lines_say_whose_they_are(row, capfd):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    arguments = ["-m", "recipe=row", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    outcomes: list[Outcome] = []
-    assert launch(arguments, job, outcomes.extend) == 0
-    assert sorted(found["seed"] for found in seen()) == [1, 2]
-    assert [(outcome.number, outcome.run) for outcome in outcomes] == [(1, "run of seed 1"), (2, "run of seed 2")]
-    assert sorted(capfd.readouterr().out.splitlines()) == ["1 of 2, seed=1: seed 1", "2 of 2, seed=2: seed 2"]
-
-
-def test_a_sweep_tells_how_each_of_its_runs_ended(row):
-    outcomes: list[Outcome] = []
-    assert launch(["-m", "recipe=row", "stages.prune.ratio=0.5", "seed=1,7,abc"], job, outcomes.extend) == 2
+def test_bad_input_in_one_point_is_its_own(row):
+    outcomes = run("recipe=row", "stages.prune.ratio=0.5", "seed=1,abc,2")
     assert [(outcome.number, outcome.values, outcome.code) for outcome in outcomes] == [
         (1, {"seed": "1"}, 0),
-        (2, {"seed": "7"}, 1),
-        (3, {"seed": "abc"}, 2),
+        (2, {"seed": "abc"}, 2),
+        (3, {"seed": "2"}, 0),
     ]
-    assert [outcome.run for outcome in outcomes] == ["run of seed 1", "", ""]
-    assert outcomes[1].error == "seven fails"
-    assert outcomes[2].error.startswith("seed: is 'abc'")
+    assert [outcome.run for outcome in outcomes] == ["run of seed 1", "", "run of seed 2"]
+    assert outcomes[1].error.startswith("seed: is 'abc'; a whole number is needed")
 
 
-def test_cfg_job_prints_the_configuration_with_all_defaults_and_runs_nothing(row, capsys):
-    assert launch(["recipe=row", "--cfg", "job", "--package", "stages.prune", "stages.prune.ratio=0.25"], job) == 0
-    printed = capsys.readouterr().out
-    assert "ratio: 0.25" in printed
-    assert "round_to: 1" in printed
+def test_what_cannot_be_composed_stops_a_sweep_before_it_starts(row):
+    with pytest.raises(PlanError, match="there is no 'rwo'; did you mean 'row'"):
+        run("recipe=row,rwo")
     assert seen() == []
 
 
-def test_cfg_of_a_sweep_shows_its_first_run_and_runs_nothing(row, capsys):
-    words = ["-m", "recipe=row", "stages.prune.ratio=0.25,0.5", "--cfg", "job", "-p", "stages.prune.ratio"]
-    assert launch(words, job) == 0
-    assert capsys.readouterr().out == "0.25\n"
-    assert seen() == []
+def test_joblib_runs_jobs_in_other_processes(row):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    outcomes = run("recipe=row", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert [(outcome.number, outcome.run) for outcome in outcomes] == [(1, "run of seed 1"), (2, "run of seed 2")]
+    assert str(os.getpid()) not in {file.name.partition("_")[2] for file in SEEN.iterdir()}
+
+
+def test_a_launcher_may_be_given_a_few_runs_at_a_time(row):
+    outcomes = run("recipe=row", "seed=1,2,3", "hydra.sweeper.max_batch_size=2")
+    assert [outcome.number for outcome in outcomes] == [1, 2, 3]
 
 
 def test_outputs_that_cannot_be_written_are_named(row, folder):
     (folder / "file").write_text("")
-    for words in (["recipe=row"], ["-m", "recipe=row", "seed=1,2"]):
-        with pytest.raises(PlanError, match=r"outputs: cannot be written: .*file"):
-            launch([*words, "outputs=file"], job)
-
-
-def test_cfg_resolves_on_request(row, capsys):
-    launch(["recipe=row", "--cfg", "job", "-p", "stages.train.batch_size", "--resolve"], job)
-    assert capsys.readouterr().out == "128\n"
-
-
-def test_a_config_dir_brings_recipes_and_config_groups_of_its_own(folder):
-    (folder / "extra" / "recipes").mkdir(parents=True)
-    (folder / "extra" / "model").mkdir()
-    (folder / "extra" / "model" / "tiny.yaml").write_text(
-        "_target_: compressbench.zoo.alexnet.AlexNet\nbatch_norm: false\n"
-        "dropout: 0.0\nconv_bias: true\nhidden: [8]\nweights: null\n"
-    )
-    (folder / "extra" / "recipes" / "tiny.yaml").write_text("extends: quickstart\nmodel: tiny\n")
-    assert launch(["--config-dir", "extra", "recipe=tiny"], job) == 0
-    assert recipes_seen() == ["tiny"]
-
-
-def test_an_interpolation_that_points_nowhere_comes_with_all_other_faults(row, capfd):
-    with pytest.raises(PlanError) as caught:
-        launch(["recipe=row", "stages.train.lr=${nope}", "seed=abc"], job)
-    assert [str(fault) for fault in caught.value.faults] == [
-        "seed: is 'abc'; a whole number is needed",
-        "stages.train.lr: is ${nope}, but there is no key 'nope'",
-    ]
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("arguments", [["--foo"], ["--cfg", "nothing"], ["--resolve"], ["--config-path", "x"]])
-def test_flags_that_are_not_offered_are_refused_in_words(arguments):
-    with pytest.raises(PlanError):
-        launch(arguments, job)
+    with pytest.raises(PlanError, match=r"outputs: cannot be written: .*file"):
+        run("recipe=row", "seed=1,2", "outputs=file")
 
 
 def test_hydra_keeps_to_the_outputs_folder_and_writes_no_log(row, folder):
-    launch(["recipe=row", "outputs=there"], job)
-    launch(["-m", "recipe=row", "seed=1,2", "outputs=there"], job)
+    run("recipe=row", "seed=1,2", "outputs=there")
     assert sorted(file.name for file in folder.iterdir()) == ["recipes", "seen", "there"]
     assert [file.name for file in (folder / "there").iterdir()] == ["hydra"]
     assert list(folder.rglob("*.log")) == []
 
 
-def test_two_runs_within_a_second_have_folders_of_their_own(row, folder):
-    launch(["recipe=row"], job)
-    launch(["recipe=row"], job)
+def test_two_sweeps_within_a_second_have_folders_of_their_own(row, folder):
+    run("recipe=row", "seed=1,2")
+    run("recipe=row", "seed=1,2")
     assert len(list((folder / "outputs" / "hydra").iterdir())) == 2
 
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from compressbench.planning.overrides import as_written, changed, changes_training, without_plus
-
-WRITTEN = ["recipe=a", "stages.prune.ratio=0.1,0.3", "~stages.code", "+stages.kd={a: 1}", "hydra.run.dir=x", "seed=1"]
-
-
-def test_only_nodes_we_check_ourselves_are_forced():
-    forced = without_plus(WRITTEN)
-    assert forced[1] == "++stages.prune.ratio=0.1,0.3"
-    assert [forced[index] for index in (0, 3, 4, 5)] == [WRITTEN[index] for index in (0, 3, 4, 5)]
-    assert without_plus(["tracking.uri=x", "stages=1"]) == ["tracking.uri=x", "stages=1"]
+from compressbench.core.errors import PlanError
+from compressbench.planning.overrides import changed, changes_training, readable
 
 
-def test_they_can_be_read_back_as_written():
-    assert as_written(without_plus(WRITTEN)) == WRITTEN
+def test_they_are_read_as_they_were_written():
+    words = ["recipe=a", "stages.prune.ratio=0.1,0.3", "~stages.code", "+stages.kd={a: 1}", "hydra.run.dir=x", "seed=1"]
+    assert readable(words) == words
 
 
-def test_a_deletion_that_a_sweeper_wrote_again_is_read_back_too():
-    assert as_written(["++stages.code.__deleted__=True"]) == ["~stages.code"]
+def test_a_path_to_a_recipe_is_quoted_where_it_must_be(folder):
+    (folder / "my (own).yaml").write_text("# Mine.\n")
+    assert readable(["recipe=my (own).yaml", "recipe=mine.yaml"]) == ["recipe='my (own).yaml'", "recipe=mine.yaml"]
+
+
+@pytest.mark.parametrize(("word", "says"), [("=3", "has no key"), ("model=null", "model: is null; allowed: a name")])
+def test_what_hydra_would_answer_with_a_traceback_is_refused(word, says):
+    with pytest.raises(PlanError, match=says):
+        readable([word])
 
 
 @pytest.mark.parametrize(

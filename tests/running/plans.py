@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.plan import Model, Plan, Stage
+from compressbench.core.model import Model
+from compressbench.core.plan import Plan, Stage
 from compressbench.data.synthetic import Synthetic
 from compressbench.metrics.accuracy import Accuracy
 from compressbench.metrics.macs import Macs

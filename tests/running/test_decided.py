@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.plan import Model, Plan, Stage
+from compressbench.core.model import Model
+from compressbench.core.plan import Plan, Stage
 from compressbench.core.training import TrainingConfig
 from compressbench.planning import catalogue
 from compressbench.planning.build import build

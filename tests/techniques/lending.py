@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.context import Advance, Hook
+from compressbench.core.context import Advance
+from compressbench.core.objective import Hook
+from compressbench.core.source import Source
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
+from compressbench.running.counting import counts_and_size
 
 Made = TypeVar("Made")
 
@@ -60,7 +63,9 @@ class StageContext:
         self.images = torch.randn(16, channels, side, side, generator=made)
         self.labels = torch.randint(classes, (16,), generator=made)
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         """Plain SGD with momentum on 16 images, constraints enforced after every step."""
         self.trained.append(training)
         model = subject.model.train()
@@ -71,8 +76,9 @@ class StageContext:
                 for images, labels in zip(self.images.split(8), self.labels.split(8), strict=True):
                     optimizer.zero_grad()
                     nn.functional.cross_entropy(model(images), labels).backward()
-                    if penalty:
-                        penalty(model)
+                    for hook in hooks:
+                        if hook.after_backward:
+                            hook.after_backward(model)
                     optimizer.step()
                     subject.enforce()
         model.eval()
@@ -86,7 +92,17 @@ class StageContext:
             chosen = torch.arange(number * batch_size, (number + 1) * batch_size) % len(self.images)
             yield self.images[chosen], self.labels[chosen]
 
-    def earlier(self, stage: str) -> Subject:
-        if stage not in self.stages:
-            raise ValueError(f"no stage {stage!r}; there are: {', '.join(self.stages)}")
-        return self.stages[stage].clone()
+    def validate(self, subject: Subject) -> dict[str, float]:
+        """On the images that it trains on: there are no others here."""
+        with torch.no_grad():
+            logits = subject.model.eval()(self.images)
+        top1 = (logits.argmax(1) == self.labels).float().mean()
+        return {"top1": float(top1), "loss": float(nn.functional.cross_entropy(logits, self.labels))}
+
+    def count(self, subject: Subject) -> dict[str, int]:
+        return counts_and_size(subject, self.example)
+
+    def subject_of(self, source: Source) -> Subject:
+        if source.stage not in self.stages:
+            raise ValueError(f"no stage {source.stage!r}; there are: {', '.join(self.stages)}")
+        return self.stages[source.stage].clone()

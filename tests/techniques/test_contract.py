@@ -136,7 +136,7 @@ class TestEveryTechnique:
         technique, fields = fields_of(kind)
         assert issubclass(technique, Technique)
         assert dataclasses.is_dataclass(technique)
-        assert set(fields) == {field.name for field in dataclasses.fields(technique)}
+        assert set(fields) == {field.name for field in dataclasses.fields(technique) if field.name != "lr_factors"}
         with pytest.raises(dataclasses.FrozenInstanceError):
             build(kind).invented = 1
 

@@ -103,7 +103,7 @@ def run(digits: Splits, steps: Any, fresh: Callable[[], Subject]) -> Run:
         training: TrainingConfig, limits: Limits | None = None, seed: int = 3, last: int | None = None, **others: Any
     ) -> Trained:
         return train(
-            fresh(),
+            others.pop("subject", None) or fresh(),
             training,
             digits.train,
             others.pop("validation", digits.validation),

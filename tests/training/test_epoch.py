@@ -14,6 +14,7 @@ from torch.nn import functional
 from compressbench.core.constraint import Mask
 from compressbench.core.data import Splits
 from compressbench.core.errors import RunError
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
@@ -72,7 +73,7 @@ def test_a_penalty_acts_on_the_gradients_before_every_step(
 
     subject = fresh()
     before = subject.model.get_parameter("6.weight").detach().clone()
-    run(subject, short, penalty=freeze)
+    run(subject, short, hooks=[Hook(after_backward=freeze)])
     assert calls == 4 * 9  # 1,257 images make 9 batches of 128
     assert torch.equal(subject.model.get_parameter("6.weight"), before)
 
@@ -102,7 +103,7 @@ def test_not_a_number_stops_with_epoch_and_learning_rate(
                 model.get_parameter("6.weight").fill_(float("nan"))
 
     with pytest.raises(RunError, match=r"epoch 2, at a learning rate of 0\.0\d+$"):
-        run(fresh(), short, penalty=poison)
+        run(fresh(), short, hooks=[Hook(after_backward=poison)])
 
 
 def test_a_loss_that_explodes_is_found_before_the_epoch_ends(fresh: Callable[[], Subject], steps: Any) -> None:

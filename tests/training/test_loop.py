@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from compressbench.core.data import Splits
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
@@ -53,9 +54,9 @@ def test_the_global_random_state_is_left_alone(run: Run, short: TrainingConfig, 
 
 def test_auto_trains_as_it_is_told_and_an_explicit_precision_as_it_says(run: Run, short: TrainingConfig) -> None:
     fast, once = Setting("bf16", "channels_last"), replace(short, epochs=1)
-    auto = run(replace(once, precision="auto"), auto=fast)
+    auto = run(replace(once, precision="auto"), auto=str(fast))
     assert (auto.setting["precision"], auto.setting["layout"]) == ("bf16", "channels_last")
-    plain = run(once, auto=fast)
+    plain = run(once, auto=str(fast))
     assert (plain.setting["precision"], plain.setting["layout"]) == ("fp32", "contiguous")
     assert same(plain, run(replace(once, precision="auto")))
     assert not same(plain, auto)
@@ -91,7 +92,7 @@ def test_best_returns_the_epoch_that_validated_best(run: Run, short: TrainingCon
             model.get_parameter("6.weight").grad.mul_(-50)
 
     constant = replace(short, schedule="constant", select="best")
-    trained = run(constant, penalty=unlearn_in_the_last_epoch)
+    trained = run(constant, hooks=[Hook(after_backward=unlearn_in_the_last_epoch)])
     best = max(entry["validation_top1"] for entry in trained.curve)
     assert trained.curve[-1]["validation_top1"] < best
     images, labels = next(digits.validation.batches(180))
@@ -114,7 +115,7 @@ def test_a_training_that_fails_leaves_the_network_plain(
     state = torch.random.get_rng_state()
     data = (digits.train, digits.validation)
     with pytest.raises(killed):
-        train(subject, training, *data, seed=3, limits=Limits(), progress=steps(12), auto=Setting(*setting))
+        train(subject, training, *data, seed=3, limits=Limits(), progress=steps(12), auto=" ".join(setting))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(module.training for module in subject.model.modules())
     assert all(p.is_contiguous() and p.dtype == torch.float32 and p.grad is None for p in subject.model.parameters())

@@ -49,18 +49,14 @@ def test_a_plain_step_is_the_step_of_torch() -> None:
     assert torch.equal(ours.weight, theirs.weight)
 
 
-class Slow(TrainingConfig):
-    """A training with a rate of their own for biases: a tenth of the others'."""
-
-    def lr_factor(self, parameter: str) -> float:
-        return 0.1 if parameter.endswith("bias") else 1.0
-
-
 def test_parameters_may_have_rates_of_their_own_on_which_the_schedule_acts_in_proportion() -> None:
     """Gradients of 1: a plain step at rate r moves a weight by r and a bias by a tenth of it."""
     model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
     nn.init.zeros_(model[0].bias)
-    optimizer = make_optimizer(Slow(1, 1, 0.5, "sgd", "constant", 0.0, momentum=0.0), model.named_parameters())
+    optimizer = make_optimizer(
+        TrainingConfig(1, 1, 0.5, "sgd", "constant", 0.0, momentum=0.0, lr_factors={"*.bias": 0.1}),
+        model.named_parameters(),
+    )
     assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.05]
     set_learning_rate(optimizer, 0.25)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from compressbench.core.errors import RunError
+from compressbench.core.objective import Hook
 from compressbench.core.training import TrainingConfig
 from compressbench.training import loop
 from compressbench.training.autotuning import Setting
@@ -35,28 +36,21 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     lr, auto = 0.1 if optimizer == "sgd" else 0.003, Setting(*setting)
     training = replace(short, optimizer=optimizer, select=select, lr=lr, precision="auto")
-    undisturbed = run(training, auto=auto)
+    undisturbed = run(training, auto=str(auto))
     with pytest.raises(killed):
-        run(training, checkpoint=tmp_path / "0", last=20, auto=auto)
+        run(training, checkpoint=tmp_path / "0", last=20, auto=str(auto))
     torch.rand(7)
-    progress_made = run(training, checkpoint=tmp_path / "0", auto=auto)
+    progress_made = run(training, checkpoint=tmp_path / "0", auto=str(auto))
     assert same(undisturbed, progress_made)
     assert undisturbed.setting == progress_made.setting
     assert all(p.is_contiguous() for p in progress_made.subject.model.parameters())
-
-
-class Slow(TrainingConfig):
-    """Biases move at a tenth of the rate, and are a group of the optimizer's own."""
-
-    def lr_factor(self, parameter: str) -> float:
-        return 0.1 if parameter.endswith("bias") else 1.0
 
 
 def test_rates_of_their_own_are_there_again_after_a_kill(
     run: Run, short: TrainingConfig, killed: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    slow = Slow(**vars(short))
+    slow = replace(short, lr_factors={"*.bias": 0.1})
     undisturbed = run(slow)
     assert not same(undisturbed, run(short))
     with pytest.raises(killed):
@@ -87,7 +81,7 @@ def test_a_checkpoint_in_another_precision_is_ignored_with_a_warning(
     run: Run, short: TrainingConfig, tmp_path: Path
 ) -> None:
     training = replace(short, precision="auto")
-    run(training, checkpoint=tmp_path / "0", auto=Setting("bf16", "channels_last"))
+    run(training, checkpoint=tmp_path / "0", auto="bf16 channels_last")
     with pytest.warns(UserWarning, match="belongs to another training"):
         trained = run(training, checkpoint=tmp_path / "0")
     assert trained.setting["precision"] == "fp32"
@@ -130,7 +124,7 @@ def test_not_a_number_keeps_the_last_good_checkpoint(
             model.get_parameter("6.weight").grad.fill_(float("nan"))
 
     with pytest.raises(RunError, match=rf"epoch 3.*the last good checkpoint is kept: {tmp_path / '0'}"):
-        run(short, penalty=poison, checkpoint=tmp_path / "0")
+        run(short, hooks=[Hook(after_backward=poison)], checkpoint=tmp_path / "0")
     assert same(run(short, checkpoint=tmp_path / "0"), run(short))
 
 

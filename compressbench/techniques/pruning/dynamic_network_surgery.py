@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
@@ -96,7 +97,7 @@ class DynamicNetworkSurgery(TrainingConfig, Technique):
                     function.iteration += 1
 
         with latent(subject, functions):
-            subject = context.train(subject, self, operate)
+            subject = context.train(subject, self, hooks=[Hook(after_backward=operate)])
         for _, own in patients:
             for name, function in own.items():
                 keep_masked(subject, name, function.mask.bool())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
@@ -80,7 +81,7 @@ class GradualPruning(TrainingConfig, Technique):
             counter.iteration += 1
 
         with latent(subject, functions):
-            subject = context.train(subject, self, update)
+            subject = context.train(subject, self, hooks=[Hook(after_backward=update)])
             if int(counter.iteration) <= max(updates):  # a dry run, or no epochs: all at once
                 counter.iteration.fill_(max(updates))
                 update(subject.model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -71,10 +71,6 @@ class PactNetwork(TrainingConfig, Technique):
         if self.alpha_lr is not None and not 0 < self.alpha_lr < inf:
             raise out_of_range("alpha_lr", self.alpha_lr, "more than 0, or null for lr")
 
-    def lr_factor(self, parameter: str) -> float:
-        is_alpha = parameter.rpartition(".")[2] == "alpha"
-        return self.alpha_lr / self.lr if is_alpha and self.alpha_lr is not None else 1.0
-
     def apply(self, subject: Subject, context: Context) -> Subject:
         bits = self._bits(subject)
         limits = {} if self.percentile is None else self._limits(subject, context, self.percentile)
@@ -82,10 +78,16 @@ class PactNetwork(TrainingConfig, Technique):
         for name, limit in limits.items():
             torch.nn.init.constant_(subject.model.get_parameter(f"{name}.alpha"), limit)
         with latent(subject, {name: DorefaWeights(number) for name, number in bits.items()}):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self._config())
         for name, number in bits.items():
             freeze(subject, name, format_of(number))
         return subject
+
+    def _config(self) -> TrainingConfig:
+        """Return the training, with the rate of the limits."""
+        if self.alpha_lr is None:
+            return self
+        return replace(self, lr_factors={"*.alpha": self.alpha_lr / self.lr, **self.lr_factors})
 
     def _bits(self, subject: Subject) -> dict[str, int]:
         """Return the bits of every weight that is quantized."""

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Shared
-from compressbench.core.context import Context, Hook
+from compressbench.core.context import Context
 from compressbench.core.errors import suggestion
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
@@ -49,14 +50,14 @@ class RetrainCentroids(TrainingConfig, Technique):
         if not shared:
             raise ValueError("the network has no shared weights; share them first (sharing/kmeans)")
         with _only({constraint.parameter for constraint in shared}, subject.model, self.others):
-            subject = context.train(subject, self, penalty=summing(shared))
+            subject = context.train(subject, self, hooks=[summing(shared)])
         for constraint in _shared(subject):
             _round(subject.model.get_parameter(constraint.parameter), constraint, self.centroid_precision)
         return subject
 
 
 def summing(shared: Sequence[Shared]) -> Hook:
-    """Return what gives each weight of a group the sum of the group's gradients."""
+    """Return a hook that gives each weight of a group the sum of the group's gradients."""
     places = {}
     for constraint in shared:
         where = (constraint.assignment >= 0).nonzero(as_tuple=True)
@@ -75,7 +76,7 @@ def summing(shared: Sequence[Shared]) -> Hook:
             sums = gradient.new_zeros(count).index_add_(0, groups, gradient[where])
             gradient[where] = sums[groups]
 
-    return sum_gradients
+    return Hook(after_backward=sum_gradients)
 
 
 def _shared(subject: Subject) -> list[Shared]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
+from compressbench.core.source import START, Source
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
@@ -59,12 +60,14 @@ class Rewind(TrainingConfig, Technique):
         """Raises ValueError if there is no such stage, its shapes differ, or a layer cannot be reset."""
         epochs = self.epochs
         if self.budget == "macs":
-            saved = macs(context.earlier("start").model, context.example) / macs(subject.model, context.example)
+            saved = macs(context.subject_of(Source(START)).model, context.example) / macs(
+                subject.model, context.example
+            )
             epochs = int(epochs * min(LONGEST, saved))
         if self.to == RANDOM:
             reset(subject.model, context.generator, self.init, self.scale_init)
         else:
-            _take(subject.model, context.earlier(self.to).model, self.to)
+            _take(subject.model, context.subject_of(Source(self.to)).model, self.to)
         subject.enforce()
         return context.train(subject, replace(self, epochs=epochs))
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
@@ -63,7 +64,7 @@ class SparsityTraining(TrainingConfig, Technique):
             with torch.no_grad():
                 for scale in found:
                     scale.fill_(self.scale_init)
-        return context.train(subject, self, penalty=self._pull_to_zero)
+        return context.train(subject, self, hooks=[Hook(after_backward=self._pull_to_zero)])
 
     def _pull_to_zero(self, model: nn.Module) -> None:
         for scale in scales(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Mask
-from compressbench.core.context import Hook
 from compressbench.core.errors import RunError
 from compressbench.core.format import Sparse
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.dynamic_network_surgery import DynamicNetworkSurgery, threshold, updated
@@ -39,13 +40,15 @@ class Scripted(StageContext):
         super().__init__()
         self.script, self.masks = steps, list[list[float]]()
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
-        assert penalty is not None
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
+        (hook,) = hooks
         layer = subject.model.get_submodule("0")
         for weights in self.script:
             with torch.no_grad():
                 layer.get_parameter(LATENT).copy_(torch.tensor([weights]))
-            penalty(subject.model)
+            hook.after_backward(subject.model)
             self.masks.append(layer.get_buffer("parametrizations.weight.0.mask").tolist()[0])
         return subject
 
@@ -146,9 +149,9 @@ def test_convolutions_and_linear_layers_may_be_operated_on_in_turn() -> None:
     seen = []
     real = context.train
 
-    def train(subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()) -> Subject:
         seen.append({name.split(".")[0] for name, _ in subject.model.named_buffers()})
-        return real(subject, training, penalty)
+        return real(subject, training, objective, hooks)
 
     context.train = train  # type: ignore[method-assign]
     subject = surgery(in_turn=True).apply(subject, context)

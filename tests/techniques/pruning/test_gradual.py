@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 import torch
 
 from compressbench.core.constraint import Mask
-from compressbench.core.context import Hook
 from compressbench.core.errors import RunError
 from compressbench.core.format import Sparse
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.gradual import GradualPruning, largest, sparsity
@@ -37,15 +38,15 @@ class Watched(RealContext):
 
     zeros: list[int]
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
-        assert penalty is not None
+    def train(self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Any = ()) -> Subject:
+        (hook,) = hooks
         self.zeros = []
 
         def watch(model: torch.nn.Module) -> None:
-            penalty(model)
+            hook.after_backward(model)
             self.zeros.append(int((model.get_submodule("fc1").weight == 0).sum()))
 
-        return super().train(subject, training, watch)
+        return super().train(subject, training, objective, [Hook(after_backward=watch)])
 
 
 def test_sparsity_follows_the_cubic() -> None:
@@ -108,7 +109,9 @@ def test_without_training_the_counts_are_right_all_the_same() -> None:
     """So that a dry run predicts them."""
 
     class Idle(StageContext):
-        def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+        def train(
+            self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+        ) -> Subject:
             return subject
 
     subject = gradual().apply(lenet(), Idle(1, 8))

@@ -93,9 +93,9 @@ def test_rounds_prune_in_geometric_steps_and_train_in_between():
     lent, seen = context(), []
     real = lent.train
 
-    def train(subject, training, penalty=None):
+    def train(subject, training, objective=None, hooks=()):
         seen.append(1 - zeros(subject.model)["fc1.weight"] / 19_200)
-        return real(subject, training, penalty)
+        return real(subject, training, objective, hooks)
 
     lent.train = train
     subject = magnitude(0.875, rounds=3, retrain=STEP).apply(lenet(), lent)

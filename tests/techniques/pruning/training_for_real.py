@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from compressbench.core.context import Hook
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
@@ -33,7 +35,9 @@ class RealContext(StageContext):
         self.splits = Synthetic("synthetic", [1, 8, 8], 10, 360, 100).load()
         self.checkpoint, self.late = checkpoint, late
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         self.trained.append(training)
         trained = train(
             subject,
@@ -43,7 +47,8 @@ class RealContext(StageContext):
             seed=len(self.trained),
             limits=Limits(),
             progress=Silent(),
-            penalty=penalty,
+            objective=objective,
+            hooks=hooks,
             checkpoint=self.checkpoint,
             deadline=time.monotonic() if self.late else None,
         )

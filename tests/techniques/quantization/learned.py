@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.context import Hook
 from compressbench.core.data import Splits
+from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
@@ -39,7 +40,9 @@ class DigitsContext(StageContext):
     def __init__(self, seed: int = 0):
         super().__init__(channels=1, side=8, seed=seed)
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         self.trained.append(training)
         splits, seed = digits(), len(self.trained)
         trained = train(
@@ -50,7 +53,8 @@ class DigitsContext(StageContext):
             seed=seed,
             limits=Limits(),
             progress=self.progress,
-            penalty=penalty,
+            objective=objective,
+            hooks=hooks,
         )
         return trained.subject
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.context import Hook
 from compressbench.core.format import Binary
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.quantization._binary import Connect
@@ -70,8 +71,10 @@ class Watching(DigitsContext):
 
     largest: float = 0.0
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
-        subject = super().train(subject, training, penalty)
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
+        subject = super().train(subject, training, objective, hooks)
         self.largest = float(subject.model.get_parameter("1.parametrizations.weight.original").detach().abs().max())
         return subject
 

@@ -114,7 +114,7 @@ def test_latent_weights_start_with_the_mean_they_are_told_and_keep_their_signs(l
         model[1].weight.copy_(0.5 * signs)
     lent, seen = StageContext(channels=2, side=1), []
 
-    def train(subject, training, penalty=None):
+    def train(subject, training, objective=None, hooks=()):
         seen.append(subject.model.get_parameter("1.parametrizations.weight.original").detach().clone())
         return subject
 
@@ -132,8 +132,8 @@ def test_latent_weights_are_kept_between_minus_one_and_one_while_they_are_traine
     lent, seen = StageContext(), []
     real = lent.train
 
-    def train(subject, training, penalty=None):
-        trained = real(subject, training, penalty)
+    def train(subject, training, objective=None, hooks=()):
+        trained = real(subject, training, objective, hooks)
         name = "conv2.parametrizations.weight.original"
         seen.append(float(trained.model.get_parameter(name).detach().abs().max()))
         return trained
@@ -155,8 +155,8 @@ def test_latent_weights_stay_in_glorots_range_while_they_are_trained():
     largest = []
 
     class Looking(StageContext):
-        def train(self, subject, training, penalty=None):
-            subject = super().train(subject, training, penalty)
+        def train(self, subject, training, objective=None, hooks=()):
+            subject = super().train(subject, training, objective, hooks)
             weights = dict(subject.model.named_parameters())["conv1.parametrizations.weight.original"]
             largest.append(float(weights.abs().max()))
             return subject

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen, Mask
-from compressbench.core.context import Hook
 from compressbench.core.format import PowerOfTwo
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
@@ -47,9 +48,11 @@ class Watching(DigitsContext):
         self.before: list[Tensor] = []
         self.after: list[Tensor] = []
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
         self.before.append(subject.model.get_parameter("1.weight").detach().clone())
-        subject = super().train(subject, training, penalty)
+        subject = super().train(subject, training, objective, hooks)
         self.after.append(subject.model.get_parameter("1.weight").detach().clone())
         return subject
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Frozen
-from compressbench.core.context import Hook
 from compressbench.core.format import PowerOfTwo
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.packing.packed_file import read, write
@@ -52,7 +53,7 @@ class Moving(StageContext):
         self.by = by
         self.frozen: list[list[list[bool]]] = []
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+    def train(self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Any = ()) -> Subject:
         (promise,) = subject.constraints
         assert isinstance(promise, Frozen)
         self.frozen.append(promise.where.tolist())
@@ -136,11 +137,13 @@ def test_norms_and_biases_are_frozen_in_the_same_portions() -> None:
     frozen: dict[str, int] = {}
 
     class Counting(DigitsContext):
-        def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
+        def train(
+            self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+        ) -> Subject:
             for kept in subject.constraints:
                 assert isinstance(kept, Frozen)
                 frozen[kept.parameter] = int(kept.where.sum())
-            return super().train(subject, training, penalty)
+            return super().train(subject, training, objective, hooks)
 
     inq(batch_norm_and_biases=True).apply(learned(), Counting())
     assert frozen["1.bias"] == frozen["2.weight"] == frozen["2.bias"] == 32

@@ -32,7 +32,7 @@ def test_digits_are_learned_and_every_limit_moves(bits, least):
 
 def test_the_limits_start_where_they_are_told():
     lent = StageContext()
-    lent.train = lambda subject, training, penalty=None: subject
+    lent.train = lambda subject, training, objective=None, hooks=(): subject
     assert alphas(pact(alpha=4.0).apply(subject_of(ALEXNET, **BND), lent)) == [4.0] * 7
 
 
@@ -43,7 +43,7 @@ def lines_and_halves():
         nn.init.constant_(layer.weight, factor)
         nn.init.zeros_(layer.bias)
     lent = StageContext(channels=1, side=1)
-    lent.train = lambda subject, training, penalty=None: subject
+    lent.train = lambda subject, training, objective=None, hooks=(): subject
     pixels = torch.arange(-49.0, 51.0).reshape(-1, 1, 1, 1)
     lent.calibration = lambda batch_size, batches: iter([(pixels, torch.zeros(100))])
     return bare(nn.Sequential(nn.Flatten(), double, nn.ReLU(), half, nn.ReLU())), lent
@@ -79,10 +79,14 @@ def test_limits_move_at_a_rate_of_their_own():
 
 
 def test_the_rate_of_everything_else_is_the_trainings():
-    training = pact(lr=0.05, alpha_lr=0.005)
-    assert training.lr_factor("relu1.alpha") == pytest.approx(0.1)
-    assert training.lr_factor("conv1.weight") == training.lr_factor("alphas.weight") == 1.0
-    assert pact(lr=0.05).lr_factor("relu1.alpha") == 1.0
+    def factors(**fields):
+        lent = StageContext()
+        pact(epochs=1, **fields).apply(subject_of(ALEXNET, **BND), lent)
+        return lent.trained[0].factors(["relu1.alpha", "conv1.weight", "alphas.weight"])
+
+    own = {"relu1.alpha": pytest.approx(0.1), "conv1.weight": 1.0, "alphas.weight": 1.0}
+    assert factors(lr=0.05, alpha_lr=0.005) == own
+    assert factors(lr=0.05)["relu1.alpha"] == 1.0
 
 
 def test_layers_that_are_kept_may_have_bits_of_their_own():

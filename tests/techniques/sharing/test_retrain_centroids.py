@@ -30,7 +30,7 @@ def test_the_gradient_of_a_shared_value_is_the_sum_of_its_weights_gradients():
     layer = nn.Linear(3, 2, bias=False)
     layer.weight.grad = torch.tensor([[1.0, 2, 4], [8, 16, 32]])
     assignment = torch.tensor([[0, 1, 0], [1, -1, 1]], dtype=torch.int16)
-    summing([Shared("weight", assignment)])(layer)
+    summing([Shared("weight", assignment)]).after_backward(layer)
     assert layer.weight.grad.tolist() == [[5, 42, 5], [42, 16, 42]]
 
 
@@ -38,7 +38,9 @@ def test_gradients_of_kernels_are_summed_in_any_memory_layout():
     """A kernel of two input channels, 2 x 2: the first channel is group 0, the second group 1."""
     layer = nn.Conv2d(2, 1, 2, bias=False)
     layer.weight.grad = torch.arange(8.0).view(1, 2, 2, 2).contiguous(memory_format=torch.channels_last)
-    summing([Shared("weight", torch.tensor([0, 1], dtype=torch.int16).view(1, 2, 1, 1).expand(1, 2, 2, 2))])(layer)
+    summing(
+        [Shared("weight", torch.tensor([0, 1], dtype=torch.int16).view(1, 2, 1, 1).expand(1, 2, 2, 2))]
+    ).after_backward(layer)
     assert layer.weight.grad.flatten().tolist() == [6, 6, 6, 6, 22, 22, 22, 22]
 
 
@@ -46,9 +48,9 @@ def test_a_step_moves_a_shared_value_as_the_paper_says():
     """One weight value c = 0.5 for x = (1, 2), loss = y summed: dL/dc = 1 + 2 = 3 for one image, so c - 0.1 * 3."""
 
     class OneStep(StageContext):
-        def train(self, subject, training, penalty=None):
+        def train(self, subject, training, objective=None, hooks=()):
             subject.model(torch.tensor([[1.0, 2.0]])).sum().backward()
-            penalty(subject.model)
+            hooks[0].after_backward(subject.model)
             with torch.no_grad():
                 subject.model[0].weight -= training.lr * subject.model[0].weight.grad
             subject.enforce()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from compressbench.core.constraint import Mask
+from compressbench.core.source import Source
 from compressbench.techniques.training.rewind import Rewind, macs, reset
 from tests.techniques.lending import BND, PLAIN, StageContext, bare, seeded, subject_of
 from tests.techniques.training.test_from_scratch import FIELDS
@@ -93,7 +94,7 @@ def test_a_masked_network_takes_the_weights_of_an_earlier_stage() -> None:
     with torch.no_grad():
         for parameter in subject.model.parameters():
             parameter.add_(1)
-    start = context.earlier("start").model
+    start = context.subject_of(Source("start")).model
     result = Rewind(**{**STILL, "to": "start"}).apply(subject, context)
     assert torch.allclose(result.model.get_parameter("conv1.weight"), start.get_parameter("conv1.weight"))
     assert torch.allclose(result.model.get_parameter("fc1.weight"), start.get_parameter("fc1.weight") * keep)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from compressbench.core.context import Hook
+from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.training.sparsity_training import SparsityTraining, scales
@@ -17,13 +18,15 @@ from tests.techniques.training.test_from_scratch import FIELDS
 
 
 class Recording(StageContext):
-    """Keeps the penalty it was given."""
+    """Keeps the hooks it was given."""
 
-    penalty: Hook | None = None
+    hooks: Sequence[Hook] = ()
 
-    def train(self, subject: Subject, training: TrainingConfig, penalty: Hook | None = None) -> Subject:
-        self.penalty = penalty
-        return super().train(subject, training, penalty)
+    def train(
+        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
+    ) -> Subject:
+        self.hooks = hooks
+        return super().train(subject, training, objective, hooks)
 
 
 def slimmed(scale_l1: float, scale_init: float | None = 0.5, **others: Any) -> tuple[Subject, Recording]:
@@ -41,8 +44,9 @@ def test_the_penalty_adds_lambda_times_the_sign_of_every_scale() -> None:
         scale.grad = torch.ones_like(scale)
     weight = subject.model.get_parameter("conv1.weight")
     weight.grad = torch.ones_like(weight)
-    assert context.penalty is not None
-    context.penalty(subject.model)
+    (hook,) = context.hooks
+    assert hook.after_backward is not None
+    hook.after_backward(subject.model)
     gradient = scales(subject.model)[0].grad
     assert gradient is not None
     assert gradient[:3].tolist() == [1.25, 0.75, 1.0]

@@ -1,13 +1,11 @@
-"""`compressbench inspect`: what a packed file spends its bytes on, and what it says of itself."""
+"""What a packed file spends its bytes on, and what it says of itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from compressbench.core.errors import PlanError
 from compressbench.packing.feeding import classes_of, preprocessing_of
@@ -17,25 +15,28 @@ from compressbench.reporting.page import Grid, Page
 from compressbench.reporting.render import as_html, as_markdown, as_rich
 from compressbench.reporting.spreadsheet import as_csv
 
+if TYPE_CHECKING:
+    from rich.console import Group
+
 LONGEST = 1000
 """Letters of a note that are shown of each part."""
 HEADINGS = ["tensor", "shape", "format", "coder", "elements", "bits per weight", "entropy bound", "bytes"]
 
 
-def print_inspect(file: str, style: str, console: Console) -> int:
-    """Print a file's head and its table of tensors, and nothing else on stdout. PlanError if it cannot be read."""
+def inspect(file: Path, style: str = "rich") -> str | Group:
+    """Return a file's head and its table of tensors: text, or for `rich` something a rich console prints.
+
+    PlanError if it cannot be read.
+    """
     with for_people():
-        table = tensor_table(Path(file))
-        whole = summary(Path(file))
+        table = tensor_table(file)
+        whole = summary(file)
     if style == "csv":
-        print(as_csv([{**row, "shape": _shape(row)} for row in table]), end="")
-        return 0
-    page = Page(Path(file).name, introduction=head(whole), grids=[_grid(table)], remarks=REMARKS)
+        return as_csv([{**row, "shape": _shape(row)} for row in table])
+    page = Page(file.name, introduction=head(whole), grids=[_grid(table)], remarks=REMARKS)
     if style == "rich":
-        console.print(as_rich(page))
-    else:
-        print({"markdown": as_markdown, "html": as_html}[style](page), end="")
-    return 0
+        return as_rich(page)
+    return {"markdown": as_markdown, "html": as_html}[style](page)
 
 
 @contextmanager

@@ -1,18 +1,17 @@
-"""`compressbench evaluate`: measure a packed file again, beside the figures it notes. Nothing is written or tracked."""
+"""Measuring a packed file again, beside the figures it notes. Nothing is written or tracked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isclose
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from rich.console import Console
 
-from compressbench.cli.inspect import for_people
+from compressbench.app.inspect import for_people
 from compressbench.core.data import Shape
-from compressbench.core.errors import Fault, PlanError, RunError
+from compressbench.core.errors import Fault, PlanError
 from compressbench.core.metric import MetricValue
 from compressbench.core.subject import Subject
 from compressbench.packing import packed_file
@@ -27,29 +26,36 @@ TOLERANCE = 1e-3
 thousand, and as much of a loss. What only depends on the network is the same everywhere."""
 
 
-def print_evaluation(file: str, overrides: Sequence[str], console: Console) -> int:
-    """Measure the file and print the figures beside the noted ones; return 1 if they disagree, else 0.
+class Evaluated(NamedTuple):
+    """What was found. on: the dataset and the device. grid: the figures beside those noted. noted: whether the file
+    notes any. as_noted: whether they were measured on the same data. disagree: names of those that are not as noted.
+    """
+
+    on: str
+    grid: Grid
+    noted: bool
+    as_noted: bool
+    disagree: list[str]
+
+    def table(self) -> Any:
+        """Return the figures, for a console."""
+        return rich_grid(self.grid)
+
+
+def evaluate_file(file: Path, overrides: Sequence[str] = ()) -> Evaluated:
+    """Measure the file.
 
     PlanError for a file, a dataset or a device that cannot be used, or images that the network does not take.
     """
-    path = Path(file)
     with for_people():
-        subject, note = packed_file.read(path), packed_file.note(path)
+        subject, note = packed_file.read(file), packed_file.note(file)
     wanted = evaluation(overrides, note.get("dataset"))
     device = _ready(wanted)
     check_images(subject, wanted.dataset.input_shape, wanted.dataset.classes)
-    found = _measured(subject, path, wanted, device)
+    found = _measured(subject, file, wanted, device)
     noted, as_noted = note.get("measured"), wanted.as_noted(note)
     grid, disagree = _compared(found, noted if isinstance(noted, dict) else {}, as_noted)
-    console.print(f"{path.name} on {wanted.dataset.name}, {device}", style="bold", highlight=False)
-    console.print(rich_grid(grid))
-    if not noted:
-        console.print("the file notes no figures")
-    elif not as_noted:
-        console.print("its accuracies were measured on other data, or data that was prepared in another way")
-    else:
-        console.print(f"not as the file notes: {', '.join(disagree)}" if disagree else "all is as the file notes")
-    return 1 if disagree else 0
+    return Evaluated(f"{wanted.dataset.name}, {device}", grid, bool(noted), as_noted, disagree)
 
 
 def check_images(subject: Subject, input_shape: Shape, classes: int | None) -> None:
@@ -88,10 +94,7 @@ def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.de
 
     test, shape = wanted.dataset.load().test, wanted.dataset.input_shape
     metrics = sorted(wanted.metrics, key=lambda named: reads_file(named[1]))
-    try:
-        return evaluate(metrics, subject, path, wanted.task, test, shape, device, baseline)
-    except ValueError as error:
-        raise RunError(str(error)) from error
+    return evaluate(metrics, subject, path, wanted.task, test, shape, device, baseline)
 
 
 def _compared(found: list[MetricValue], noted: dict[str, Any], as_noted: bool) -> tuple[Grid, list[str]]:

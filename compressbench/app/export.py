@@ -1,4 +1,4 @@
-"""`compressbench export`: a packed file as an ONNX model."""
+"""A packed file as an ONNX model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from compressbench.cli.evaluate import check_images
-from compressbench.cli.inspect import for_people
+from compressbench.app.evaluate import check_images
+from compressbench.app.inspect import for_people
 from compressbench.core.data import Dataset, Shape
 from compressbench.core.errors import PlanError
 from compressbench.core.preprocessing import Preprocessing
@@ -20,22 +20,21 @@ from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.planning.evaluation import evaluation
 
 
-def export_file(file: str, output: str, overrides: Sequence[str]) -> int:
+def export(file: Path, output: Path, overrides: Sequence[str] = ()) -> tuple[int, Shape]:
     """Write the file's network as ONNX, for images as the file notes them, or as a dataset's, which need not be there.
 
-    The model says how images are made and what the classes are called, as far as that is known.
+    The model says how images are made and what the classes are called, as far as that is known. Return its length in
+    bytes and the shape of one image.
     """
     with for_people():
-        subject, note = packed_file.read(Path(file)), packed_file.note(Path(file))
+        subject, note = packed_file.read(file), packed_file.note(file)
     if "preprocessing" in note and not overrides:
         shape, preprocessing, classes = _as_noted(note, subject.architecture.arguments)
     else:
         shape, preprocessing, classes = _as_in(evaluation(overrides, note.get("dataset")).dataset)
     check_images(subject, shape, len(classes) if classes else None)
-    content = to_onnx(subject, torch.zeros(1, *shape), Path(output), metadata(preprocessing, classes))
-    sides = " x ".join(map(str, shape))
-    print(f"{output}: {len(content):,} bytes, takes images of {sides} in batches of any size")
-    return 0
+    content = to_onnx(subject, torch.zeros(1, *shape), output, metadata(preprocessing, classes))
+    return len(content), shape
 
 
 Inputs = tuple[Shape, Preprocessing | None, list[str] | None]

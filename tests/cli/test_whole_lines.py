@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from compressbench.planning.whole_lines import whole_lines
+from compressbench.cli.whole_lines import whole_lines
 
 WRITER = """
 import sys
-from compressbench.planning.whole_lines import whole_lines
+from compressbench.cli.whole_lines import whole_lines
 name = sys.argv[1]
 with whole_lines(name):
     for number in range(300):

@@ -1,0 +1,149 @@
+"""Reports: the rows of a table as the recipes have them, all tables at once, and the answer of a sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compressbench.core.errors import PlanError, suggestion
+from compressbench.core.record import RunRecord
+from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
+from compressbench.planning.build import build
+from compressbench.planning.catalogue import recipe_folders, recipes, tables
+from compressbench.planning.compose import compose
+from compressbench.planning.recipe import load_yaml
+from compressbench.reporting import table as by_table
+from compressbench.reporting.compare import compare
+from compressbench.reporting.gather import commit_records, gather
+from compressbench.reporting.plot import plot
+from compressbench.reporting.summary import summary as summary_of
+from compressbench.reporting.sweep_page import sweep_page
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+ABOUT = "_tables.yaml"
+"""The file in a folder of recipes that says what its tables are about."""
+
+
+@dataclass
+class TableReport:
+    """Ours beside the published, of a table or of one row of it. outputs: the folder of the runs."""
+
+    title: str
+    table: str
+    row: str | None
+    outputs: Path
+    folders: list[Path]
+
+    @cached_property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """What the recipes say of each row."""
+        return references(self.table, self.row)
+
+    def shown(self, style: str = "rich") -> str | Group:
+        """Return text, or for `rich` something a rich console prints."""
+        return by_table.report(self.table, self.outputs, self.folders, self.rows, style, self.row, bases(self.rows))
+
+    @cached_property
+    def records(self) -> list[RunRecord]:
+        """The records it is made from."""
+        records = [each for each in gather(self.table, self.outputs, self.folders) if self.row in (None, each.row)]
+        comparisons, _ = compare(records, self.rows)
+        return [record for comparison in comparisons for record in comparison.records]
+
+    def commit(self, folder: Path) -> list[Path]:
+        """Write the records it is made from, made small, into a folder; return the files."""
+        return commit_records(self.records, folder)
+
+
+@dataclass
+class SweepReport:
+    """The answer of a sweep. records: its runs that have a result."""
+
+    sweep: SweepRecord
+    records: list[RunRecord]
+
+    @property
+    def title(self) -> str:
+        return sweep_page(self.sweep, self.records).title
+
+    def shown(self, style: str = "rich") -> str | Group:
+        """Return text, or for `rich` something a rich console prints."""
+        return by_table.sweep_report(self.sweep, self.records, style)
+
+
+def report(name: str, outputs: Path) -> TableReport | SweepReport:
+    """Return the report of a table or of one recipe, or the answer of a sweep. PlanError for a note that is damaged."""
+    note = sweep_folder(outputs, name) / NAME
+    if note.is_file():
+        try:
+            sweep = SweepRecord.read(note)
+            return SweepReport(sweep, sweep.records(outputs))
+        except ValueError as error:
+            raise PlanError.of("report", str(error)) from error
+    folders = recipe_folders()
+    return TableReport(name, *_table_and_row(name, outputs, folders), outputs, folders)
+
+
+def summary(outputs: Path, style: str = "rich") -> str | Group:
+    """Return a line a table: how many of its rows have which verdict."""
+    folders = recipe_folders()
+    rows = {table: references(table) for table in tables()}
+    about: dict[str, str] = {}
+    for file in (folder / ABOUT for folder in folders):
+        if file.is_file():
+            about = {name: str(text) for name, text in load_yaml(file).items()} | about
+    every = {f"{table}/{row}": given for table, found in rows.items() for row, given in found.items()}
+    return summary_of(outputs, folders, rows, about, bases(every), style)
+
+
+def draw(found: TableReport | SweepReport, picture: Path) -> Path:
+    """Draw accuracy against MACs of a report's records into a PNG file; return where it lies."""
+    return plot(found.records, picture, found.title)
+
+
+def _table_and_row(name: str, outputs: Path, folders: list[Path]) -> tuple[str, str | None]:
+    """Return the table of this name; or else the table and the row of a recipe that is there or was run."""
+    names = [entry.name for entry in recipes()]
+    table, _, row = name.rpartition("/")
+    if any(each.startswith(f"{name}/") for each in names):
+        return name, None
+    if name in names or any(record.row == row for record in gather(table or ".", outputs, folders)):
+        return table or ".", row
+    return name, None
+
+
+def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return, by row of the table, its published figures, what the row is, and the plan its recipe stands for.
+
+    only: this row alone.
+    """
+    found = {}
+    for entry in recipes():
+        folder, _, row = entry.name.rpartition("/")
+        if (folder or ".") != table or only not in (None, row):
+            continue
+        plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
+        reference = plan.reference.as_dict() if plan else {}
+        found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
+    return found
+
+
+def bases(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the rows that measure the handicaps of these, by the name of their recipe, as `references` has them.
+
+    PlanError for one that is no recipe.
+    """
+    names = [entry.name for entry in recipes()]
+    found = {}
+    for row, given in rows.items():
+        name = given.get("handicap")
+        if name and name not in names:
+            raise PlanError.of(f"{row}: reference.handicap", f"there is no recipe {name!r}; {suggestion(name, names)}")
+        if name and name not in found:
+            table, _, base = name.rpartition("/")
+            found[name] = references(table or ".", base)[base]
+    return found

@@ -1,0 +1,111 @@
+"""A sweep: runs that differ in a few settings, each an ordinary run, and the answer they give together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from compressbench.app.run import Ran, prepare_run, store_of
+from compressbench.core.atomic import write_atomically
+from compressbench.core.errors import PlanError, RunError, lack_of_memory
+from compressbench.core.parent import announce
+from compressbench.core.record import RunRecord
+from compressbench.core.sweep import Outcome, Place, SweepRecord, sweep_folder
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from compressbench.planning.launch import Job
+    from compressbench.planning.settings import Settings
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+"""How a run of a sweep ended, as exit codes."""
+
+
+class Swept(NamedTuple):
+    """What a sweep came to. records: its runs that have a result, as points of this sweep alone."""
+
+    note: SweepRecord
+    records: list[RunRecord]
+    settings: Settings
+
+    @property
+    def folder(self) -> Path:
+        """Where the sweep keeps what belongs to all its runs."""
+        return sweep_folder(self.settings.folder, self.note.sweep)
+
+    @property
+    def code(self) -> int:
+        """The worst exit code of its runs."""
+        return max(outcome.code for outcome in self.note.outcomes)
+
+    def table(self) -> Group:
+        """Return the answer, a row a point, for a console."""
+        from compressbench.reporting.render import as_rich
+        from compressbench.reporting.sweep_page import sweep_page
+
+        return as_rich(sweep_page(self.note, self.records))
+
+    def write_tables(self) -> None:
+        """Leave the answer and its tables in the folder."""
+        from compressbench.reporting.files import sweep_files
+
+        for name, text in sweep_files(self.note, self.records).items():
+            write_atomically(self.folder / name, text)
+
+    def draw(self) -> Path | None:
+        """Leave the plot in the folder; None without any result."""
+        from compressbench.reporting.plot import plot
+        from compressbench.reporting.sweep_page import sweep_page
+
+        if not self.records:
+            return None
+        return plot(self.records, self.folder / "top1_against_cost.png", sweep_page(self.note, self.records).title)
+
+    def track(self) -> str | None:
+        """Have MLflow told, and return the address of the curve there; None if tracking is off or it is not there."""
+        if not self.records or not self.settings.tracking.enabled:
+            return None
+        from compressbench.tracking.link import chart_link
+        from compressbench.tracking.sweep import send_sweep
+
+        store = store_of(self.settings)
+        told = send_sweep(self.note.sweep, self.records, store, self.folder)
+        return chart_link(store, self.folder, self.note.sweep) if told else None
+
+
+def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = None) -> Swept:
+    """Have every run that the overrides stand for carried out by `job`, and keep the note of how each ended.
+
+    The same overrides are the same sweep: started again after a kill, it goes on, and its answer is replaced. PlanError
+    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it.
+    """
+    from compressbench.planning.launch import launch, read_sweep
+
+    announce()
+    sweep = read_sweep(overrides, further)
+    given = prepare_run(sweep.shared, further).settings
+    note = SweepRecord(sweep.identity, list(overrides), launch(sweep, job, further))
+    note.write(sweep_folder(given.folder, sweep.identity))
+    return Swept(note, note.records(given.folder), given)
+
+
+def attempt(place: Place, work: Callable[[], Ran], failed: Callable[[BaseException], None]) -> Outcome:
+    """Do the work of one point and return how it ended. failed: told of an exception, whatever it is."""
+    try:
+        return Outcome(place.number, place.values, run=work().name)
+    except (Exception, SystemExit) as error:
+        shown = (lack_of_memory(error) if isinstance(error, Exception) else None) or error
+        failed(shown)
+        return Outcome(place.number, place.values, *_ending(shown))
+
+
+def _ending(error: BaseException) -> tuple[int, str]:
+    """Return the exit code that an exception stands for, and the reason in one line."""
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else FAILED if error.code else DONE
+        return code, f"it was ended with {error.code}" if code else ""
+    if isinstance(error, PlanError | RunError):
+        return BAD_INPUT if isinstance(error, PlanError) else FAILED, "; ".join(str(error).splitlines())
+    return FAILED, f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,0 +1,64 @@
+"""Objective: how a training is scored, where it is not by its task's loss alone. Hook: what acts within its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Act = Callable[["nn.Module"], None]
+"""Does something to a network, in place."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch, and what networks made of it.
+
+    inputs, targets: as the split gives them, where the network lies. outputs: the trained network's, in float32.
+    features: what its modules returned that the objective named, by name. teacher_outputs, teacher_features: the same
+    of the teacher, without gradients; None and empty without one. task_loss: returns the loss that the training names,
+    of the outputs and the targets.
+    """
+
+    inputs: Any
+    targets: Tensor
+    outputs: Tensor
+    task_loss: Callable[[], Tensor]
+    features: Mapping[str, Any] = field(default_factory=dict)
+    teacher_outputs: Any = None
+    teacher_features: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a training minimises in the place of its task's loss; validation is scored by the task all the same.
+
+    loss: from a batch to one number, through which gradients flow. features: names of modules of the trained network
+    whose results it sees (`layer3`); of one that runs twice in a pass, the last. teacher: a second network, given every
+    batch that the first is given, in evaluation mode, without gradients and in the same precision; it is not changed.
+    teacher_features: names of modules of the teacher.
+    """
+
+    loss: Callable[[Seen], Tensor]
+    features: tuple[str, ...] = ()
+    teacher: nn.Module | None = None
+    teacher_features: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.teacher_features and self.teacher is None:
+            raise ValueError("teacher_features are named, but there is no teacher")
+
+
+@dataclass(frozen=True)
+class Hook:
+    """What acts within every step of a training.
+
+    after_backward: after the backward pass, before the optimizer's step: reads the gradients or adds to them.
+    after_step: after the optimizer's step, before the constraints are enforced.
+    """
+
+    after_backward: Act | None = None
+    after_step: Act | None = None
