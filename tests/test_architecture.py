@@ -40,7 +40,7 @@ ONLY_IN = {
     "mlflow": {"tracking"},
     "torchvision": {"vision"},
     "torch_pruning": {"techniques"},
-    "pandas": {"reporting"},
+    "pandas": {"reporting", "core", "app"},  # core: RunRecord.to_frame; app: says that it returns one
     "constriction": {"codecs"},
     "onnx": {"export"},
     "onnxruntime": {"metrics"},

@@ -94,8 +94,8 @@ def test_every_dataset_knows_its_shape_and_classes_without_its_files(name, tmp_p
     values = load_yaml(REPOSITORY / "conf/dataset" / f"{name}.yaml")
     asked = [key for key in answers if values.get(key, "known") in ("???", None)]
     dataset = planned(f"dataset={name}", *(f"dataset.{key}={answers[key]}" for key in asked)).dataset
-    assert len(dataset.input_shape) == 3
-    assert dataset.classes >= 2
+    assert len(dataset.task.shape) == 3
+    assert dataset.task.classes >= 2
     assert dataset.name
 
 

@@ -23,7 +23,7 @@ from compressbench.zoo.torchvision_models import torchvision_model
 from tests.test_recipes import EVERY, recipe
 
 CLASSES, PIXELS = 1000, 64
-LIMITS = ("limits.epochs=1", "limits.steps=2", "limits.images=4")
+LIMITS = ("limits.epochs=1", "limits.steps=2", "limits.examples=4")
 VGG16 = "imagenet_vgg16"
 """Not run: 138 M parameters, 0.55 GB for each of up to six files, written, read and digested several times."""
 
@@ -93,7 +93,7 @@ def test_a_row_on_imagenet_runs_to_its_end(
     assert record.status == "finished"
     assert record.given is not None
     assert [stage.name for stage in record.stages] == list(recipe(row)["stages"])
-    assert (record.dataset["test_images"], record.dataset["name"]) == (
+    assert (record.dataset["test_examples"], record.dataset["name"]) == (
         4,
         recipe(row)["dataset"]["name"].replace("_", "-"),
     )

@@ -24,7 +24,7 @@ def loaded(note: dict[str, Any]) -> Any:
     return compressbench.load("model.cbp")
 
 
-FED = noted(Digits().preprocessing, Digits().class_names())
+FED = noted(Digits().task.preprocessing, Digits().class_names())
 
 
 def test_a_network_takes_what_it_makes_of_pictures() -> None:
@@ -34,7 +34,7 @@ def test_a_network_takes_what_it_makes_of_pictures() -> None:
     assert torch.equal(model.preprocess(pixels), images)
     assert torch.equal(model(model.preprocess(list(pixels))), model(images))
     assert model.classes == [str(digit) for digit in range(10)]
-    assert model.preprocess.how == Digits().preprocessing
+    assert model.preprocess.how == Digits().task.preprocessing
 
 
 def test_it_stays_a_module_that_can_be_copied_pickled_and_saved() -> None:

@@ -1,29 +1,104 @@
-"""The one thing to do with a packed file from Python."""
+"""What `import compressbench` offers: the use cases as functions. What does the work is imported when it is called."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compressbench.core.errors import PlanError as PlanError
+from compressbench.core.errors import RunError as RunError
+
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from torch import Tensor, nn
 
+    from compressbench.app.words import Recipe
+    from compressbench.core.plugins import Told
     from compressbench.core.preprocessing import Preprocessing
+    from compressbench.core.record import RunRecord
 
 
-def load(path: str | Path) -> nn.Module:
+def run(
+    recipe: Recipe,
+    overrides: Sequence[str] = (),
+    *,
+    outputs: str | Path | None = None,
+    tracking: str | None = None,
+    progress: bool = True,
+) -> RunRecord:
+    """Carry out a recipe as `compressbench run` does, and return its record.
+
+        >>> record = compressbench.run("quickstart", ["seed=1", "stages.prune.ratio=0.3"])
+        >>> record.final.metrics["top1"], record.final.metrics["size_bytes"]
+        >>> model = compressbench.load(record.packed_file())
+
+    recipe: its name (`"table5/mnist_l1norm_50"`), the path to its file, or a mapping with what the file would hold,
+    which is kept below `outputs/recipes`. overrides: as behind `compressbench run`. outputs: the folder of the runs.
+    tracking: `"off"` tells MLflow nothing. progress: whether it is shown, as bars on a terminal (in a notebook with
+    ipywidgets too), as lines elsewhere.
+
+    What was computed before is not computed again; a run that was interrupted goes on from its last epoch. Raises
+    `PlanError`, with all `faults`, before anything is trained; `RunError` if a stage cannot go on, and if the budget is
+    missed: then all is on the disk, and `record` of the error is the record.
+    """
+    from compressbench.app.run import carry_out, check_budget, prepare_run
+    from compressbench.app.words import words_of
+
+    words = [*overrides, *([f"tracking={tracking}"] if tracking else [])]
+    ran = carry_out(prepare_run(words_of(recipe, words, outputs)), console=_console(progress))
+    ran.track()
+    check_budget(ran.record)
+    return ran.record
+
+
+def sweep(
+    recipe: Recipe,
+    values: Mapping[str, Sequence[Any]],
+    overrides: Sequence[str] = (),
+    *,
+    outputs: str | Path | None = None,
+    tracking: str | None = None,
+    progress: bool = True,
+) -> DataFrame:
+    """Run every combination of values, as `compressbench run -m` does, and return a pandas DataFrame, a row a run.
+
+        >>> runs = compressbench.sweep("quickstart", {"stages.prune.ratio": [0.1, 0.3, 0.5], "seed": [0, 1]})
+        >>> runs.groupby("stages.prune.ratio")[["top1_before", "top1", "size_bytes"]].mean()
+
+    values: by key, what it shall be in turn; the last key varies fastest. The others are as for `run`;
+    `["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]` among the overrides runs two at a time.
+
+    Columns: the keys, `status`, every metric of the final network by name, as `<metric>_before` that of the network
+    before compression, `missed` (limits of the budget that are broken: a result like any other), `seconds`, `error`
+    (why a run failed; the others go on) and `run`, its folder below `outputs/runs`. The same call after an interruption
+    goes on. The answer also lies in `outputs/sweeps` (`compressbench report`). Raises `PlanError` for a sweep that
+    cannot be composed.
+    """
+    from compressbench.app.sweep import sweep_of_values
+    from compressbench.app.words import words_of
+
+    words = words_of(recipe, [*overrides, *([f"tracking={tracking}"] if tracking else [])], outputs)
+    return sweep_of_values(words, values, progress)
+
+
+def load(path: str | Path, plugins: Sequence[Told] = ()) -> nn.Module:
     """Return the network of a packed file (`.cbp`), in evaluation mode: bit for bit the weights that were measured.
 
     Two attributes say how to use it. `preprocess(pictures)` makes what it takes (see `Preprocess`). `classes` is a list
     of what its outputs are called, None if the file does not say.
+    plugins: those whose code it may name, where its network is built from any: names of declared ones, modules, or
+    paths to a file or a package. Give only what you trust: it is imported.
     No code of the file is run. Raises `compressbench.packing.container.PackedFileError`, a ValueError, for anything
-    that is no packed file, or a damaged one.
+    that is no packed file, or a damaged one, or needs a plugin that is not among `plugins`.
     """
+    from compressbench.core.plugins import only
     from compressbench.packing.feeding import classes_of, preprocessing_of
     from compressbench.packing.packed_file import note, read  # imports torch
 
-    subject, noted = read(Path(path)), note(Path(path))
+    with only(plugins):
+        subject, noted = read(Path(path)), note(Path(path))
     model: Any = subject.model
     try:
         model.preprocess = Preprocess(preprocessing_of(noted))
@@ -56,3 +131,9 @@ class Preprocess:
         from compressbench.data.preparing import prepared
 
         return prepared(pictures, self.how)
+
+
+def _console(progress: bool) -> Any:
+    from compressbench.running.progress import notebook_console
+
+    return notebook_console() if progress else None

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import torch
 
 from compressbench.app.inspect import for_people
-from compressbench.core.data import Shape
 from compressbench.core.errors import Fault, PlanError
 from compressbench.core.metric import MetricValue
+from compressbench.core.plugins import Told, only
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, Task, feed, shapes
 from compressbench.packing import packed_file
 from compressbench.planning.evaluation import Evaluation, evaluation
 from compressbench.reporting.page import Grid
@@ -42,33 +43,41 @@ class Evaluated(NamedTuple):
         return rich_grid(self.grid)
 
 
-def evaluate_file(file: Path, overrides: Sequence[str] = ()) -> Evaluated:
-    """Measure the file.
+def evaluate_file(file: Path, overrides: Sequence[str] = (), plugins: Sequence[Told] = ()) -> Evaluated:
+    """Measure the file. plugins: those whose code it, or the overrides, may name.
 
-    PlanError for a file, a dataset or a device that cannot be used, or images that the network does not take.
+    PlanError for a file, a dataset or a device that cannot be used, or inputs that the network does not take.
     """
+    with only(plugins):
+        return _evaluated(file, overrides)
+
+
+def _evaluated(file: Path, overrides: Sequence[str]) -> Evaluated:
     with for_people():
         subject, note = packed_file.read(file), packed_file.note(file)
     wanted = evaluation(overrides, note.get("dataset"))
     device = _ready(wanted)
-    check_images(subject, wanted.dataset.input_shape, wanted.dataset.classes)
+    check_fits(subject, wanted.dataset.task)
     found = _measured(subject, file, wanted, device)
     noted, as_noted = note.get("measured"), wanted.as_noted(note)
     grid, disagree = _compared(found, noted if isinstance(noted, dict) else {}, as_noted)
     return Evaluated(f"{wanted.dataset.name}, {device}", grid, bool(noted), as_noted, disagree)
 
 
-def check_images(subject: Subject, input_shape: Shape, classes: int | None) -> None:
-    """Raise PlanError unless the network takes images of this shape and tells as many classes apart (None: any)."""
-    shape = " x ".join(map(str, input_shape))
+def check_fits(subject: Subject, task: Task) -> None:
+    """Raise PlanError unless the network takes the task's inputs and gives outputs that fit."""
+    if fault := task.fault(answer(subject, task.example())):
+        raise PlanError.of("dataset", f"is for {task.name}, but the network {fault}")
+
+
+def answer(subject: Subject, example: Inputs) -> Any:
+    """Return what the network makes of it. PlanError if it does not take such inputs."""
     try:
         with torch.inference_mode():
-            logits = subject.model(torch.zeros(1, *input_shape))
+            return feed(subject.model, example)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PlanError.of("dataset", f"the network does not take images of {shape}: {reason}") from error
-    if classes is not None and logits.shape != (1, classes):
-        raise PlanError.of("dataset", f"has {classes} classes, but the network gives {list(logits.shape[1:])}")
+        raise PlanError.of("dataset", f"the network does not take inputs of {shapes(example)}: {reason}") from error
 
 
 def _ready(wanted: Evaluation) -> torch.device:
@@ -92,9 +101,9 @@ def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.de
     def baseline() -> Subject:
         raise AssertionError("`_ready` refuses metrics that need one")
 
-    test, shape = wanted.dataset.load().test, wanted.dataset.input_shape
+    test, task = wanted.dataset.load().test, wanted.dataset.task
     metrics = sorted(wanted.metrics, key=lambda named: reads_file(named[1]))
-    return evaluate(metrics, subject, path, wanted.task, test, shape, device, baseline)
+    return evaluate(metrics, subject, path, test, task, device, baseline)
 
 
 def _compared(found: list[MetricValue], noted: dict[str, Any], as_noted: bool) -> tuple[Grid, list[str]]:

@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 
-from compressbench.app.evaluate import check_images
+from compressbench.app.evaluate import answer, check_fits
 from compressbench.app.inspect import for_people
-from compressbench.core.data import Dataset, Shape
+from compressbench.core.data import Dataset, class_names, preprocessing
 from compressbench.core.errors import PlanError
+from compressbench.core.plugins import Told, only
 from compressbench.core.preprocessing import Preprocessing
+from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs
 from compressbench.export.metadata import metadata
 from compressbench.export.onnx_model import to_onnx
 from compressbench.packing import packed_file
@@ -20,38 +23,47 @@ from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.planning.evaluation import evaluation
 
 
-def export(file: Path, output: Path, overrides: Sequence[str] = ()) -> tuple[int, Shape]:
-    """Write the file's network as ONNX, for images as the file notes them, or as a dataset's, which need not be there.
+def export(file: Path, output: Path, overrides: Sequence[str] = (), plugins: Sequence[Told] = ()) -> tuple[int, Inputs]:
+    """Write the file's network as ONNX, for pictures as the file notes them, or for a dataset, which need not be there.
 
-    The model says how images are made and what the classes are called, as far as that is known. Return its length in
-    bytes and the shape of one image.
+    The model says how pictures become inputs and what the outputs are called, as far as that is known. Return its
+    length in bytes and an example of its inputs. plugins: those whose code the file, or the overrides, may name.
     """
+    with only(plugins):
+        return _exported(file, output, overrides)
+
+
+def _exported(file: Path, output: Path, overrides: Sequence[str]) -> tuple[int, Inputs]:
     with for_people():
         subject, note = packed_file.read(file), packed_file.note(file)
     if "preprocessing" in note and not overrides:
-        shape, preprocessing, classes = _as_noted(note, subject.architecture.arguments)
+        example, how, names = _as_noted(subject, note)
     else:
-        shape, preprocessing, classes = _as_in(evaluation(overrides, note.get("dataset")).dataset)
-    check_images(subject, shape, len(classes) if classes else None)
-    content = to_onnx(subject, torch.zeros(1, *shape), output, metadata(preprocessing, classes))
-    return len(content), shape
+        example, how, names = _as_in(subject, evaluation(overrides, note.get("dataset")).dataset)
+    content = to_onnx(subject, example, output, metadata(how, names))
+    return len(content), example
 
 
-Inputs = tuple[Shape, Preprocessing | None, list[str] | None]
-"""Of what shape, how they are made, and what the classes are called."""
+Fed = tuple[Inputs, Preprocessing | None, list[str] | None]
+"""An example of the inputs, how pictures become them, and what the outputs are called."""
 
 
-def _as_noted(note: dict[str, Any], architecture: dict[str, Any]) -> Inputs:
+def _as_noted(subject: Subject, note: dict[str, Any]) -> Fed:
     try:
         how = preprocessing_of(note)
     except ValueError as error:
-        raise PlanError.of("", f"{error}; add dataset=NAME, whose images it is for") from error
-    return (how.channels, *how.size), how, classes_of(note, architecture)
+        raise PlanError.of("", f"{error}; add dataset=NAME, whose inputs it is for") from error
+    example, names = torch.zeros(1, how.channels, *how.size), classes_of(note, subject.architecture.arguments)
+    outputs = answer(subject, example)
+    if names and outputs.shape != (1, len(names)):
+        raise PlanError.of("", f"the file names {len(names)} classes, but the network gives {list(outputs.shape[1:])}")
+    return example, how, names
 
 
-def _as_in(dataset: Dataset) -> Inputs:
+def _as_in(subject: Subject, dataset: Dataset) -> Fed:
+    check_fits(subject, dataset.task)
     try:
-        names = dataset.class_names()
+        names = class_names(dataset)
     except PlanError:  # they are the names of folders that are not there
         names = None
-    return dataset.input_shape, dataset.preprocessing, names
+    return dataset.task.example(), preprocessing(dataset), names

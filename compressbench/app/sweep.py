@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compressbench.app.run import Ran, prepare_run, store_of
+from compressbench.app.run import Ran, carry_out, prepare_run, store_of
 from compressbench.core.atomic import write_atomically
 from compressbench.core.errors import PlanError, RunError, lack_of_memory
 from compressbench.core.parent import announce
@@ -14,9 +17,11 @@ from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Outcome, Place, SweepRecord, sweep_folder
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.console import Group
 
     from compressbench.planning.launch import Job
+    from compressbench.planning.prepare import Prepared
     from compressbench.planning.settings import Settings
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -89,6 +94,52 @@ def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = No
     note = SweepRecord(sweep.identity, list(overrides), launch(sweep, job, further))
     note.write(sweep_folder(given.folder, sweep.identity))
     return Swept(note, note.records(given.folder), given)
+
+
+def sweep_of_values(words: Sequence[str], values: Mapping[str, Sequence[Any]], progress: bool) -> DataFrame:
+    """Carry out a sweep over values given by key, keep its answer, and return a row a run (see `compressbench.sweep`).
+
+    words: what all runs share. PlanError for a key without values, and for a value that cannot be written.
+    """
+    from compressbench.reporting.frame import sweep_frame
+
+    swept = carry_out_sweep(
+        [*words, *(_choice(key, list(given)) for key, given in values.items())], partial(_point, progress)
+    )
+    try:
+        swept.write_tables()
+        swept.draw()
+    except Exception as error:
+        warnings.warn(f"the plot or the table of the sweep is missing: {error}", stacklevel=3)
+    swept.track()
+    points = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    return sweep_frame(points, swept.note, swept.note.by_run(swept.settings.folder))
+
+
+def _choice(key: str, values: list[Any]) -> str:
+    """Return the override that stands for each of the values in turn."""
+    from compressbench.planning.overrides import written
+
+    try:
+        words = [written(value) for value in values]
+    except TypeError as error:
+        raise PlanError.of(key, str(error)) from error
+    if not words:
+        raise PlanError.of(key, "has no values; allowed: a list of one or more")
+    return f"{key}={','.join(words)}" if len(words) > 1 else f"{key}=choice({words[0]})"
+
+
+def _point(progress: bool, make: Callable[[], Prepared], place: Place) -> Outcome:
+    """Carry out one run of a sweep without a word but its progress."""
+
+    def work() -> Ran:
+        from compressbench.running.progress import notebook_console
+
+        ran = carry_out(make(), place, notebook_console() if progress else None)
+        ran.track()
+        return ran
+
+    return attempt(place, work, lambda error: None)
 
 
 def attempt(place: Place, work: Callable[[], Ran], failed: Callable[[BaseException], None]) -> Outcome:

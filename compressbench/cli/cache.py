@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compressbench.cli.parser import console, folder_of_runs, verb_parser
+from compressbench.cli.parser import console, verb_parser
+from compressbench.core.paths import outputs_folder
 
 if TYPE_CHECKING:
     from compressbench.app.cache import Entry
@@ -38,7 +39,7 @@ def cache(words: list[str]) -> int:
         parser.error("--older-than, --unused and --dry-run go with `prune`")
     from compressbench.app.cache import entries, prune
 
-    outputs = folder_of_runs(given.outputs)
+    outputs = outputs_folder(given.outputs)
     if given.what == "size":
         _show(entries(outputs), outputs, "takes")
         return 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,11 +20,6 @@ def verb_parser(verb: str, description: str) -> ArgumentParser:
     from argparse import ArgumentParser
 
     return ArgumentParser(prog=f"compressbench {verb}", description=description)
-
-
-def folder_of_runs(given: str | None) -> Path:
-    """Return the folder of the runs, absolute. given: what `--outputs` says."""
-    return Path(given or os.environ.get("COMPRESSBENCH_OUTPUTS") or "outputs").expanduser().absolute()
 
 
 def console() -> Console:

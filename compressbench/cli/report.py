@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from compressbench.cli.parser import FORMATS, folder_of_runs, put, verb_parser
+from compressbench.cli.parser import FORMATS, put, verb_parser
 from compressbench.core.errors import PlanError
+from compressbench.core.paths import outputs_folder
 
 
 def report(words: list[str]) -> int:
@@ -24,7 +25,7 @@ def report(words: list[str]) -> int:
     given = parser.parse_args(words)
     from compressbench.app import report as use_case
 
-    outputs = folder_of_runs(given.outputs)
+    outputs = outputs_folder(given.outputs)
     if given.table is None:
         unfit = [f"--{name}" for name in ("plot", "commit") if getattr(given, name)]
         if unfit:

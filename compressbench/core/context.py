@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from compressbench.core.objective import Hook, Objective
     from compressbench.core.source import Source
     from compressbench.core.subject import Subject
+    from compressbench.core.task import Inputs, Task
     from compressbench.core.training import TrainingConfig
 
 Advance = Callable[..., None]
@@ -34,8 +35,13 @@ class Context(Protocol):
         ...
 
     @property
-    def example(self) -> Tensor:
-        """Zeros of the input's shape with batch 1: (1, C, H, W)."""
+    def task(self) -> Task:
+        """What the network is for."""
+        ...
+
+    @property
+    def example(self) -> Inputs:
+        """Zeros, a batch of one, as the task says."""
         ...
 
     @property
@@ -56,9 +62,9 @@ class Context(Protocol):
         ...
 
     def validate(self, subject: Subject) -> dict[str, float]:
-        """Return the loss and the metrics of the subject on the validation split, by name, to choose by.
+        """Return the task's metrics of the subject on the validation split, by name, to choose by.
 
-        ValueError if no training images are held out for validation. Before a run, where nothing is trained, the
+        ValueError if no training examples are held out for validation. Before a run, where nothing is trained, the
         figures are made up: the same for every subject.
         """
         ...
@@ -68,8 +74,8 @@ class Context(Protocol):
         would be now, without the note about its origin. ValueError if the subject cannot be packed as it is."""
         ...
 
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of training images, not augmented, shuffled by the stage's seed: the same ones each time."""
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield batches of training examples, not augmented, shuffled by the stage's seed: the same ones each time."""
         ...
 
     def subject_of(self, source: Source) -> Subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from compressbench.core.identity import digest
 from compressbench.core.preprocessing import Preprocessing
@@ -13,29 +13,28 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Shape = tuple[int, int, int]
-"""Channels, height, width of one image."""
+    from compressbench.core.task import Inputs, Task
 
 
 class Split(Protocol):
-    """Part of a dataset. Batches are (images, labels): float32 (n, C, H, W), normalised, and int64 (n,)."""
+    """Part of a dataset. Batches are (inputs, targets) as the dataset's task says, ready for the network."""
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Number of examples."""
         ...
 
-    def limit(self, images: int) -> Split:
-        """Return a split of so many of the images, always the same ones; all if there are fewer."""
+    def limit(self, examples: int) -> Split:
+        """Return a split of so many of the examples, always the same ones; all if there are fewer."""
         ...
 
     def to(self, device: torch.device) -> Split:
-        """Return a split that makes the same batches, on `device` if its images are held in memory."""
+        """Return a split that makes the same batches, on `device` if its examples are held in memory."""
         ...
 
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None, augmented: bool = True
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images once. With a generator: shuffled and, if the split augments and `augmented` is true,
+    ) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield all examples once. With a generator: shuffled and, if the split augments and `augmented` is true,
         augmented, both drawn from it (so the same state gives the same batches); the last smaller batch is left
         out unless it is the only one. Without: in order, as they are, nothing left out."""
         ...
@@ -43,7 +42,7 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """`train` to fit, `validation` (held out from the training images) to choose, `test` only to measure."""
+    """`train` to fit, `validation` (held out from the training examples) to choose, `test` only to measure."""
 
     train: Split
     validation: Split
@@ -59,29 +58,16 @@ class Splits:
 class Dataset(Protocol):
     """A frozen dataclass whose fields are its YAML keys. Where it lies is not part of its identity.
 
-    A class attribute `version` above 1 is: it is raised when a change of the code changes the images it makes.
+    A class attribute `version` above 1 is: it is raised when a change of the code changes the examples it makes.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def input_shape(self) -> Shape:
-        """Known without reading any image."""
-        ...
-
-    @property
-    def classes(self) -> int: ...
-
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """How a picture becomes what its test split gives. None if no picture can: neither grey nor in three colours.
-        Known without reading any image."""
-        ...
-
-    def class_names(self) -> list[str]:
-        """Return what each class is called, in the order of the labels. Decodes no image. PlanError if that cannot be
-        read."""
+    def task(self) -> Task:
+        """What it is for. Known without reading any example. A `preprocessing` of the task says how a picture becomes
+        what the test split gives."""
         ...
 
     def missing(self) -> str | None:
@@ -98,13 +84,34 @@ class Dataset(Protocol):
         ...
 
     def test_fingerprint(self) -> str:
-        """Return hexadecimal digits that change whenever the pictures, labels or class names of the test split do,
-        whatever it is called, wherever it lies and however the training images are made."""
+        """Return hexadecimal digits that change whenever the examples, targets or class names of the test split
+        do, whatever it is called, wherever it lies and however the training examples are made."""
         ...
 
     def load(self) -> Splits:
         """Return the splits. Raises PlanError with `missing()` if the files are not there or not readable."""
         ...
+
+
+@runtime_checkable
+class NamesClasses(Protocol):
+    """A dataset that says what its network's outputs are called."""
+
+    def class_names(self) -> list[str]:
+        """Return a name for each output, in the order of the labels. Reads no example. PlanError if that cannot be
+        read."""
+        ...
+
+
+def class_names(dataset: Dataset) -> list[str] | None:
+    """Return what the outputs are called, None for a dataset that is no `NamesClasses`."""
+    return dataset.class_names() if isinstance(dataset, NamesClasses) else None
+
+
+def preprocessing(dataset: Dataset) -> Preprocessing | None:
+    """Return how a picture becomes what the test split gives, None if the task has nothing to do with pictures."""
+    found: Preprocessing | None = getattr(dataset.task, "preprocessing", None)
+    return found
 
 
 HELD_OUT = ("validation_images", "validation_share")
@@ -116,7 +123,7 @@ def holds_out(dataset: Dataset) -> bool:
     return getattr(dataset, HELD_OUT[0], None) != 0
 
 
-def measured_on(dataset: Dataset, images: int | None) -> str:
-    """Return 16 hexadecimal digits that say what accuracies are measured on: the test split's pictures, how they become
-    inputs, and how many of them are used (None: all). PlanError if the data is not there."""
-    return digest([dataset.test_fingerprint(), dataset.preprocessing, images])
+def measured_on(dataset: Dataset, examples: int | None) -> str:
+    """Return 16 hexadecimal digits that say what the task's metrics are measured on: the test split's examples, how
+    pictures become inputs, and how many are used (None: all). PlanError if the data is not there."""
+    return digest([dataset.test_fingerprint(), preprocessing(dataset), examples])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from compressbench.core.subject import Subject
-    from compressbench.core.task import Task
+    from compressbench.core.task import Inputs, Task
 
 FORMATS = ("percent", "count", "bytes", "ms", "ratio", "number")
 """How a figure is shown. `percent`: a fraction as percent. `count`: with k, M, G. `bytes`: as kB. `number`: any."""
@@ -74,15 +74,15 @@ class MetricValue:
 class EvaluationInput:
     """What a metric looks at: a subject after a stage.
 
-    task: what the network is for. example: zeros, (1, C, H, W). test_batches: yields the whole test split. file: the
-    packed file. baseline: returns the network before compression (`core.before`); where there was none, what the
-    stages started from.
+    task: what the network is for. example: zeros, a batch of one. test_batches: yields the whole test split. file: the
+    packed file. baseline: returns the network before compression (`core.before`); where there was none, what the stages
+    started from.
     """
 
     subject: Subject
     task: Task
-    example: Tensor
-    test_batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    example: Inputs
+    test_batches: Callable[[], Iterable[tuple[Inputs, Tensor]]]
     file: Path
     baseline: Callable[[], Subject]
 

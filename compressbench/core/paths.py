@@ -17,6 +17,11 @@ def machine_cache() -> Path:
     return Path(os.environ.get("COMPRESSBENCH_CACHE") or "~/.cache/compressbench").expanduser()
 
 
+def outputs_folder(given: str | Path | None = None) -> Path:
+    """Return the folder of the runs, absolute: the given one, else that of COMPRESSBENCH_OUTPUTS, else `outputs`."""
+    return Path(given or os.environ.get("COMPRESSBENCH_OUTPUTS") or "outputs").expanduser().absolute()
+
+
 def found_run(row: Path, plan_id: str) -> Path | None:
     """Return the folder of a run below its row's folder; None if it is not there.
 

@@ -14,7 +14,7 @@ from compressbench.core.identity import digest, essence, origin, raised
 from compressbench.core.metric import Metric, MetricSpec
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
-from compressbench.core.task import IMAGE_CLASSIFICATION, Task
+from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
 
@@ -30,11 +30,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Limits:
-    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, images a split."""
+    """Cuts on the work, for trying things out: at most so many epochs, optimizer steps an epoch, examples a
+    split."""
 
     epochs: int | None = None
     steps: int | None = None
-    images: int | None = None
+    examples: int | None = None
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
@@ -88,7 +89,7 @@ class Plan:
 
     @property
     def task(self) -> Task:
-        return IMAGE_CLASSIFICATION
+        return self.dataset.task
 
     @property
     def metric_specs(self) -> dict[str, MetricSpec]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compressbench.core.before import index_before
 from compressbench.core.metric import MetricSpec
+from compressbench.core.paths import found_run, outputs_folder
 from compressbench.core.sealed import sealed, unsealed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 VERSION = 2
 """1: figures without what their metrics say of them."""
@@ -45,7 +49,7 @@ class RunRecord:
     on disk.
 
     plan: `Plan.as_dict()`. reference: the published figures of the row. dataset: name, fingerprint,
-    number of images a split. environment: versions and machine of the run; its stages have their own.
+    number of examples a split. environment: versions and machine of the run; its stages have their own.
     layers: one row a layer of the final network, in committed records only of those that multiply.
     tensors: one row a tensor of the packed file (format, coder, bytes).
     missed: sentences about limits of the budget that were broken. given: the network before the first stage, if its
@@ -107,6 +111,40 @@ class RunRecord:
     def in_sweep(self, sweep: str) -> RunRecord:
         """Return the record as a point of this sweep alone."""
         return replace(self, sweeps={sweep: self.sweeps.get(sweep, {})})
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas DataFrame, a row a network that was measured: the given one, if there is one, and each stage.
+
+        The index is the stage's name; columns are its `technique`, every metric by name, `epochs` and `seconds` of
+        training it, and whether it was `cached`. What was not measured of a network is NaN.
+
+            >>> record = compressbench.run("quickstart")
+            >>> record.to_frame()[["technique", "top1", "params", "size_bytes"]]
+                              technique    top1   params  size_bytes
+            stage
+            train     training/from_scratch  0.9778  4100618    16410342
+            ...
+        """
+        from pandas import DataFrame, Index
+
+        rows = [
+            {"technique": each.kind, **each.metrics, "epochs": len(each.curve), "seconds": each.seconds}
+            | {"cached": each.cached}
+            for each in self.networks
+        ]
+        return DataFrame(rows, index=Index([each.name for each in self.networks], name="stage"))
+
+    def packed_file(self, outputs: str | Path | None = None) -> Path:
+        """Return the path of the run's packed file, for `compressbench.load`.
+
+        outputs: the folder of the runs, if it is not the one in COMPRESSBENCH_OUTPUTS or `outputs`.
+        FileNotFoundError if the run does not lie there.
+        """
+        runs = outputs_folder(outputs) / "runs"
+        folder = found_run(runs / self.table / self.row, self.plan_id)
+        if folder is None or not (folder / "model.cbp").is_file():
+            raise FileNotFoundError(f"there is no run {self.recipe} seed {self.seed} ({self.plan_id}) below {runs}")
+        return folder / "model.cbp"
 
     def to_json(self) -> str:
         return sealed(self.as_dict(), indent=1)

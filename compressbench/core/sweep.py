@@ -100,10 +100,17 @@ class SweepRecord:
 
     def records(self, outputs: Path) -> list[RunRecord]:
         """Return the runs that have a result, in order, each as a point of this sweep alone."""
-        runs = [outputs / "runs" / run for run in dict.fromkeys(outcome.run for outcome in self.outcomes) if run]
-        folders = [found_run(run.parent, run.name) or run for run in runs]  # older notes say the whole identity
-        files = [folder / "record.json" for folder in folders]
-        return [RunRecord.read(file).in_sweep(self.sweep) for file in files if file.is_file()]
+        return list(self.by_run(outputs).values())
+
+    def by_run(self, outputs: Path) -> dict[str, RunRecord]:
+        """Return what `records` does, by what the outcomes call a run."""
+        found = {}
+        for run in dict.fromkeys(outcome.run for outcome in self.outcomes if outcome.run):
+            folder = outputs / "runs" / run
+            folder = found_run(folder.parent, folder.name) or folder  # older notes say the whole identity
+            if (folder / "record.json").is_file():
+                found[run] = RunRecord.read(folder / "record.json").in_sweep(self.sweep)
+        return found
 
 
 def sweep_folder(outputs: Path, sweep: str) -> Path:

@@ -1,35 +1,125 @@
-"""Task: what a network is for, and how it is scored."""
+"""Task: what goes into a network, what comes out, and how that is scored. Owned by the dataset."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from compressbench.core.metric import MetricSpec
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+Inputs: TypeAlias = "Tensor | tuple[Tensor, ...]"
+"""What a network is called with: one tensor, or several. The first dimension of each counts the examples."""
+
+Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+"""From outputs and targets of a batch to one number, a mean, through which gradients flow."""
+
 
 class Task(Protocol):
-    """What a network is for. primary: the name of the metric by which networks are compared. specs: of its metrics."""
+    """A frozen dataclass whose fields say the shapes. Nothing in it reads data."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called: `image_classification`."""
+        ...
 
     @property
-    def primary(self) -> str: ...
+    def specs(self) -> tuple[MetricSpec, ...]:
+        """The metrics it scores a split by, the primary one first."""
+        ...
 
     @property
-    def specs(self) -> tuple[MetricSpec, ...]: ...
+    def primary(self) -> str:
+        """The name of the metric by which networks are chosen and compared: `top1`."""
+        ...
+
+    @property
+    def losses(self) -> Mapping[str, Loss]:
+        """The losses a training may minimise, by name; the first is the task's own. Outputs come as float32."""
+        ...
+
+    def example(self) -> Inputs:
+        """Return zeros, a batch of one."""
+        ...
+
+    def random_batch(self, size: int, generator: torch.Generator) -> tuple[Inputs, Tensor]:
+        """Return made-up inputs and targets of so many examples: what the shapes and ranges allow, and no more."""
+        ...
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what a network may take from the data, by the names of its parameters (`in_channels`, `classes`)."""
+        ...
+
+    def sums(self, outputs: Tensor, targets: Tensor, brief: bool = False) -> dict[str, Tensor]:
+        """Return numbers of a batch from which, added over batches, `scores` makes the metrics; tensors where `outputs`
+        lie, so that nobody waits for them. brief: only what the primary metric takes."""
+        ...
+
+    def scores(self, sums: Mapping[str, float]) -> dict[str, float]:
+        """Return the metrics of a split, by name, from the added sums: all, or the primary one if they are brief."""
+        ...
+
+    def fault(self, outputs: Any, examples: int = 1) -> str | None:
+        """Return why what a network gives for so many examples does not fit (`gives a tuple, ...`), or None."""
+        ...
 
 
-@dataclass(frozen=True)
-class _ImageClassification:
-    name: str = "image_classification"
-    primary: str = "top1"
-    specs: tuple[MetricSpec, ...] = (
-        MetricSpec("top1", "fraction", True, heading="top1", format="percent", limit=True),
-        MetricSpec("top5", "fraction", True, heading="top5", format="percent", limit=True),
-        MetricSpec("loss", "nats", False, limit=True),
+def feed(model: nn.Module, inputs: Inputs) -> Any:
+    """Return what a network makes of a batch; of several tensors each is an argument of its own."""
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
+def moved(inputs: Inputs, device: torch.device | str) -> Inputs:
+    """Return inputs on a device."""
+    return tuple(each.to(device) for each in inputs) if isinstance(inputs, tuple) else inputs.to(device)
+
+
+def tensors(inputs: Inputs) -> tuple[Tensor, ...]:
+    """Return inputs as a tuple, even of one."""
+    return inputs if isinstance(inputs, tuple) else (inputs,)
+
+
+def first(inputs: Inputs, examples: int) -> Inputs:
+    """Return the first so many examples of a batch."""
+    return tuple(each[:examples] for each in inputs) if isinstance(inputs, tuple) else inputs[:examples]
+
+
+def random_like(example: Inputs, size: int, generator: torch.Generator) -> Inputs:
+    """Return a made-up batch of so many examples: standard normal numbers; of whole ones 0 and 1, which all
+    vocabularies have. For what only looks at shapes and times: what a task allows is `Task.random_batch`."""
+    import torch
+
+    found = tuple(
+        torch.randn((size, *each.shape[1:]), generator=generator)
+        if each.is_floating_point()
+        else torch.randint(2, (size, *each.shape[1:]), generator=generator).to(each.dtype)
+        for each in tensors(example)
     )
+    return found if isinstance(example, tuple) else found[0]
 
 
-IMAGE_CLASSIFICATION: Task = _ImageClassification()
+def shapes(inputs: Inputs) -> str:
+    """Return the shapes of one example in words: `3 x 32 x 32`, `128 and 128`."""
+    return " and ".join(" x ".join(map(str, each.shape[1:])) or "1" for each in tensors(inputs))
+
+
+def primary_spec(task: Task) -> MetricSpec:
+    """Return how the primary metric describes itself."""
+    return next(spec for spec in task.specs if spec.name == task.primary)
+
+
+def scored(task: Task, batches: Iterable[tuple[Tensor, Tensor]], brief: bool = False) -> dict[str, float]:
+    """Return the task's metrics over batches of (outputs, targets); it is waited for the device once, at the end.
+
+    ValueError if there is no batch.
+    """
+    total: dict[str, Tensor] = {}
+    for outputs, targets in batches:
+        for name, value in task.sums(outputs, targets, brief).items():
+            total[name] = total[name] + value if name in total else value
+    if not total:
+        raise ValueError("there is no example to score the network on")
+    return task.scores({name: value.item() for name, value in total.items()})

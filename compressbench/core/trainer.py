@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from compressbench.core.objective import Hook, Objective
     from compressbench.core.plan import Limits
     from compressbench.core.subject import Subject
+    from compressbench.core.task import Task
     from compressbench.core.training import TrainingConfig
 
 Curve = list[dict[str, float]]
-"""One entry an epoch: epoch, train_loss, validation_loss and the metric on the validation split, lr, seconds."""
+"""One entry an epoch: epoch, train_loss, validation_loss, `validation_` and the name of the task's primary metric, lr,
+seconds."""
 OnEpoch = Callable[[dict[str, float]], None]
 
 
@@ -43,6 +45,7 @@ class Trainer(Protocol):
         train_split: Split,
         validation_split: Split,
         *,
+        task: Task,
         seed: int,
         limits: Limits,
         progress: Progress,
@@ -55,7 +58,8 @@ class Trainer(Protocol):
     ) -> Trained:
         """Return `subject`, trained in place where it lies, in evaluation mode, fp32 and contiguous.
 
-        limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.images` is
+        task: what the splits are for; it says the loss and the metric by which epochs are chosen.
+        limits: cut the epochs and the steps of an epoch; the schedule shrinks with them. (`limits.examples` is
         for whoever makes the splits.) objective: what is minimised; None: the loss that `config` names. hooks: act
         within every step. checkpoint: a file to go on from; on a CPU, with as many threads, the result is
         bit-identical to an undisturbed training. deadline: `time.monotonic()` at which the budget is used up.
@@ -63,8 +67,9 @@ class Trainer(Protocol):
         the curve, those of the checkpoint first.
 
         Raises RunError for a loss that is no number, a full disk, or a deadline that has passed (after an epoch, so
-        that every start gets further); ValueError without training images, if the best epoch is asked for and there
-        are no validation images, for a mask that does not fit, and for names that the network does not have. Then the
+        that every start gets further); ValueError without training examples, if the best epoch is asked for and there
+        are no validation examples, for a loss that the task does not have, for a mask that does not fit, and for names
+        that the network does not have. Then the
         subject is half trained, but in evaluation mode, fp32 and contiguous too.
         """
         ...

@@ -14,7 +14,6 @@ SCHEDULES = ("constant", "steps", "one_cycle", "cosine", "exponential")
 OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("last", "best")
-LOSSES = ("cross_entropy", "hinge", "squared_hinge")
 LOOP_VERSION = 2
 """Raised when a change of the training loop, or of what seeds it, changes results; part of the identity of every stage
 that trains."""
@@ -24,7 +23,7 @@ that trains."""
 class TrainingConfig:
     """One training: optimizer, learning-rate schedule and length.
 
-    epochs: passes over the training split. batch_size: images a step. lr: the peak learning rate.
+    epochs: passes over the training split. batch_size: examples a step. lr: the peak learning rate.
     schedule: `constant`; `steps` (lr times `gamma` at each of `milestones`, fractions of all epochs);
         `one_cycle` (Smith 2018: up for 30 % of the steps, down to lr / 10,000); `cosine` (down to `final_lr`);
         `exponential` (times the same factor after every epoch, so that it would be `final_lr` after the last one).
@@ -32,7 +31,8 @@ class TrainingConfig:
     precision: `fp32`, `bf16` (autocast), or `auto`: by a rule on network and device, always the same one for both
         (`compressbench.training.autotuning`); on a GPU tf32 (products of 19-bit floats).
     select: which weights to return: of the `last` epoch, or of the `best` one on the validation split.
-    loss: `cross_entropy`; `hinge`, the mean over images and classes of max(0, 1 - y t), t = 1 for the label's class and
+    loss: one of the losses of the dataset's task, None: its own, which is the first. Of classifications these are
+        `cross_entropy`; `hinge`, the mean over examples and classes of max(0, 1 - y t), t = 1 for the label's class and
         -1 for the others, or its square (`squared_hinge`, Courbariaux et al. 2015).
     lr_factors: what the learning rate is multiplied by at every step, for the parameters whose names match a glob
         (`{"*.bias": 0.1}`); of several globs the first that matches counts.
@@ -50,7 +50,7 @@ class TrainingConfig:
     gamma: float = 0.1
     precision: str = "auto"
     select: str = "last"
-    loss: str = "cross_entropy"
+    loss: str | None = None
     final_lr: float = 0.0
     lr_factors: dict[str, float] = field(default_factory=dict)
 
@@ -83,7 +83,6 @@ class TrainingConfig:
             ("optimizer", OPTIMIZERS),
             ("precision", PRECISIONS),
             ("select", SELECTIONS),
-            ("loss", LOSSES),
         ):
             value = getattr(self, key)
             if value not in allowed:

@@ -49,7 +49,7 @@ def epoch_length(images: int, batch_size: int) -> int:
 
 
 class EmptySplit:
-    """A split without images; `why` is said to whoever asks for a batch."""
+    """A split without examples; `why` is said to whoever asks for a batch."""
 
     def __init__(self, why: str):
         self.why = why
@@ -57,7 +57,7 @@ class EmptySplit:
     def __len__(self) -> int:
         return 0
 
-    def limit(self, images: int) -> EmptySplit:
+    def limit(self, examples: int) -> EmptySplit:
         return self
 
     def to(self, device: torch.device) -> EmptySplit:

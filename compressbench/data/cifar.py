@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from compressbench.core.data import Shape, Splits
+from compressbench.core.data import Splits
 from compressbench.core.errors import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _location
+
+if TYPE_CHECKING:
+    from compressbench.data.tasks.image_classification import ImageClassification
 
 NAMES_OF_10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NAMES_OF_100 = (  # of the fine labels
@@ -57,17 +60,12 @@ class CIFAR10:
         return self.reader.lower()
 
     @property
-    def input_shape(self) -> Shape:
-        return (3, 32, 32)
+    def task(self) -> ImageClassification:
+        from compressbench.data.tasks.image_classification import ImageClassification
 
-    @property
-    def classes(self) -> int:
-        return len(self.names)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
         size = (32, 32)
-        return Preprocessing(3, size, crop=size, resize=size, mean=self.mean, std=self.std)
+        preprocessing = Preprocessing(3, size, crop=size, resize=size, mean=self.mean, std=self.std)
+        return ImageClassification([3, *size], len(self.names), preprocessing)
 
     def class_names(self) -> list[str]:
         return list(self.names)

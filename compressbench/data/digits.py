@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compressbench.core.data import Shape, Splits
+from compressbench.core.data import Splits
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.data import _location
+
+if TYPE_CHECKING:
+    from compressbench.data.tasks.image_classification import ImageClassification
 
 IMAGE_SIZE = 32
 TEST_IMAGES, VALIDATION_IMAGES = 360, 180
@@ -34,16 +38,10 @@ class Digits:
         return "digits"
 
     @property
-    def input_shape(self) -> Shape:
-        return (1, IMAGE_SIZE, IMAGE_SIZE)
+    def task(self) -> ImageClassification:
+        from compressbench.data.tasks.image_classification import ImageClassification
 
-    @property
-    def classes(self) -> int:
-        return 10
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        return PREPROCESSING
+        return ImageClassification([1, IMAGE_SIZE, IMAGE_SIZE], 10, PREPROCESSING)
 
     def class_names(self) -> list[str]:
         return [str(digit) for digit in range(10)]

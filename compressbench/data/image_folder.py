@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compressbench.core.data import Shape, Split, Splits
+from compressbench.core.data import Split, Splits
 from compressbench.core.errors import PlanError, out_of_range, suggestion
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.core.preprocessing import Preprocessing
@@ -17,6 +17,7 @@ from compressbench.data import _listing, _location
 if TYPE_CHECKING:
     from compressbench.data._listing import Listing
     from compressbench.data._selection import Indices
+    from compressbench.data.tasks.image_classification import ImageClassification
 
     Part = tuple[Listing, Indices]
 
@@ -81,14 +82,14 @@ class ImageFolder:
             raise out_of_range("std", self.std, "more than 0")
 
     @property
-    def input_shape(self) -> Shape:
-        return (3, self.image_size, self.image_size)
+    def task(self) -> ImageClassification:
+        from compressbench.data.tasks.image_classification import ImageClassification
 
-    @property
-    def preprocessing(self) -> Preprocessing:
+        assert self.classes is not None
         size, resize = self.image_size, self.resize or self.image_size
         mean, std = tuple(self.mean), tuple(self.std)
-        return Preprocessing(3, (size, size), crop=(size, size), resize=(resize, resize), mean=mean, std=std)
+        preprocessing = Preprocessing(3, (size, size), crop=(size, size), resize=(resize, resize), mean=mean, std=std)
+        return ImageClassification([3, size, size], self.classes, preprocessing)
 
     def class_names(self) -> list[str]:
         """Return the names of the class folders."""

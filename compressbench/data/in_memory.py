@@ -43,11 +43,11 @@ class InMemorySplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def limit(self, images: int) -> InMemorySplit:
-        """Return a split of `images` of the images, classes in proportion; all if there are fewer."""
-        if images >= len(self):
+    def limit(self, examples: int) -> InMemorySplit:
+        """Return a split of `examples` of the images, classes in proportion; all if there are fewer."""
+        if examples >= len(self):
             return self
-        chosen = torch.from_numpy(balanced(self.labels.cpu().numpy(), images)).to(self.labels.device)
+        chosen = torch.from_numpy(balanced(self.labels.cpu().numpy(), examples)).to(self.labels.device)
         return InMemorySplit(self.images[chosen], self.labels[chosen], self.mean, self.std, self.pad, self.flip)
 
     def to(self, device: torch.device) -> InMemorySplit:

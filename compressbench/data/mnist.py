@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compressbench.core.data import Shape, Splits
+from compressbench.core.data import Splits
 from compressbench.core.errors import PlanError, out_of_range
 from compressbench.core.identity import NOT_IDENTITY
 from compressbench.core.preprocessing import Preprocessing
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from compressbench.data.tasks.image_classification import ImageClassification
+
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -26,7 +28,7 @@ FILES = (
     "t10k-labels-idx1-ubyte",
 )
 SUBFOLDERS = ("MNIST/raw", "raw")
-PIXELS = 28
+PIXELS, CLASSES = 28, 10
 MEAN, STD = (0.1307,), (0.3081,)  # of the training images before padding, as everybody uses them
 
 
@@ -58,20 +60,13 @@ class MNIST:
         return "mnist"
 
     @property
-    def input_shape(self) -> Shape:
-        return (1, self.image_size, self.image_size)
+    def task(self) -> ImageClassification:
+        from compressbench.data.tasks.image_classification import ImageClassification
 
-    @property
-    def classes(self) -> int:
-        return 10
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        digit = (PIXELS, PIXELS)
-        return Preprocessing(1, (self.image_size, self.image_size), crop=digit, resize=digit, mean=MEAN, std=STD)
+        return ImageClassification([1, self.image_size, self.image_size], CLASSES, self._preprocessing())
 
     def class_names(self) -> list[str]:
-        return [str(digit) for digit in range(10)]
+        return [str(digit) for digit in range(CLASSES)]
 
     def missing(self) -> str | None:
         if self.download or self._files():
@@ -96,6 +91,10 @@ class MNIST:
             self._fetch()
         train, test = self._read(0), self._read(2)
         return carved(train, test, MEAN, STD, self.validation_images, self.crop_padding, self.flip)
+
+    def _preprocessing(self) -> Preprocessing:
+        digit = (PIXELS, PIXELS)
+        return Preprocessing(1, (self.image_size, self.image_size), crop=digit, resize=digit, mean=MEAN, std=STD)
 
     def _files(self) -> list[Path]:
         """Return the four files from the first place that has them all, else nothing."""
@@ -133,9 +132,9 @@ class MNIST:
         if labels.shape != (len(images),):
             what = f"holds an array of shape {labels.shape}, expected ({len(images)},), as many as images"
             raise PlanError.of(str(files[1]), what)
-        if labels.max() >= self.classes:
-            raise PlanError.of(str(files[1]), f"holds the label {labels.max()}, expected 0 to {self.classes - 1}")
-        padded = framed(torch.from_numpy(images)[:, None], self.preprocessing)
+        if labels.max() >= CLASSES:
+            raise PlanError.of(str(files[1]), f"holds the label {labels.max()}, expected 0 to {CLASSES - 1}")
+        padded = framed(torch.from_numpy(images)[:, None], self._preprocessing())
         return padded, torch.from_numpy(labels).long()
 
 

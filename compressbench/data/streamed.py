@@ -55,11 +55,11 @@ class StreamedSplit:
     def __len__(self) -> int:
         return len(self.files)
 
-    def limit(self, images: int) -> StreamedSplit:
-        """Return a split of `images` of the images, classes in proportion; all if there are fewer."""
-        if images >= len(self):
+    def limit(self, examples: int) -> StreamedSplit:
+        """Return a split of `examples` of the images, classes in proportion; all if there are fewer."""
+        if examples >= len(self):
             return self
-        chosen = balanced(self.labels.numpy(), images)
+        chosen = balanced(self.labels.numpy(), examples)
         files, labels = [self.files[index] for index in chosen], self.labels[torch.from_numpy(chosen)]
         return StreamedSplit(files, labels, self.view, self.mean, self.std, self.workers)
 

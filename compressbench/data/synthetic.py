@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from compressbench.core.data import Shape, Splits
+from compressbench.core.data import Splits
 from compressbench.core.errors import out_of_range
 from compressbench.core.identity import digest
 from compressbench.core.preprocessing import MODES, Preprocessing
+
+if TYPE_CHECKING:
+    from compressbench.data.tasks.image_classification import ImageClassification
 
 SEED = 2020
 NOISE = 40.0
@@ -39,17 +43,14 @@ class Synthetic:
             raise out_of_range("test_images", self.test_images, "1 or more")
 
     @property
-    def input_shape(self) -> Shape:
-        channels, height, width = self.shape
-        return (channels, height, width)
+    def task(self) -> ImageClassification:
+        from compressbench.data.tasks.image_classification import ImageClassification
 
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        channels, height, width = self.input_shape
+        channels, height, width = self.shape
         if channels not in MODES:
-            return None
-        size = (height, width)
-        return Preprocessing(channels, size, size, size, mean=(MEAN,) * channels, std=(STD,) * channels)
+            return ImageClassification(self.shape, self.classes)
+        size, mean, std = (height, width), (MEAN,) * channels, (STD,) * channels
+        return ImageClassification(self.shape, self.classes, Preprocessing(channels, size, size, size, mean, std))
 
     def class_names(self) -> list[str]:
         return [str(label) for label in range(self.classes)]

@@ -12,19 +12,19 @@ from io import StringIO
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.errors import RunError
 from compressbench.core.installation import missing
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, tensors
 from compressbench.export._batch_as_depth import with_batch_as_depth
 from compressbench.export._pixels_as_channels import with_pixels_as_channels
 from compressbench.layers.int8 import Int8Conv2d, Int8Linear
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What the extra `onnx` of the installation brings: the format, the exporter, and a runtime."""
-INPUT, OUTPUT = "images", "logits"
 EXPORTABLE = (Int8Conv2d, Int8Linear)
 
 
@@ -34,13 +34,21 @@ def missing_packages() -> str | None:
     return missing(absent, "onnx") if absent else None
 
 
+def input_names(example: Inputs) -> list[str]:
+    """Return what the inputs of a model are called: `images` if it takes pictures (n, C, H, W), else `inputs`; several
+    are numbered."""
+    if isinstance(example, tuple):
+        return [f"inputs_{number}" for number in range(len(example))]
+    return ["images" if example.ndim == 4 else "inputs"]
+
+
 def to_onnx(
-    subject: Subject, example: Tensor, path: Path | None = None, metadata: dict[str, str] | None = None
+    subject: Subject, example: Inputs, path: Path | None = None, metadata: dict[str, str] | None = None
 ) -> bytes:
     """Return the subject's network as an ONNX model, and write it to `path`, atomically, if there is one.
 
-    example: (1, C, H, W). metadata: what the model says of itself, see `export.metadata`. The model takes `images`
-    (batch, C, H, W), any batch, and gives `logits`; weights are inside.
+    example: zeros, a batch of one. metadata: what the model says of itself, see `export.metadata`. The model takes what
+    `input_names` says, in batches of any size, and gives `logits` for pictures, else `outputs`; weights are inside.
     The network is exported in evaluation mode, from a copy. Int8 layers keep their int8 weights, and runtimes fuse
     the nodes around them into integer kernels; everything else is fp32, whatever its format in the packed file. Int8
     convolutions with few output positions are three-dimensional, a depth of one, and strided ones of few channels take
@@ -51,9 +59,7 @@ def to_onnx(
         raise RunError(problem)
     model = copy.deepcopy(subject.model).cpu().eval()
     try:
-        content = _exported(
-            model, torch.zeros(2, *example.shape[1:]), metadata or {}
-        )  # a batch of one would be taken for a constant
+        content = _exported(model, example, metadata or {})
     except Exception as error:  # the exporter raises whatever its many parts raise
         raise RunError(f"{_called(model)} cannot be exported to ONNX: {_reason(error)}") from error
     if path is not None:
@@ -61,18 +67,22 @@ def to_onnx(
     return content
 
 
-def _exported(model: nn.Module, images: Tensor, metadata: dict[str, str]) -> bytes:
+def _exported(model: nn.Module, example: Inputs, metadata: dict[str, str]) -> bytes:
     import onnx  # an extra, and half a second
+
+    names = input_names(example)
+    # A batch of one would be taken for a constant.
+    inputs = tuple(torch.zeros((2, *each.shape[1:]), dtype=each.dtype) for each in tensors(example))
 
     with _quietly(), torch.no_grad():
         program = torch.onnx.export(
             model,
-            (images,),
+            inputs,
             dynamo=True,
             external_data=False,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=names,
+            output_names=["logits" if names == ["images"] else "outputs"],
+            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in inputs),
             verbose=False,
         )
     assert program is not None

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
-from compressbench.core.task import Task
+from compressbench.core.task import Inputs, Task, first
 from compressbench.metrics._forward import Call, calls
 
 IMAGES = 3
@@ -32,8 +32,8 @@ class FlopsSurvey:
         return [MetricValue(SURVEY, flops_survey(given.subject.model, given.example))]
 
 
-def flops_survey(model: nn.Module, example: Tensor) -> int:
-    """Return the FLOPs of Choudhary et al. 2020, Tables 5 and 6, example (n, C, H, W), by the shapes there are now.
+def flops_survey(model: nn.Module, example: Inputs) -> int:
+    """Return the FLOPs of Choudhary et al. 2020, Tables 5 and 6, by the shapes there are now.
 
     It is three times what the counter of Liu et al. 2019 (their `compute_flops.py`) finds for one image: two a
     multiply-add; one an output for a bias; one an element for ReLU, two for BatchNorm2d; the window's size an output
@@ -43,7 +43,7 @@ def flops_survey(model: nn.Module, example: Tensor) -> int:
     without BatchNorm2d. The counter sees modules; the VGG code that batch-norm networks of that time descend from
     makes its last pool on the fly, and all of the survey's batch-norm figures come out only without it.
     """
-    made = calls(model, example[:1])
+    made = calls(model, first(example, 1))
     convolutions = [place for place, call in enumerate(made) if isinstance(call.module, nn.Conv2d)]
     last_convolution = convolutions[-1] if convolutions else -1
     has_batch_norm = any(isinstance(call.module, nn.BatchNorm2d) for call in made)

@@ -20,10 +20,11 @@ LARGEST_SIDE = 4096
 """Pixels of a picture's side that a file may ask for."""
 
 
-def noted(preprocessing: Preprocessing | None, names: list[str]) -> dict[str, Any]:
+def noted(preprocessing: Preprocessing | None, names: list[str] | None) -> dict[str, Any]:
     """Return the part of a note from which `preprocessing_of` and `classes_of` read these again.
 
-    What is usual is left out; classes that are called by their numbers are noted as how many there are.
+    What is usual or not known (None) is left out; classes that are called by their numbers are noted as how many there
+    are.
     """
     found: dict[str, Any] = {}
     if preprocessing is not None:
@@ -32,9 +33,9 @@ def noted(preprocessing: Preprocessing | None, names: list[str]) -> dict[str, An
         }
         usual = {"crop": given["size"], "resize": given["crop"], "repeat": 1, "interpolation": "bilinear"}
         found["preprocessing"] = {name: value for name, value in given.items() if usual.get(name) != value}
-    if names == _numbers(len(names)):
+    if names is not None and names == _numbers(len(names)):
         found["classes"] = len(names)
-    elif len(names) <= MOST_NAMES:
+    elif names is not None and len(names) <= MOST_NAMES:
         found["classes"] = names
     return found
 

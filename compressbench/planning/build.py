@@ -14,7 +14,6 @@ from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.plan import Limits, Plan, Stage
 from compressbench.core.structure import flatten
-from compressbench.core.task import IMAGE_CLASSIFICATION
 from compressbench.core.technique import Technique
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
@@ -67,8 +66,8 @@ def build(
         faults.append(Fault("dataset", reason))
     model = attempt(build_model, config, dataset)
     stages = [attempt(_stage, config, name) for name in config.stages]
-    metrics, task = attempt(build_metrics, config), IMAGE_CLASSIFICATION
-    specs = attempt(specs_of, metrics, task) if metrics is not None and given else None
+    metrics, task = attempt(build_metrics, config), getattr(dataset, "task", None)
+    specs = attempt(specs_of, metrics, task) if metrics is not None and task else None
     budget, reference = (attempt(make, config, specs, task) for make in (build_budget, build_reference))
     if given and schedules:
         faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)

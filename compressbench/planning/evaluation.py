@@ -12,7 +12,7 @@ from compressbench.core.data import Dataset, measured_on
 from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
-from compressbench.core.task import IMAGE_CLASSIFICATION, Task
+from compressbench.core.task import Task
 from compressbench.planning.build import build_dataset, dataset_class
 from compressbench.planning.catalogue import datasets, group_file
 from compressbench.planning.compose import compose
@@ -35,7 +35,7 @@ class Evaluation:
 
     @property
     def task(self) -> Task:
-        return IMAGE_CLASSIFICATION
+        return self.dataset.task
 
     def as_noted(self, note: dict[str, Any]) -> bool:
         """Return whether the data is what the file with this note was measured on: the same test pictures, prepared in

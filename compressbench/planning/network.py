@@ -17,6 +17,9 @@ from compressbench.core.plugins import use
 from compressbench.planning.schema import resolved, schema_of, typed
 from compressbench.planning.stages import TARGET
 
+WITHOUT_DATA = {"in_channels": 1, "classes": 10, "image_size": 32}
+"""What a network takes from the data, where its arguments are checked without any."""
+
 
 def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
     """Return the network, with what the dataset says of itself where the network takes it and the model says nothing.
@@ -34,19 +37,12 @@ def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
         known = parameters_of(builder, target)
     except ValueError as error:
         raise PlanError.of("model", str(error)) from error
-    values = taken(_said(dataset), known) | values
+    said = dataset.task.arguments() if dataset else WITHOUT_DATA
+    values = taken(said, known) | values
     checked = typed(_schema(builder, values, known), values, "model")
     architecture = Architecture(target, {key: getattr(checked, key) for key in values if key != "weights"})
     _try(architecture)
     return Model(_name(config, target), architecture, weights)
-
-
-def _said(dataset: Dataset | None) -> dict[str, Any]:
-    """Return what the data says of itself that a network may take."""
-    if dataset is None:
-        return {"in_channels": 1, "classes": 10, "image_size": 32}
-    channels, height, width = dataset.input_shape
-    return {"in_channels": channels, "classes": dataset.classes} | ({"image_size": height} if height == width else {})
 
 
 def _schema(builder: Callable[..., Any], values: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> type:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from compressbench.planning.recipe import GROUPS
 
 NO_NAME = r"(?i)null|true|false|[-+\d._]+|[\[{].*"
 """What Hydra does not take for the name of a file."""
+
+PLAIN = r"(?!(?i:nan|inf)$)[A-Za-z_/][\w./-]*"
+"""What needs no quotes in Hydra's grammar."""
 
 NOT_THE_RESULT = ("recipe", "seed", "budget")
 """Nodes of a plan that do not tell two runs of a row apart, or are said beside what does."""
@@ -27,6 +30,30 @@ def readable(overrides: Iterable[str]) -> list[str]:
     traceback.
     """
     return [_readable(text) for text in overrides]
+
+
+def written(value: object) -> str:
+    """Return a value as it is written behind `KEY=`: numbers, truth values, None, texts, paths, lists and mappings.
+
+    TypeError for anything else.
+    """
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, int | float):
+        return repr(int(value) if isinstance(value, int) else float(value))
+    if isinstance(value, str | Path):
+        text = str(value)
+        if re.fullmatch(PLAIN, text) and not re.fullmatch(NO_NAME, text):
+            return text
+        escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
+        return f"'{escaped}'"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {written(content)}" for key, content in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(map(written, value)) + "]"
+    if hasattr(value, "item"):  # numpy's numbers
+        return written(value.item())
+    raise TypeError(f"a {type(value).__name__} cannot be written in a recipe: {value!r}")
 
 
 def changes_training(overrides: Sequence[str]) -> bool:
@@ -72,7 +99,7 @@ def _readable(override: str) -> str:
     if key == "recipe" and not re.fullmatch(r"[\w./-]*", value, re.ASCII):
         file = Path(value).expanduser()
         if file.is_file() or value.startswith("~/"):
-            return "recipe='{}'".format(str(file).replace("\\", "\\\\").replace("'", "\\'"))
+            return f"recipe={written(str(file))}"
     return override
 
 

@@ -39,8 +39,8 @@ class Debug:
     name: str
     epochs: int | None = None
     steps: int | None = None
-    images: int | None = None
-    images_large: int | None = None
+    examples: int | None = None
+    examples_large: int | None = None
 
 
 @dataclass(frozen=True)

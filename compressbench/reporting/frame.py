@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.record import RunRecord
+from compressbench.core.sweep import SweepRecord
 from compressbench.reporting.comparison import ACCURACIES
 from compressbench.reporting.pareto import front
 from compressbench.reporting.spreadsheet import DECIMALS
@@ -49,6 +50,26 @@ def points_frame(runs: DataFrame, keys: list[str]) -> DataFrame:
             best = front(list(zip(rivals[cost], rivals["top1"], strict=True)))
             points.loc[rivals.index[best], "pareto"] = True
     return points.reset_index()
+
+
+def sweep_frame(values: Sequence[dict[str, Any]], sweep: SweepRecord, found: Mapping[str, RunRecord]) -> DataFrame:
+    """Return a row a run of a sweep, those that failed too: what was swept, how it ended, every metric of the final
+    network and, as `<metric>_before`, of the one before compression; `missed`, `error`, and its folder as `run`.
+
+    values: what was swept, by key, of every run. found: as `SweepRecord.by_run` returns it.
+    """
+    from pandas import DataFrame
+
+    rows = []
+    for outcome in sweep.outcomes:
+        record = found.get(outcome.run)
+        row: dict[str, Any] = {**values[outcome.number - 1], "status": record.status if record else "failed"}
+        if record:
+            before = record.before.metrics if record.before else {}
+            row |= record.final.metrics | {f"{name}_before": value for name, value in before.items()}
+            row |= {"missed": "; ".join(record.missed), "seconds": record.seconds}
+        rows.append(row | {"error": outcome.error, "run": outcome.run})
+    return DataFrame(rows)
 
 
 def _run(record: RunRecord) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.metric import MetricSpec, plain
 from compressbench.core.plan import Plan, PlannedStage
+from compressbench.core.task import shapes
 from compressbench.reporting.formatting import listed
 from compressbench.reporting.page import Grid
 
@@ -24,7 +25,7 @@ def plan_table(plan: Plan, stages: list[PlannedStage]) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    shape = " x ".join(map(str, plan.dataset.input_shape))
+    shape = shapes(plan.dataset.task.example())
     heading = Text.assemble((plan.recipe, "bold"), f"  {plan.model.name} on {plan.dataset.name} ({shape})")
     protocol = f"protocol {plan.protocol}" if plan.protocol else ""
     heading.append(f"  {listed(protocol, f'seed {plan.seed}')}")

@@ -17,5 +17,5 @@ def decided(plan: Plan, device: torch.device) -> Plan:
     The network is only laid out, so the global random state is left alone.
     """
     network = plan.model.architecture.lay_out().eval()
-    layers = layer_table(network, torch.zeros(1, *plan.dataset.input_shape, device="meta"))
+    layers = layer_table(network, plan.dataset.task.example())
     return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

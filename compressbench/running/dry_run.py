@@ -13,15 +13,16 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from compressbench.core.data import holds_out
-from compressbench.core.errors import Fault, PlanError, RunError
+from compressbench.core.errors import Fault, PlanError, RunError, lack_of_memory
 from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits, Plan, PlannedStage
 from compressbench.core.source import START, Source
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, Task, feed
 from compressbench.core.training import TrainingConfig
+from compressbench.metrics.macs import layer_table
 from compressbench.running.cache import StageCache
 from compressbench.running.counting import counts_and_size
 from compressbench.running.decided import decided
@@ -42,18 +43,18 @@ MADE_UP = 0.5
 class DryRunContext:
     """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs.
 
-    held_out: whether training images are held out for validation.
+    held_out: whether training examples are held out for validation.
     """
 
-    example: Tensor
+    task: Task
     earlier_stages: Mapping[str, Load]
-    classes: int
     limits: Limits
     held_out: bool
     epochs: int = 0
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(0)
+        self.example = self.task.example()
         self.progress = SilentProgress()
 
     def train(
@@ -70,23 +71,24 @@ class DryRunContext:
         return subject
 
     def _try_out(self, objective: Objective, model: nn.Module) -> None:
-        """Score two made-up images. ValueError if that fails, as where a teacher has other classes."""
-        ((images, labels),) = self.calibration(2, 1)
+        """Score two made-up examples. ValueError if that fails, as where a teacher has other classes."""
+        ((inputs, targets),) = self.calibration(2, 1)
         model.eval()
-        scored = scoring(objective, functional.cross_entropy, model, PLAIN, self.example.device)
+        own = next(iter(self.task.losses.values()))
+        scored = scoring(objective, own, model, PLAIN, CPU)
         with torch.no_grad(), torch.random.fork_rng(devices=[]), scored as score:
             try:
-                score(images, model(images), labels)
+                score(inputs, feed(model, inputs), targets)
             except (RuntimeError, KeyError, AttributeError, TypeError) as error:
                 raise ValueError(f"its objective cannot be computed: {str(error).splitlines()[0]}") from error
 
     def validate(self, subject: Subject) -> dict[str, float]:
         if not self.held_out:
             raise ValueError(
-                "it chooses by validation, but no training images are held out for that; allowed: a dataset that "
+                "it chooses by validation, but no training examples are held out for that; allowed: a dataset that "
                 "holds some out, with training.hold_out=true"
             )
-        return {"top1": MADE_UP, "loss": MADE_UP}
+        return {spec.name: MADE_UP for spec in self.task.specs}
 
     def count(self, subject: Subject) -> dict[str, int]:
         return counts_and_size(subject, self.example)
@@ -94,9 +96,9 @@ class DryRunContext:
     def steps(self, config: TrainingConfig) -> int:
         return max(1, self.limits.cut(config.epochs))
 
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        few = min(batch_size, 2)  # shapes are all that counts, and large images take long
-        return iter([(self.example.expand(few, -1, -1, -1), torch.arange(few) % self.classes)])
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
+        few = min(batch_size, 2)  # shapes are all that counts, and large inputs take long
+        return iter([self.task.random_batch(few, torch.Generator().manual_seed(0))])
 
     def subject_of(self, source: Source) -> Subject:
         return subject_of(source, self.earlier_stages)
@@ -115,12 +117,24 @@ def dry_run(
     check_fit(plan)
     count = count or of_the_network(plan)
     stages, faults = play(plan, fresh_subject(plan), count)
+    if stages:
+        stages[-1].skipped += _not_counted(plan)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
     if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
     limits = broken_limits(plan, stages, lambda: play(plan, other_subject(plan), count)[0])
     return stages, faults + _budget_faults(plan, stages) + limits
+
+
+def _not_counted(plan: Plan) -> list[tuple[str, str]]:
+    """Return (what, why) of every part of the network that no formula counts."""
+    table = layer_table(plan.model.architecture.lay_out(), plan.dataset.task.example())
+    return [
+        (f"the MACs of {row['name']} ({row['kind']})", f"no formula for {', '.join(row['not_counted'])}")
+        for row in table
+        if "not_counted" in row
+    ]
 
 
 def fresh_subject(plan: Plan) -> Subject:
@@ -157,12 +171,13 @@ def move_from_zero(model: nn.Module) -> None:
 
 def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage], list[Fault]]:
     """Return what every stage does to the subject, and what the stages themselves refuse."""
-    example = torch.zeros(1, *plan.dataset.input_shape)
+    task = plan.dataset.task
+    example = task.example()
     # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
     earlier: dict[str, Load] = {START: subject.clone}
     stages, faults, predictable = [], [], True
     for stage in plan.stages:
-        context = DryRunContext(example, earlier, plan.dataset.classes, plan.limits, holds_out(plan.dataset))
+        context = DryRunContext(task, earlier, plan.limits, holds_out(plan.dataset))
         attempt = subject.clone()
         attempt.skipped = []
         planned = PlannedStage(stage.name, stage.kind, cached=False, epochs=0)
@@ -170,6 +185,11 @@ def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage]
             subject = stage.technique.apply(attempt, context)
         except ValueError as error:
             faults.append(Fault(f"stages.{stage.name}", str(error)))
+        except Exception as error:  # what a technique does not expect of somebody else's network
+            if plan.model.architecture.is_ours or lack_of_memory(error):
+                raise
+            what = f"{stage.kind} cannot work on {type(subject.model).__name__}: {type(error).__name__}: {error}"
+            faults.append(Fault(f"stages.{stage.name}", what))
         predictable = predictable and stage.technique.predictable
         planned.epochs = context.epochs
         if predictable:

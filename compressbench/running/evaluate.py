@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 
 import torch
 
-from compressbench.core.data import Shape, Split
+from compressbench.core.data import Split
 from compressbench.core.errors import PlanError, RunError
 from compressbench.core.identity import digest, essence, raised
 from compressbench.core.metric import EvaluationInput, Metric, MetricValue
 from compressbench.core.subject import Subject
-from compressbench.core.task import Task
+from compressbench.core.task import Inputs, Task, moved, tensors
 from compressbench.running.cache import StageResult
 
 LARGEST_BATCH, SMALLEST_BATCH = 500, 16
 BATCH_ELEMENTS = 500 * 3 * 32 * 32
-"""Values in a test batch, so that large images come in smaller batches, which are faster and fit the memory."""
+"""Values in a test batch, so that large inputs come in smaller batches, which are faster and fit the memory."""
 
 
 def metric_key(metric: Metric) -> str:
@@ -44,23 +44,23 @@ def evaluate(
     metrics: Sequence[tuple[str, Metric]],
     subject: Subject,
     file: Path,
-    task: Task,
     test: Split,
-    input_shape: Shape,
+    task: Task,
     device: torch.device,
     baseline: Callable[[], Subject],
 ) -> list[MetricValue]:
     """Return the values, metric by metric, of the subject that was read from `file`. RunError for one that cannot be
     had, as in `measured`."""
 
-    fitting = BATCH_ELEMENTS // math.prod(input_shape)
+    example = task.example()
+    fitting = BATCH_ELEMENTS // sum(each.numel() for each in tensors(example))
     batch_size = max(SMALLEST_BATCH, min(LARGEST_BATCH, fitting))
 
-    def test_batches() -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-        return ((images.to(device), labels.to(device)) for images, labels in test.batches(batch_size))
+    def test_batches() -> Iterable[tuple[Inputs, torch.Tensor]]:
+        return ((moved(inputs, device), targets.to(device)) for inputs, targets in test.batches(batch_size))
 
     subject.model.to(device).eval()
-    given = EvaluationInput(subject, task, torch.zeros(1, *input_shape, device=device), test_batches, file, baseline)
+    given = EvaluationInput(subject, task, moved(example, device), test_batches, file, baseline)
     try:
         return [value for name, metric in metrics for value in measured(name, metric, given)]
     except ValueError as error:
@@ -89,4 +89,4 @@ def measured(name: str, metric: Metric, given: EvaluationInput) -> list[MetricVa
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor
 
 from compressbench.core.errors import PlanError, lack_of_memory
 from compressbench.core.plan import Plan
+from compressbench.core.task import feed, moved, random_like, shapes, tensors
 
 EXAMPLES = 2
 """More than one, for batch norm has nothing to normalise by in a single one."""
@@ -19,27 +17,20 @@ def check_fit(plan: Plan) -> None:
 
     It is tried untrained, as it is measured and as it is trained: some networks give something else while they train.
     """
-    network, inputs = plan.model.architecture.lay_out(), torch.zeros(EXAMPLES, *plan.dataset.input_shape)
-    first = next(network.parameters(), inputs)
+    network, task = plan.model.architecture.lay_out(), plan.dataset.task
+    inputs = random_like(task.example(), EXAMPLES, torch.Generator().manual_seed(0))
+    inputs = moved(inputs, next(network.parameters(), tensors(inputs)[0]).device)
     for training in (False, True):
         network.train(training)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             try:
-                outputs = network(inputs.to(first.device))
+                outputs = feed(network, inputs)
             except Exception as error:  # whatever a network raises
                 if lack_of_memory(error):
                     raise
-                shape = " x ".join(map(str, inputs.shape[1:]))
                 why = (str(error).splitlines() or [type(error).__name__])[0]
-                raise PlanError.of("model", f"{type(network).__name__} cannot take images of {shape}: {why}") from error
-        if fault := _fault(outputs, plan.dataset.classes):
+                what = f"{type(network).__name__} cannot take inputs of {shapes(inputs)}: {why}"
+                raise PlanError.of("model", what) from error
+        if fault := task.fault(outputs, EXAMPLES):
             when = " while it trains" if training else ""
             raise PlanError.of("model", f"{type(network).__name__} {fault}{when}")
-
-
-def _fault(outputs: Any, classes: int) -> str | None:
-    if not isinstance(outputs, Tensor):
-        return f"gives a {type(outputs).__name__}, not a tensor of (n, {classes}); return the logits alone"
-    if outputs.shape != (EXAMPLES, classes):
-        return f"gives {tuple(outputs.shape)} for {EXAMPLES} images; {(EXAMPLES, classes)} is needed"
-    return None

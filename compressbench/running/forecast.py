@@ -41,7 +41,7 @@ def forecast(plan: Plan, outputs: Path, device: torch.device) -> tuple[list[Plan
 def _seconds_by_kind(plan: Plan, outputs: Path, device: torch.device) -> dict[str, float]:
     """Return, by kind of stage, the median seconds of an epoch (of the stage, where it trains nothing) in earlier runs.
 
-    They count if they ran on this machine with the same network, data, and limits on the steps and the images.
+    They count if they ran on this machine with the same network, data, and limits on the steps and the examples.
     """
     here, wanted = environment(device), _work(plan.as_dict())
     found: dict[str, list[float]] = {}
@@ -59,7 +59,7 @@ def _seconds_by_kind(plan: Plan, outputs: Path, device: torch.device) -> dict[st
 
 def _work(plan: dict[str, Any]) -> str:
     """Return what of a plan decides how long an epoch takes, but for the technique."""
-    limits = {key: plan.get("limits", {}).get(key) for key in ("steps", "images")}
+    limits = {key: plan.get("limits", {}).get(key) for key in ("steps", "examples")}
     network = {key: value for key, value in plan.get("model", {}).items() if key != "weights"}
     return json.dumps([network, plan.get("dataset"), limits], sort_keys=True)
 

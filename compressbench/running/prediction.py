@@ -7,19 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from torch import Tensor
-
 from compressbench.core.errors import Fault
 from compressbench.core.format import Coding
 from compressbench.core.metric import EvaluationInput, Metric, plain
 from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs
 from compressbench.core.temporary import prefix
 from compressbench.packing import packed_file
 from compressbench.running.budget import breaks
 from compressbench.running.evaluate import measured, reads_file
 
-Count = Callable[[Subject, Tensor], dict[str, float]]
+Count = Callable[[Subject, Inputs], dict[str, float]]
 """What is measured of a subject after each stage without data, given an example of its input."""
 
 
@@ -27,7 +26,7 @@ def of_the_network(plan: Plan) -> Count:
     """Return what measures all of a plan's metrics that look at the network alone."""
     metrics = [(name, metric) for name, metric in plan.metrics if _predictable(metric) and not reads_file(metric)]
 
-    def count(subject: Subject, example: Tensor) -> dict[str, float]:
+    def count(subject: Subject, example: Inputs) -> dict[str, float]:
         given = EvaluationInput(subject, plan.task, example, _not_there, Path(), _not_there)
         return {each.name: each.value for name, metric in metrics for each in measured(name, metric, given)}
 
@@ -40,7 +39,7 @@ def of_network_and_file(plan: Plan) -> Count:
     metrics = [(name, metric) for name, metric in plan.metrics if _predictable(metric) and reads_file(metric)]
     network = of_the_network(plan)
 
-    def count(subject: Subject, example: Tensor) -> dict[str, float]:
+    def count(subject: Subject, example: Inputs) -> dict[str, float]:
         found = network(subject, example)
         if not metrics or subject.coding != Coding():
             return found

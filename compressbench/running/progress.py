@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from types import TracebackType
 
 from rich.console import Console
@@ -16,11 +17,21 @@ from compressbench.core.context import Advance, Progress
 SECONDS_BETWEEN_LINES = 30.0
 
 
+def notebook_console() -> Console:
+    """Return where progress of Python's own calls is shown: a terminal, a notebook, or plain lines anywhere else.
+
+    rich needs ipywidgets for bars in a notebook; without them what it writes there is plain lines too.
+    """
+    found = Console()
+    return found if not found.is_jupyter or find_spec("ipywidgets") else Console(force_jupyter=False)
+
+
 class ConsoleProgress:
     """Progress on a console; a context manager, so that bars are taken down however the run ends."""
 
     def __init__(self, console: Console):
         self.console = console
+        self.has_bars = console.is_terminal or console.is_jupyter
         self.bars = Bars(
             TextColumn("{task.description:<24}"),
             BarColumn(bar_width=30),
@@ -29,7 +40,7 @@ class ConsoleProgress:
             TimeRemainingColumn(compact=True),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not self.has_bars,
         )
 
     def __enter__(self) -> ConsoleProgress:
@@ -42,7 +53,7 @@ class ConsoleProgress:
         self.bars.stop()
 
     def task(self, description: str, total: int) -> contextlib.AbstractContextManager[Advance]:
-        return self._bar(description, total) if self.console.is_terminal else self._lines(description, total)
+        return self._bar(description, total) if self.has_bars else self._lines(description, total)
 
     @contextlib.contextmanager
     def _bar(self, description: str, total: int) -> Iterator[Advance]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from compressbench.core.data import measured_on
+from compressbench.core.data import class_names, measured_on, preprocessing
 from compressbench.core.identity import essence
 from compressbench.core.plan import Plan
 from compressbench.packing import feeding, packed_file
@@ -26,10 +26,10 @@ def origin(plan: Plan, index: int) -> dict[str, Any]:
 
 
 def fed(plan: Plan) -> dict[str, Any]:
-    """Return how the network is fed, what its classes are called, and what its accuracies are measured on."""
+    """Return how the network is fed, what its outputs are called, and what its accuracy is measured on."""
     dataset = plan.dataset
-    found = feeding.noted(dataset.preprocessing, dataset.class_names())
-    return {**found, "measured_on": measured_on(dataset, plan.limits.images)}
+    found = feeding.noted(preprocessing(dataset), class_names(dataset))
+    return {**found, "measured_on": measured_on(dataset, plan.limits.examples)}
 
 
 def sign(file: Path, plan: Plan, index: int, result: StageResult) -> None:

@@ -34,7 +34,7 @@ def stage_record(
 
 def run_record(plan: Plan, fingerprint: str, splits: Splits, **rest: Any) -> RunRecord:
     """Return the record of a plan. fingerprint, splits: of its data. rest: the other fields, as the record has them."""
-    images = {f"{name}_images": len(split) for name, split in vars(splits).items()}
+    examples = {f"{name}_examples": len(split) for name, split in vars(splits).items()}
     return RunRecord(
         recipe=plan.recipe,
         table=plan.table,
@@ -47,7 +47,7 @@ def run_record(plan: Plan, fingerprint: str, splits: Splits, **rest: Any) -> Run
         reference=plan.reference.as_dict(),
         metric_specs=plan.metric_specs,
         primary=plan.task.primary,
-        dataset={"name": plan.dataset.name, "fingerprint": fingerprint, **images},
+        dataset={"name": plan.dataset.name, "fingerprint": fingerprint, **examples},
         **rest,
     )
 

@@ -92,7 +92,7 @@ class Run:
 
     @cached_property
     def splits(self) -> Splits:
-        return self.plan.dataset.load().limit(self.plan.limits.images)
+        return self.plan.dataset.load().limit(self.plan.limits.examples)
 
     def _fingerprint(self) -> str:
         """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
@@ -116,7 +116,7 @@ class Run:
         record = self._record("finished")
         final = self.cache.model_path(record.final.stage_id)
         write_atomically(self.folder / WEIGHTS, final.read_bytes())
-        record.layers = layer_table(packed_file.read(final).model, self._example())
+        record.layers = layer_table(packed_file.read(final).model, self.plan.dataset.task.example())
         record.tensors = tensor_table(final)
         record.missed = missed_limits(self.plan.budget, record)
         record.digests = {WEIGHTS: file_digest(self.folder / WEIGHTS)}
@@ -185,9 +185,9 @@ class Run:
             for name, metric in missing:
                 if reads_file(metric):
                     sign(file, self.plan, index, result)
-                shape, baseline = self.plan.dataset.input_shape, partial(self._baseline, index)
-                about = (self.plan.task, self.splits.test, shape, self.device, baseline)
-                found = evaluate([(name, metric)], decoded, file, *about)
+                task, test = self.plan.dataset.task, self.splits.test
+                baseline = partial(self._baseline, index)
+                found = evaluate([(name, metric)], decoded, file, test, task, self.device, baseline)
                 result.measured[metric_key(metric)] = {each.name: each.value for each in found}
                 advance(1, name)
         sign(file, self.plan, index, result)
@@ -207,7 +207,7 @@ class Run:
         return StageContext(
             seed=seed_of(self.plan.seed, self.stages[index].name),
             splits=self.splits,
-            example=self._example(),
+            task=self.plan.dataset.task,
             progress=NamedProgress(self.progress, self.stages[index].name),
             limits=self.plan.limits,
             checkpoints=self.cache.checkpoint_path(stage_id),
@@ -224,9 +224,6 @@ class Run:
         if index < 0:
             return start_subject(self.plan)
         return self.cache.load(self.ids[index], self.results[index])
-
-    def _example(self) -> torch.Tensor:
-        return torch.zeros(1, *self.plan.dataset.input_shape)
 
     def _record(self, status: str, error: str = "") -> RunRecord:
         return run_record(

@@ -16,15 +16,15 @@ from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, Task, scored
 from compressbench.core.trainer import Trainer
 from compressbench.core.training import TrainingConfig
 from compressbench.running.counting import counts_and_size
 from compressbench.running.sources import Load, subject_of
 from compressbench.running.start import seed_of
 from compressbench.training.autotuning import Setting
-from compressbench.training.epoch import evaluated
+from compressbench.training.epoch import VALIDATION_BATCH, answered
 from compressbench.training.loop import length, train
-from compressbench.training.loss import LOSS_OF
 
 
 @dataclass
@@ -39,7 +39,7 @@ class StageContext:
 
     seed: int
     splits: Splits
-    example: Tensor
+    task: Task
     progress: Progress
     limits: Limits
     checkpoints: Path
@@ -55,6 +55,7 @@ class StageContext:
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
+        self.example = self.task.example()
 
     def train(
         self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
@@ -67,6 +68,7 @@ class StageContext:
             config,
             self.splits.train.to(self.device),
             self.splits.validation.to(self.device),
+            task=self.task,
             seed=seed_of(self.seed, number),
             limits=self.limits,
             progress=self.progress,
@@ -85,11 +87,12 @@ class StageContext:
     def validate(self, subject: Subject) -> dict[str, float]:
         split = self.splits.validation.to(self.device)
         if not len(split):
-            raise ValueError("it chooses by validation, but no training images are held out for that")
+            raise ValueError("it chooses by validation, but no training examples are held out for that")
         subject.to(self.device)
-        loss, top1 = evaluated(subject.model, split, LOSS_OF["cross_entropy"], Setting(), self.device)
+        with torch.inference_mode():
+            found = scored(self.task, answered(subject.model, split, Setting(), self.device, VALIDATION_BATCH))
         subject.to(torch.device("cpu"))
-        return {"top1": top1, "loss": loss}
+        return found
 
     def count(self, subject: Subject) -> dict[str, int]:
         return counts_and_size(subject, self.example)
@@ -98,8 +101,8 @@ class StageContext:
         epochs, steps = length(config, self.splits.train, self.limits)
         return max(1, epochs * steps)
 
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        # A generator of its own: whoever passes over the images twice sees the same ones, and what is drawn from
+    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
+        # A generator of its own: whoever passes over the examples twice sees the same ones, and what is drawn from
         # `self.generator` does not hang on how often that is.
         order = torch.Generator().manual_seed(seed_of(self.seed, "calibration"))
         yield from islice(self.splits.train.batches(batch_size, order, augmented=False), batches)

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compressbench.core.task import Inputs
+
 POSITIONS = 64
 """From so many output positions on (8 x 8) a convolution does enough with each weight that bf16 pays, although the
 weights, which stay in fp32, are converted in every step."""
@@ -46,11 +48,17 @@ class Setting:
         """Return the context of a forward pass."""
         return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
-    def place(self, images: Tensor, device: torch.device) -> Tensor:
-        """Return images (n, C, H, W) where and how the network wants them."""
-        if images.device != device:
-            images = images.to(device, non_blocking=True)
-        return images.contiguous(memory_format=torch.channels_last) if self.layout == "channels_last" else images
+    def place(self, inputs: Inputs, device: torch.device) -> Inputs:
+        """Return inputs where the network wants them, and as it does: pictures (n, C, H, W) have a layout."""
+        if isinstance(inputs, tuple):
+            return tuple(self._placed(each, device) for each in inputs)
+        return self._placed(inputs, device)
+
+    def _placed(self, tensor: Tensor, device: torch.device) -> Tensor:
+        if tensor.device != device:
+            tensor = tensor.to(device, non_blocking=True)
+        last = self.layout == "channels_last" and tensor.ndim == 4
+        return tensor.contiguous(memory_format=torch.channels_last) if last else tensor
 
     def described(self, device: torch.device) -> dict[str, str]:
         """Return the setting as the record shows it."""
@@ -67,8 +75,8 @@ one leaves most of the GPU to what runs beside it."""
 def decide(layers: Sequence[dict[str, Any]], device: torch.device, threads: int, bf16: bool) -> Setting:
     """Return the setting that `precision: auto` stands for.
 
-    layers: `kind`, `output_shape` (of one image) and `macs` of each layer of the network, untrained and not compressed
-    yet. threads: that compute. bf16: whether the processor has instructions for it.
+    layers: `kind`, `output_shape` (of one example) and `macs` of each layer of the network, untrained and not
+    compressed yet. threads: that compute. bf16: whether the processor has instructions for it.
 
     bf16 is for one thread only. Its conversions are many short loops, and several threads wait for each other at the
     end of each, oneDNN's in loops of their own that never sleep; beside busy processes every such wait takes a time

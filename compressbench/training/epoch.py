@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from compressbench.core.context import Advance
 from compressbench.core.data import Split
 from compressbench.core.errors import RunError
 from compressbench.core.identity import digest
 from compressbench.core.objective import Act
+from compressbench.core.task import Loss, Task, feed, scored
 from compressbench.core.training import TrainingConfig
 from compressbench.training.autotuning import Setting
 from compressbench.training.enforcement import Enforcement
-from compressbench.training.loss import LOSS_OF
 from compressbench.training.optimizer import plain_step, set_learning_rate
 from compressbench.training.schedule import learning_rate
-from compressbench.training.scoring import Loss, Score
+from compressbench.training.scoring import Score
 
 SECONDS_BETWEEN_REPORTS = 0.2
 STEPS_BETWEEN_CHECKS = 50
@@ -34,10 +34,13 @@ VALIDATION_BATCH = 128
 class Work:
     """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all.
 
-    score: the loss of a batch. after_backward, after_step: what hooks do.
+    score: the loss of a batch. loss: what validation is scored by beside the task's primary metric. after_backward,
+    after_step: what hooks do.
     """
 
     training: TrainingConfig
+    task: Task
+    loss: Loss
     model: nn.Module
     optimizer: torch.optim.Optimizer
     setting: Setting
@@ -74,13 +77,13 @@ def _steps(
     total = torch.zeros((), device=device)
     done = reported = 0
     report_at = time.monotonic() + SECONDS_BETWEEN_REPORTS
-    for images, labels in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
+    for inputs, targets in islice(split.batches(work.training.batch_size, generator), work.steps_per_epoch):
         lr = learning_rate(work.training, first + done, total_steps, work.steps_per_epoch)
         set_learning_rate(optimizer, lr)
-        images = setting.place(images, device)
+        inputs = setting.place(inputs, device)
         with setting.autocast(device):
-            logits = model(images)
-        loss = score(images, logits, labels.to(device))
+            outputs = feed(model, inputs)
+        loss = score(inputs, outputs, targets.to(device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         for act in work.after_backward:
@@ -105,38 +108,37 @@ def _steps(
     return mean, lr
 
 
-def validate(work: Work, split: Split) -> tuple[float, float]:
-    """Return the mean loss and the fraction of images that are classified right. The split is not empty."""
-    batch_size, loss = max(work.training.batch_size, VALIDATION_BATCH), LOSS_OF[work.training.loss]
-    return evaluated(work.model, split, loss, work.setting, work.device, batch_size, work.limit)
-
-
 @torch.inference_mode()
-def evaluated(
+def validate(work: Work, split: Split) -> tuple[float, float]:
+    """Return the mean loss and the task's primary metric. The split is not empty."""
+    loss = torch.zeros((), device=work.device)
+    count, batch_size = 0, max(work.training.batch_size, VALIDATION_BATCH)
+
+    def seen() -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal loss, count
+        for outputs, targets in answered(work.model, split, work.setting, work.device, batch_size, work.limit):
+            loss += work.loss(outputs.float(), targets) * len(targets)
+            count += len(targets)
+            yield outputs, targets
+
+    primary = scored(work.task, seen(), brief=True)[work.task.primary]
+    return float(loss) / count, primary
+
+
+def answered(
     model: nn.Module,
     split: Split,
-    loss_of: Loss,
     setting: Setting,
     device: torch.device,
-    batch_size: int = VALIDATION_BATCH,
+    batch_size: int,
     limit: int | None = None,
-) -> tuple[float, float]:
-    """Return the mean loss and the fraction of images of a split that are classified right; it is not empty.
-
-    limit: at most so many batches.
-    """
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield outputs and targets of a split, in evaluation mode. limit: at most so many batches."""
     model.eval()
-    loss = torch.zeros((), device=device)
-    right = torch.zeros((), dtype=torch.int64, device=device)
-    count = 0
-    for images, labels in islice(split.batches(batch_size), limit):
-        labels = labels.to(device)
+    for inputs, targets in islice(split.batches(batch_size), limit):
         with setting.autocast(device):
-            logits = model(setting.place(images, device))
-        loss += loss_of(logits.float(), labels) * len(labels)
-        right += (logits.argmax(1) == labels).sum()
-        count += len(labels)
-    return float(loss) / count, float(right) / count
+            outputs = feed(model, setting.place(inputs, device))
+        yield outputs, targets.to(device)
 
 
 def _check(loss: float, epoch: int, lr: float) -> None:

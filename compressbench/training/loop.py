@@ -17,7 +17,8 @@ from compressbench.core.identity import digest, essence
 from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.trainer import Curve, OnEpoch, Trained, unheard
+from compressbench.core.task import Loss, Task
+from compressbench.core.trainer import OnEpoch, Trained, unheard
 from compressbench.core.training import TrainingConfig
 from compressbench.training import allocator
 from compressbench.training.autotuning import PLAIN, Setting
@@ -29,9 +30,10 @@ from compressbench.training.checkpoint import (
     restore_optimizer,
     write,
 )
+from compressbench.training.curve import is_best, note
 from compressbench.training.enforcement import Enforcement
 from compressbench.training.epoch import Work, train_epoch, validate
-from compressbench.training.loss import LOSS_OF
+from compressbench.training.loss import loss_of
 from compressbench.training.optimizer import make_optimizer
 from compressbench.training.scoring import Score, scoring
 
@@ -44,6 +46,7 @@ def train(
     train_split: Split,
     validation_split: Split,
     *,
+    task: Task,
     seed: int,
     limits: Limits,
     progress: Progress,
@@ -56,23 +59,24 @@ def train(
 ) -> Trained:
     """Do what `core.trainer.Trainer` says, in this process."""
     if config.select == "best" and not len(validation_split):
-        raise ValueError("select is 'best', but there are no validation images to choose by; allowed: 'last'")
+        raise ValueError("select is 'best', but there are no validation examples to choose by; allowed: 'last'")
     epochs, steps = length(config, train_split, limits)
     if not epochs or not _trainable(subject):
         subject.model.eval()
         return Trained(subject, [], {})
     if not len(train_split):
-        raise ValueError("there are no training images")
+        raise ValueError("there are no training examples")
+    loss = loss_of(task, config)
     allocator.keep_memory()
     setting = Setting(*auto.split()) if config.precision == "auto" else Setting(config.precision)
     keeper = _Keeper(checkpoint, _identity(subject, config, setting, seed, epochs, steps)) if checkpoint else None
     state, device = (keeper.read() if keeper else None) or Checkpoint(0), _trainable(subject)[0][1].device
     with (
         _arranged(subject.model, setting),
-        scoring(objective, LOSS_OF[config.loss], subject.model, setting, device) as score,
+        scoring(objective, loss, subject.model, setting, device) as score,
         progress.task("training", epochs * steps) as advance,
     ):
-        work = _work(subject, config, setting, state, score, hooks, seed, epochs, steps, limits.steps)
+        work = _work(subject, config, task, loss, setting, state, score, hooks, seed, epochs, steps, limits.steps)
         _epochs(work, state, train_split, validation_split, advance, keeper, deadline, on_epoch)
         if state.best:
             subject.model.load_state_dict(state.best)
@@ -104,6 +108,8 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 def _work(
     subject: Subject,
     config: TrainingConfig,
+    task: Task,
+    loss: Loss,
     setting: Setting,
     state: Checkpoint,
     score: Score,
@@ -123,7 +129,7 @@ def _work(
     after_backward = [hook.after_backward for hook in hooks if hook.after_backward]
     after_step = [hook.after_step for hook in hooks if hook.after_step]
     acts = (score, after_backward, after_step)
-    return Work(config, model, optimizer, setting, device, enforcement, *acts, seed, epochs, steps, limit)
+    return Work(config, task, loss, model, optimizer, setting, device, enforcement, *acts, seed, epochs, steps, limit)
 
 
 @dataclass
@@ -162,14 +168,14 @@ def _epochs(
     while state.epoch < work.epochs:
         start = time.monotonic()
         try:
-            loss, lr = train_epoch(work, train_split, state.epoch, advance, _note(state, work))
+            loss, lr = train_epoch(work, train_split, state.epoch, advance, note(state.curve, work.epochs, work.task))
         except RunError as error:
             raise RunError(f"{error}{_kept(keeper)}") from error
         entry = {"epoch": float(state.epoch + 1), "train_loss": loss}
         if len(validation_split):
-            entry["validation_loss"], entry["validation_top1"] = validate(work, validation_split)
+            entry["validation_loss"], entry[f"validation_{work.task.primary}"] = validate(work, validation_split)
         entry |= {"lr": lr, "seconds": time.monotonic() - start}
-        if work.training.select == "best" and _is_best(entry, state.curve):
+        if work.training.select == "best" and is_best(entry, state.curve, work.task):
             state.best = {name: tensor.clone() for name, tensor in work.model.state_dict().items()}
         state.curve.append(entry)
         on_epoch(entry)
@@ -180,24 +186,6 @@ def _epochs(
         if late:
             spent = f"the seconds of the budget are used up after epoch {state.epoch} of {work.epochs}"
             raise RunError(f"{spent}{_kept(keeper)}")
-
-
-def _is_best(entry: dict[str, float], curve: Curve) -> bool:
-    """Return whether the epoch is better than all before; of equal accuracies the smaller loss wins."""
-
-    def merit(epoch: dict[str, float]) -> tuple[float, float]:
-        return epoch["validation_top1"], -epoch["validation_loss"]
-
-    return all(merit(entry) > merit(earlier) for earlier in curve)
-
-
-def _note(state: Checkpoint, work: Work) -> str:
-    note = f"epoch {state.epoch + 1}/{work.epochs}"
-    if state.curve:
-        last = state.curve[-1]
-        note += f", loss {last['train_loss']:.3f}"
-        note += f", validation {last['validation_top1']:.2%}" if "validation_top1" in last else ""
-    return note
 
 
 def _kept(keeper: _Keeper | None) -> str:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from compressbench.core.errors import suggestion
 from compressbench.core.objective import Objective, Seen
+from compressbench.core.task import Inputs, Loss, feed
 from compressbench.training.autotuning import PLAIN, Setting
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-Score = Callable[[Tensor, Tensor, Tensor], Tensor]
+Score = Callable[[Inputs, Tensor, Tensor], Tensor]
 """From inputs, outputs and targets of a batch to its loss."""
 
 
@@ -36,11 +36,11 @@ def scoring(
             teacher_features = stack.enter_context(watched(teacher, objective.teacher_features, "teacher_features"))
             stack.enter_context(_placed(teacher, setting, device))
 
-        def score(inputs: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        def score(inputs: Inputs, outputs: Tensor, targets: Tensor) -> Tensor:
             outputs, taught = outputs.float(), None
             if teacher is not None:
                 with torch.no_grad(), setting.autocast(device):
-                    taught = teacher(inputs).float()
+                    taught = feed(teacher, inputs).float()
             seen = Seen(inputs, targets, outputs, lambda: loss(outputs, targets), features, taught, teacher_features)
             return objective.loss(seen)
 

@@ -12,8 +12,8 @@ import torch
 
 from compressbench.core.metric import EvaluationInput
 from compressbench.core.subject import Subject
-from compressbench.core.task import IMAGE_CLASSIFICATION
 from compressbench.core.technique import Technique
+from compressbench.data.tasks.image_classification import ImageClassification
 from compressbench.layers.int8 import INTEGERS
 from compressbench.metrics.latency import Latency
 from compressbench.metrics.macs import mac_counts
@@ -41,10 +41,10 @@ def alexnet() -> Subject:
 
 
 def measured(dense: Subject, own: Subject, side: int, runtimes: list[str], batch: int) -> dict[str, float]:
-    example = torch.zeros(1, 3, side, side)
+    task = ImageClassification([3, side, side], 10)
     images = torch.randn(16, 3, side, side, generator=torch.Generator().manual_seed(0))
     given = EvaluationInput(
-        own, IMAGE_CLASSIFICATION, example, lambda: iter([(images, torch.zeros(16))]), Path("none"), lambda: dense
+        own, task, task.example(), lambda: iter([(images, torch.zeros(16))]), Path("none"), lambda: dense
     )
     found = {m.name: m.value for m in Latency(runtimes, [batch], 25, 60.0, 16).measure(given)}
     print({name: round(value, 3) for name, value in found.items()})

@@ -21,6 +21,7 @@ from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.data.in_memory import InMemorySplit
+from compressbench.data.tasks.image_classification import ImageClassification
 from compressbench.metrics.macs import layer_table
 from compressbench.training.autotuning import PLAIN, Setting, decide, has_bf16
 from compressbench.training.loop import train
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.benchmark
 
 MEAN, STD = [0.49, 0.48, 0.45], [0.25, 0.24, 0.26]
 BATCH = 128
+TASK = ImageClassification([3, 32, 32], 10)
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +77,8 @@ def mlp(channels: int = 1, side: int = 28) -> nn.Module:
 def ours(model: nn.Module, split: object, precision: str = "fp32", auto: Setting = PLAIN) -> None:
     training = TrainingConfig(1, BATCH, 0.01, "sgd", "one_cycle", 1e-4, precision=precision)
     subject = Subject(model, Architecture("compressbench.zoo.none"))
-    train(subject, training, split, [], seed=0, limits=Limits(), progress=Silent(), auto=str(auto))  # type: ignore[arg-type]
+    data = (split, [])
+    train(subject, training, *data, task=TASK, seed=0, limits=Limits(), progress=Silent(), auto=str(auto))  # type: ignore[arg-type]
 
 
 def by_hand(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], steps: int) -> None:

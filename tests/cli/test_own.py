@@ -32,7 +32,7 @@ def test_an_own_recipe_trains_on_an_own_folder_of_pictures(capsys: Captured) -> 
     assert main(["run", recipe(PETS), *SHORT]) == 0
     (record,) = records()
     assert (record.dataset["name"], record.plan["dataset"]["classes"]) == ("pets", 3)
-    assert [record.dataset[f"{split}_images"] for split in ("train", "validation", "test")] == [27, 3, 6]
+    assert [record.dataset[f"{split}_examples"] for split in ("train", "validation", "test")] == [27, 3, 6]
     assert "mine  pets" in capsys.readouterr().out
 
 

@@ -33,7 +33,7 @@ def file() -> str:
     with torch.no_grad():
         weight = model.get_parameter("fc1.weight")
         weight[weight.abs() < 0.03] = 0  # all but 4 %
-    measured = accuracy(model, Digits().load().test.batches(500))
+    measured = accuracy(model, Digits().task, Digits().load().test.batches(500))
     noted = {"dataset": {"name": "digits"}, "seed": 0, "stages": {"prune": {"technique": "pruning/magnitude"}}}
     subject = Subject(model, LENET, {"fc1.weight": Sparse()}, coding=Coding(("bitmask", "ans", "context")))
     write(subject, Path("model.cbp"), {**noted, "measured": {**measured, "params": 338_610}})
@@ -125,9 +125,9 @@ def test_what_evaluate_cannot_use_is_said_in_one_message(file: str, capsys: Capt
     assert "device: is 'gpu'" in refused(capsys, "evaluate", file, "device=gpu")
     assert "/nowhere" in refused(capsys, "evaluate", file, "dataset=mnist", "dataset.root=/nowhere")
     words = ["dataset=synthetic", "dataset.shape=[3,32,32]", "dataset.classes=10"]
-    assert "does not take images of 3 x 32 x 32" in refused(capsys, "evaluate", file, *words)
+    assert "does not take inputs of 3 x 32 x 32" in refused(capsys, "evaluate", file, *words)
     words = ["dataset=synthetic", "dataset.shape=[1,32,32]", "dataset.classes=7"]
-    assert "has 7 classes" in refused(capsys, "evaluate", file, *words)
+    assert "a logit for each of the 7 classes" in refused(capsys, "evaluate", file, *words)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_export_writes_an_onnx_model(file: str, capsys: Captured) -> None:
         assert "onnx" in printed.err
     else:
         assert code == 0
-        assert "images of 1 x 32 x 32" in printed.out
+        assert "inputs of 1 x 32 x 32" in printed.out
         assert Path("model.onnx").stat().st_size > 1_354_000
 
 

@@ -117,7 +117,7 @@ def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypat
         monkeypatch.setenv("COMPRESSBENCH_DATA", root)
         assert main(words) == 0
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
-    assert (record.dataset["train_images"], record.protocol) == (10, "")
+    assert (record.dataset["train_examples"], record.protocol) == (10, "")
     assert main([*words, "stages.train.epochs=1"]) == 0
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
     assert record.protocol == "custom"

@@ -82,3 +82,17 @@ def test_of_a_metric_only_what_is_its_own_is_written() -> None:
     told = json.loads(RECORD.to_json())["metric_specs"]
     assert told["macs_nonzero"] == {"unit": "count", "higher_is_better": False, "format": "count", "limit": True}
     assert told["latency_onnx_agreement"]["rows"] == ["onnx, 1", "onnx, 64"]
+
+
+def test_a_frame_has_a_row_a_network_and_a_column_a_metric() -> None:
+    stages = [
+        *RECORD.stages,
+        StageRecord("prune", "pruning/l1_norm", "id2", {"top1": 0.9, "params": 10.0}, cached=True),
+    ]
+    frame = replace(RECORD, stages=stages, given=StageRecord("given", "given", "id0", {"top1": 0.1})).to_frame()
+    assert list(frame.index) == ["given", "train", "prune"]
+    assert frame["top1"].tolist() == [0.1, 0.98, 0.9]
+    assert frame["params"].isna().tolist() == [True, True, False]
+    assert frame["epochs"].tolist() == [0, 1, 0]
+    assert frame.loc["prune", "technique"] == "pruning/l1_norm"
+    assert frame["cached"].tolist() == [False, False, True]

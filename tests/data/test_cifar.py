@@ -75,7 +75,7 @@ def test_a_damaged_file_is_noticed(cifar10):
 )
 def test_what_is_missing_is_said_with_every_place_and_every_way_out(tmp_path, kind, name, folder, classes):
     dataset = cifar(kind, tmp_path)
-    assert (dataset.name, dataset.classes, dataset.input_shape) == (name, classes, (3, 32, 32))
+    assert (dataset.name, dataset.task.classes, dataset.task.shape) == (name, classes, [3, 32, 32])
     for part in (name, tmp_path / folder, "dataset.root=", "COMPRESSBENCH_DATA", "dataset.download=true"):
         assert str(part) in dataset.missing()
     with pytest.raises(PlanError, match=f"{name} is not there"):

@@ -44,7 +44,7 @@ def test_a_file_holds_every_field_of_its_dataset(name):
 )
 def test_shape_and_classes_are_known_without_data(name, shape, classes):
     dataset, _ = build(name)
-    assert (dataset.input_shape, dataset.classes) == (shape, classes)
+    assert (tuple(dataset.task.shape), dataset.task.classes) == (shape, classes)
     assert set(FILES) >= {name}
 
 

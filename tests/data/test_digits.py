@@ -32,7 +32,7 @@ def test_they_are_scikit_learns_images_seen_four_times_as_large(splits):
         (image.astype(int).tobytes(), int(label)) for image, label in zip(*load_digits(return_X_y=True), strict=True)
     }
     for part in (splits.train, splits.validation, splits.test):
-        assert part.images.shape[1:] == Digits().input_shape
+        assert list(part.images.shape[1:]) == Digits().task.shape
         coarse = part.images[:, 0, ::4, ::4]
         assert torch.equal(coarse.repeat_interleave(4, 1).repeat_interleave(4, 2), part.images[:, 0])
         shades = (coarse.double() * 16 / 255).ceil().long().flatten(1)

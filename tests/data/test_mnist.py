@@ -60,7 +60,7 @@ def test_validation_shares_no_image_with_train_or_test(tmp_path):
 def test_the_digit_stands_in_the_middle_of_black(tmp_path, image_size, border):
     write_mnist(tmp_path)
     dataset = mnist(tmp_path, image_size=image_size)
-    assert dataset.input_shape == (1, image_size, image_size)
+    assert dataset.task.shape == [1, image_size, image_size]
     image = dataset.load().test.images[0, 0]
     expected = torch.zeros(image_size, image_size, dtype=torch.uint8)
     expected[border : border + 28, border : border + 28] = 200

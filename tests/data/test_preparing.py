@@ -25,7 +25,7 @@ from tests.data.test_mnist import mnist, write_idx
 
 
 def how(dataset: Dataset) -> Preprocessing:
-    found = dataset.preprocessing
+    found = dataset.task.preprocessing
     assert found is not None
     return found
 
@@ -111,7 +111,7 @@ def test_pictures_need_not_be_square(tmp_path: Path) -> None:
     pixels = dataset.load().test.images.permute(0, 2, 3, 1).numpy()  # type: ignore[attr-defined]
     assert torch.equal(prepared(through_files(pixels, tmp_path / "pictures"), how(dataset)), measured(dataset))
     assert prepared(random_pixels(200, 30, 3), how(dataset)).shape == (1, 3, 16, 12)
-    assert Synthetic("made", [5, 16, 12], 5, 50, 20).preprocessing is None  # no picture has five channels
+    assert Synthetic("made", [5, 16, 12], 5, 50, 20).task.preprocessing is None  # no picture has five channels
 
 
 GREY = Preprocessing(1, (8, 8), (8, 8), (8, 8), (0.5,), (0.25,))

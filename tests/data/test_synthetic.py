@@ -15,7 +15,7 @@ def test_it_has_the_shape_and_the_counts_asked_for():
     dataset = synthetic()
     splits = dataset.load()
     assert [len(split) for split in (splits.train, splits.validation, splits.test)] == [450, 50, 100]
-    assert dataset.input_shape == (3, 16, 12) == tuple(splits.train.images.shape[1:])
+    assert dataset.task.shape == [3, 16, 12] == list(splits.train.images.shape[1:])
     assert torch.bincount(splits.test.labels).tolist() == [20] * 5
     assert (dataset.missing(), dataset.sources()) == (None, [])
 

@@ -26,7 +26,7 @@ from tests.golden.figures import Figures, of_tensor
 def of_dataset(dataset: Dataset) -> Figures:
     """Return images and labels of the first batch of every split, the training images shuffled and augmented."""
     splits = dataset.load()
-    found: Figures = {"shape": list(dataset.input_shape), "classes": dataset.classes}
+    found: Figures = {"shape": list(dataset.task.shape), "classes": dataset.task.classes}
     for name, split in vars(splits).items():
         generator = torch.Generator().manual_seed(0) if name == "train" else None
         images, labels = next(iter(split.batches(16, generator)))
@@ -42,7 +42,7 @@ class Loaded:
     """A dataset that was loaded while the checksums of its made-up files were taken for the published ones."""
 
     def __init__(self, dataset: Dataset, splits: Splits):
-        self.input_shape, self.classes, self.splits = dataset.input_shape, dataset.classes, splits
+        self.task, self.splits = dataset.task, splits
         self.version = getattr(dataset, "version", 1)
 
     def load(self) -> Splits:

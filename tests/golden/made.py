@@ -17,9 +17,9 @@ from compressbench.core.constraint import Mask
 from compressbench.core.metric import EvaluationInput, Metric
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
-from compressbench.core.task import IMAGE_CLASSIFICATION
 from compressbench.core.training import LOOP_VERSION, TrainingConfig
 from compressbench.data.synthetic import Synthetic
+from compressbench.data.tasks.image_classification import ImageClassification
 from compressbench.metrics.latency import Latency
 from compressbench.packing import packed_file
 from compressbench.planning import catalogue
@@ -70,9 +70,8 @@ def metric(name: str, folder: Path) -> Made:
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(64, 3, 32, 32, generator=generator), torch.randint(10, (64,), generator=generator)
     subject.model.eval()
-    given = EvaluationInput(
-        subject, IMAGE_CLASSIFICATION, torch.zeros(1, 3, 32, 32), lambda: [batch], folder / "model.cbp", lambda: subject
-    )
+    task = ImageClassification([3, 32, 32], 10)
+    given = EvaluationInput(subject, task, task.example(), lambda: [batch], folder / "model.cbp", lambda: subject)
     measured = found.measure(given)
     timed = isinstance(found, Latency)
     figures = {one.name: one.spec.unit if timed else _number(one.value, one.spec.unit) for one in measured}
@@ -86,10 +85,11 @@ def loop(kind: str, folder: Path) -> Made:
         keep = torch.arange(8 * 25).view(8, 1, 5, 5) % 4 > 0
         subject.constraints.append(Mask("conv.weight", keep))
         subject.enforce()
-    splits = Synthetic(name="made", shape=[1, 16, 16], classes=4, train_images=160, test_images=8).load()
+    made = Synthetic(name="made", shape=[1, 16, 16], classes=4, train_images=160, test_images=8)
+    splits, task = made.load(), made.task
     training = TrainingConfig(epochs=3, batch_size=32, weight_decay=1e-3, precision="fp32", **TRAININGS[kind])
     trained = train(
-        subject, training, splits.train, splits.validation, seed=1, limits=Limits(), progress=Silent()
+        subject, training, splits.train, splits.validation, task=task, seed=1, limits=Limits(), progress=Silent()
     )  # dropout, batch norm and the order of the images all hang on the seed
     curve = [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in trained.curve]
     return LOOP_VERSION, {**of_model(trained.subject.model), "curve": curve}

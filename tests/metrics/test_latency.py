@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.metric import EvaluationInput
-from compressbench.core.task import IMAGE_CLASSIFICATION
+from compressbench.data.tasks.image_classification import ImageClassification
 from compressbench.metrics import latency
 from compressbench.metrics._rounds import Ratio, one_thread, ratio, take_turns
-from compressbench.metrics.latency import Latency, agreement, in_torch, random_images
+from compressbench.metrics.latency import Latency, agreement, in_torch, random_inputs
 from tests.techniques.lending import bare
 
+TASK = ImageClassification([3, 8, 8], 4)
 BATCHES = [(torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(number)), None) for number in range(3)]
 
 
@@ -21,14 +22,7 @@ def network(width: int) -> nn.Module:
 
 
 def given(own: nn.Module, dense: nn.Module) -> EvaluationInput:
-    return EvaluationInput(
-        bare(own),
-        IMAGE_CLASSIFICATION,
-        torch.zeros(1, 3, 8, 8),
-        lambda: iter(BATCHES),
-        Path("none"),
-        lambda: bare(dense),
-    )
+    return EvaluationInput(bare(own), TASK, TASK.example(), lambda: iter(BATCHES), Path("none"), lambda: bare(dense))
 
 
 def measured(own: nn.Module, dense: nn.Module, runtimes=("onnx", "torch"), batches=(1, 4)) -> dict[str, float]:
@@ -65,7 +59,7 @@ def test_the_agreement_is_the_fraction_of_the_first_images_with_the_same_answer(
     batches = [(torch.zeros(4, 1), None), (torch.zeros(4, 1), None)]
     assert agreement(says(0, 1, 2, 3), says(0, 1, 2, 0), batches, 100) == 6 / 8
     assert agreement(says(0, 1, 2, 3), says(0, 1, 2, 0), batches, 5) == 4 / 5  # four images, then one
-    with pytest.raises(ValueError, match="no image"):
+    with pytest.raises(ValueError, match="no example"):
         agreement(says(0), says(0), [], 5)
 
 
@@ -107,14 +101,14 @@ def test_threads_are_given_back():
         torch.set_num_threads(threads)
 
 
-def test_the_subject_is_copied_and_random_images_leave_the_random_state_alone():
+def test_the_subject_is_copied_and_random_inputs_leave_the_random_state_alone():
     model = network(4).train()
     state = torch.get_rng_state()
-    given = random_images(2, torch.zeros(1, 3, 8, 8))
+    given = random_inputs(2, torch.zeros(1, 3, 8, 8))
     in_torch(bare(model), torch.zeros(1, 3, 8, 8))(given)
     assert model.training
     assert given.shape == (2, 3, 8, 8)
-    assert torch.equal(given, random_images(2, torch.zeros(1, 3, 8, 8)))
+    assert torch.equal(given, random_inputs(2, torch.zeros(1, 3, 8, 8)))
     assert torch.equal(torch.get_rng_state(), state)
 
 

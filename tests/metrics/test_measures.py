@@ -11,7 +11,7 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.identity import digest
 from compressbench.core.metric import EvaluationInput, MetricValue
 from compressbench.core.subject import Subject
-from compressbench.core.task import IMAGE_CLASSIFICATION
+from compressbench.data.tasks.image_classification import ImageClassification
 
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = {
@@ -31,8 +31,8 @@ def given(tmp_path: Path) -> EvaluationInput:
     file.write_bytes(b"12345")
     return EvaluationInput(
         subject=Subject(architecture.build().eval(), architecture),
-        task=IMAGE_CLASSIFICATION,
-        example=torch.zeros(1, 1, 32, 32),
+        task=(task := ImageClassification([1, 32, 32], 10)),
+        example=task.example(),
         test_batches=lambda: iter([(torch.zeros(4, 1, 32, 32), torch.arange(4))]),
         file=file,
         baseline=lambda: Subject(architecture.build().eval(), architecture),

@@ -21,22 +21,22 @@ KINDS = [
     CIFAR10(None, False, 5000, 4, True),
     CIFAR100(None, False, 5000, 4, True),
 ]
-RIGHT = noted(image_folder(None, image_size=24, resize=30).preprocessing, [])["preprocessing"]
+RIGHT = noted(image_folder(None, image_size=24, resize=30).task.preprocessing, [])["preprocessing"]
 
 
 @pytest.mark.parametrize("dataset", KINDS, ids=lambda dataset: dataset.name)
 def test_what_is_noted_is_read_again(dataset: Any) -> None:
-    note = json.loads(json.dumps(noted(dataset.preprocessing, dataset.class_names())))
-    assert preprocessing_of(note) == dataset.preprocessing
-    assert classes_of(note, {"classes": dataset.classes}) == dataset.class_names()
-    assert len(dataset.class_names()) == dataset.classes
-    channels, *sides = dataset.input_shape
-    assert (dataset.preprocessing.channels, list(dataset.preprocessing.size)) == (channels, sides)
+    note = json.loads(json.dumps(noted(dataset.task.preprocessing, dataset.class_names())))
+    assert preprocessing_of(note) == dataset.task.preprocessing
+    assert classes_of(note, {"classes": dataset.task.classes}) == dataset.class_names()
+    assert len(dataset.class_names()) == dataset.task.classes
+    channels, *sides = dataset.task.shape
+    assert (dataset.task.preprocessing.channels, list(dataset.task.preprocessing.size)) == (channels, sides)
 
 
 def test_pictures_of_a_folder_note_how_they_are_cut() -> None:
     dataset = image_folder(None, image_size=24, resize=30)
-    assert preprocessing_of({"preprocessing": RIGHT}) == dataset.preprocessing
+    assert preprocessing_of({"preprocessing": RIGHT}) == dataset.task.preprocessing
     assert RIGHT == {"channels": 3, "size": [24, 24], "resize": [30, 30], "mean": [0.0] * 3, "std": [1.0] * 3}
 
 
@@ -46,7 +46,7 @@ def test_it_takes_few_bytes() -> None:
     taken = []
     ids = [f"n{1440764 + 14_000 * number:08}" for number in range(1000)]
     for dataset, names in ((KINDS[1], None), (KINDS[2], None), (image_folder(None), ids)):
-        note = before | noted(dataset.preprocessing, names or dataset.class_names())
+        note = before | noted(dataset.task.preprocessing, names or dataset.class_names())
         taken.append(len(seal({}, note, [])) - len(seal({}, before, [])))
     assert [taken[0] < 80, taken[1] < 140, taken[2] < 5000] == [True] * 3, taken
 
@@ -124,11 +124,11 @@ def test_what_is_no_object_is_refused(given: Any) -> None:
 
 
 def test_people_read_the_steps_that_change_something() -> None:
-    mnist = str(KINDS[1].preprocessing)
+    mnist = str(KINDS[1].task.preprocessing)
     assert mnist == (
         "float32 NCHW, grey, 33 x 33; a picture is resized until it covers 28 x 28 (bilinear), the centre 28 x 28 cut "
         "out, padded with black to 33 x 33, of pixels from 0 to 1 less mean (0.1307), by std (0.3081)"
     )
-    assert "repeated 4 times" in str(Digits().preprocessing)
-    assert "padded" not in str(Digits().preprocessing)
+    assert "repeated 4 times" in str(Digits().task.preprocessing)
+    assert "padded" not in str(Digits().task.preprocessing)
     assert Preprocessing(3, (5, 4), (5, 4), (6, 6), (0,) * 3, (1,) * 3).padding == ((0, 0), (0, 0))

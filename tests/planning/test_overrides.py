@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from compressbench.core.errors import PlanError
-from compressbench.planning.overrides import changed, changes_training, readable
+from compressbench.planning.overrides import changed, changes_training, readable, written
 
 
 def test_they_are_read_as_they_were_written():
@@ -16,6 +18,27 @@ def test_they_are_read_as_they_were_written():
 def test_a_path_to_a_recipe_is_quoted_where_it_must_be(folder):
     (folder / "my (own).yaml").write_text("# Mine.\n")
     assert readable(["recipe=my (own).yaml", "recipe=mine.yaml"]) == ["recipe='my (own).yaml'", "recipe=mine.yaml"]
+
+
+NUMBERS = [1, 0.1, 1e-5, float("inf"), True, None]
+TEXTS = ["conv1", "a b", "it's", "x\\", "x\\'y", "a\\b", "1", "null", "nan", "", "conv*", "a,b", "[a]", "${x}"]
+NESTED = [["conv1", "b c"], [], {"technique": "pruning/l1_norm", "ratio": 0.5, "targets": ["conv"]}]
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, *TEXTS, *NESTED])
+def test_a_value_that_is_written_is_read_back_as_it_was(value):
+    [override] = OverridesParser.create().parse_overrides([f"key={written(value)}"])
+    assert override.value() == value
+    assert type(override.value()) is type(value)
+
+
+def test_numbers_of_numpy_and_paths_are_written_as_what_they_are(folder):
+    assert [written(value) for value in (np.float64(0.5), np.float32(0.5), np.int64(3), folder)] == [
+        "0.5",
+        "0.5",
+        "3",
+        str(folder),
+    ]
 
 
 @pytest.mark.parametrize(("word", "says"), [("=3", "has no key"), ("model=null", "model: is null; allowed: a name")])

@@ -78,9 +78,9 @@ def test_limits_in_a_recipe_make_it_custom_too(write):
 def test_smoke_needs_neither_data_nor_weights(write, folder):
     write("row", f"extends: li2017/resnet34_imagenet_a\ndataset: {{root: {folder}/nowhere}}\n")
     plan = built("recipe=row", "debug=smoke")
-    assert plan.dataset.input_shape == (3, 224, 224)
-    assert plan.dataset.classes == 1000
-    assert plan.dataset.train_images == 16
+    assert plan.dataset.task.shape == [3, 224, 224]
+    assert plan.dataset.task.classes == 1000
+    assert plan.dataset.examples == 16
     assert plan.model.weights is None
     assert (plan.limits.epochs, plan.limits.steps) == (1, 2)
 

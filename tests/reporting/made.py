@@ -61,7 +61,7 @@ def made_record(
             "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "ignore": ["conv1"]},
             last: {"technique": "training/finetune", "epochs": epochs[1], **training},
         },
-        "limits": {"epochs": None, "steps": None, "images": None},
+        "limits": {"epochs": None, "steps": None, "examples": None},
     }
     return RunRecord(
         recipe=f"{table}/{row}",

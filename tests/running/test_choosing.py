@@ -85,7 +85,7 @@ def test_without_held_out_images_nobody_can_choose_by_them(tmp_path: Path) -> No
     _, faults = dry_run(blind, tmp_path)
     (fault,) = faults
     assert fault.where == "stages.choose"
-    assert "no training images are held out" in fault.what
+    assert "no training examples are held out" in fault.what
 
 
 def test_another_trainer_may_carry_the_trainings_out(tmp_path: Path) -> None:

@@ -57,12 +57,12 @@ def test_the_note_says_how_the_network_is_fed_what_it_answers_and_what_it_was_me
     assert note["preprocessing"] == {"channels": 1, "size": [28, 28], "mean": [0.5], "std": [0.25]}
     assert note["classes"] == 4
     assert note["measured_on"] == measured_on(whole.dataset, None)
-    assert fed(plan(limits=Limits(images=40)))["measured_on"] != note["measured_on"]  # other test pictures
+    assert fed(plan(limits=Limits(examples=40)))["measured_on"] != note["measured_on"]  # other test pictures
 
 
 def test_what_is_decisive_is_noted_and_where_data_lies_is_not() -> None:
-    whole = plan(limits=Limits(images=40))
-    assert origin(whole, 0)["limits"] == {"images": 40}
+    whole = plan(limits=Limits(examples=40))
+    assert origin(whole, 0)["limits"] == {"examples": 40}
     assert "limits" not in origin(plan(), 0)
     assert "weights" not in origin(plan(), 0)
     assert "root" not in origin(whole, 0)["dataset"]

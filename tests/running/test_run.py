@@ -129,8 +129,8 @@ def test_the_seconds_of_a_budget_end_a_training_that_can_go_on_later(tmp_path: P
 def test_limits_cut_epochs_steps_and_images(tmp_path: Path) -> None:
     from compressbench.core.plan import Limits
 
-    record = run(plan(limits=Limits(epochs=1, steps=2, images=40)), tmp_path, SilentProgress())
-    assert record.dataset["train_images"] <= 40
+    record = run(plan(limits=Limits(epochs=1, steps=2, examples=40)), tmp_path, SilentProgress())
+    assert record.dataset["train_examples"] <= 40
     assert len(record.stages[0].curve) == 1
 
 

@@ -10,6 +10,7 @@ from compressbench.core.data import Splits
 from compressbench.core.plan import Limits
 from compressbench.data._selection import EmptySplit
 from compressbench.data.in_memory import InMemorySplit
+from compressbench.data.tasks.image_classification import ImageClassification
 from compressbench.running.progress import SilentProgress
 from compressbench.running.stage_context import StageContext
 from compressbench.training.autotuning import PLAIN
@@ -25,7 +26,7 @@ def lent(tmp_path: Path, seed: int = 1) -> StageContext:
     return StageContext(
         seed=seed,
         splits=Splits(split, nothing, nothing),
-        example=torch.zeros(1, 1, 8, 8),
+        task=ImageClassification([1, 8, 8], CLASSES),
         progress=SilentProgress(),
         limits=Limits(),
         checkpoints=tmp_path,

@@ -15,6 +15,7 @@ from compressbench.core.objective import Hook
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
+from compressbench.data.tasks.image_classification import ImageClassification
 from compressbench.running.counting import counts_and_size
 
 Made = TypeVar("Made")
@@ -55,7 +56,8 @@ class StageContext:
 
     def __init__(self, channels: int = 3, side: int = 32, classes: int = 10, seed: int = 0):
         self.generator = torch.Generator().manual_seed(seed)
-        self.example = torch.zeros(1, channels, side, side)
+        self.task = ImageClassification([channels, side, side], classes)
+        self.example = self.task.example()
         self.progress = Silent()
         self.trained: list[TrainingConfig] = []
         self.stages: dict[str, Subject] = {}

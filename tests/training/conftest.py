@@ -107,6 +107,7 @@ def run(digits: Splits, steps: Any, fresh: Callable[[], Subject]) -> Run:
             training,
             digits.train,
             others.pop("validation", digits.validation),
+            task=Digits().task,
             seed=seed,
             limits=limits or Limits(),
             progress=steps(last),

@@ -18,14 +18,25 @@ from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
+from compressbench.data.digits import Digits
 from compressbench.training.loop import Trained, train
+
+TASK = Digits().task
 
 
 @pytest.fixture
 def run(digits: Splits, steps: Any) -> Callable[..., Trained]:
     def run(subject: Subject, training: TrainingConfig, **others: Any) -> Trained:
         return train(
-            subject, training, digits.train, digits.validation, seed=3, limits=Limits(), progress=steps(), **others
+            subject,
+            training,
+            digits.train,
+            digits.validation,
+            task=TASK,
+            seed=3,
+            limits=Limits(),
+            progress=steps(),
+            **others,
         )
 
     return run
@@ -43,7 +54,9 @@ def test_one_step_is_gradient_descent_by_hand(digits: Splits, steps: Any) -> Non
     loss = functional.cross_entropy(images.flatten(1) @ weight.T + bias, labels)
     loss.backward()
     subject = Subject(model, None)  # type: ignore[arg-type]
-    trained = train(subject, whole, digits.train, digits.validation, seed=0, limits=Limits(), progress=steps())
+    trained = train(
+        subject, whole, digits.train, digits.validation, task=TASK, seed=0, limits=Limits(), progress=steps()
+    )
     assert weight.grad is not None
     assert torch.allclose(model[1].weight, weight - 0.5 * (weight.grad + 0.01 * weight), atol=1e-6)
     assert trained.curve[0]["train_loss"] == pytest.approx(float(loss.detach()), rel=1e-5)
@@ -123,7 +136,7 @@ def test_a_loss_that_explodes_is_found_before_the_epoch_ends(fresh: Callable[[],
     split = Endless()
     training = TrainingConfig(1, 4, 0.1, "sgd", "constant", 0.0, precision="fp32")
     with pytest.raises(RunError, match="loss is nan in epoch 1"):
-        train(fresh(), training, split, split, seed=0, limits=Limits(), progress=steps())
+        train(fresh(), training, split, split, task=TASK, seed=0, limits=Limits(), progress=steps())
     assert split.given == 50
 
 
@@ -131,7 +144,7 @@ def test_training_reports_every_step_and_where_it_is(
     digits: Splits, fresh: Any, short: TrainingConfig, steps: Any
 ) -> None:
     progress = steps()
-    train(fresh(), short, digits.train, digits.validation, seed=3, limits=Limits(), progress=progress)
+    train(fresh(), short, digits.train, digits.validation, task=TASK, seed=3, limits=Limits(), progress=progress)
     assert progress.done == progress.total == 36
     assert progress.notes[0] == "epoch 1/4"
     assert progress.notes[-1].startswith("epoch 4/4, loss 0.")

@@ -14,9 +14,12 @@ from compressbench.core.objective import Hook
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
+from compressbench.data.digits import Digits
 from compressbench.training.autotuning import Setting
 from compressbench.training.loop import train
 from tests.training.trained import Run, same
+
+TASK = Digits().task
 
 
 def test_digits_are_learned(run: Run, short: TrainingConfig) -> None:
@@ -78,7 +81,7 @@ def test_no_epochs_leave_the_network_as_it_is(run: Run, short: TrainingConfig, f
 def test_a_training_without_validation_images_has_a_curve_of_its_loss(run: Run, short: TrainingConfig) -> None:
     trained = run(short, validation=[])
     assert set(trained.curve[0]) == {"epoch", "train_loss", "lr", "seconds"}
-    with pytest.raises(ValueError, match="no validation images"):
+    with pytest.raises(ValueError, match="no validation examples"):
         run(replace(short, select="best"), validation=[])
 
 
@@ -114,8 +117,9 @@ def test_a_training_that_fails_leaves_the_network_plain(
     subject.model.get_parameter("0.bias").requires_grad_(False)
     state = torch.random.get_rng_state()
     data = (digits.train, digits.validation)
+    auto = " ".join(setting)
     with pytest.raises(killed):
-        train(subject, training, *data, seed=3, limits=Limits(), progress=steps(12), auto=" ".join(setting))
+        train(subject, training, *data, task=TASK, seed=3, limits=Limits(), progress=steps(12), auto=auto)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(module.training for module in subject.model.modules())
     assert all(p.is_contiguous() and p.dtype == torch.float32 and p.grad is None for p in subject.model.parameters())
@@ -130,5 +134,5 @@ def test_a_batch_larger_than_the_split_is_one_step_of_all_of_it(
 
 
 def test_a_split_without_images_is_refused(fresh: Callable[[], Subject], short: TrainingConfig, steps: Any) -> None:
-    with pytest.raises(ValueError, match="there are no training images"):
-        train(fresh(), short, [], [], seed=0, limits=Limits(), progress=steps())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="there are no training examples"):
+        train(fresh(), short, [], [], task=TASK, seed=0, limits=Limits(), progress=steps())  # type: ignore[arg-type]

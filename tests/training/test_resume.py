@@ -149,10 +149,10 @@ class Quiet:
 torch.set_num_threads(1)
 torch.manual_seed(0)
 loop.SECONDS_BETWEEN_CHECKPOINTS = 0.0
-digits = Digits().load()
+digits, task = Digits().load(), Digits().task
 model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 300), nn.ReLU(), nn.Linear(300, 10))
 training = TrainingConfig(40, 64, 0.01, "sgd", "cosine", 1e-4, precision="fp32")
-trained = loop.train(Subject(model, Architecture("")), training, digits.train, digits.validation, seed=1,
+trained = loop.train(Subject(model, Architecture("")), training, digits.train, digits.validation, task=task, seed=1,
                      limits=Limits(), progress=Quiet(), checkpoint=Path(sys.argv[1]))
 torch.save(model.state_dict(), sys.argv[2])
 """

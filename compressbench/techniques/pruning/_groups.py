@@ -10,9 +10,10 @@ from typing import TypeGuard
 
 import torch
 import torch_pruning
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from compressbench.core.task import Inputs, moved
 from compressbench.techniques._layers import WEIGHTED, is_convolution, kind_of, layers_of
 
 _SAFE = ("CONV", "DEPTHWISE_CONV", "BN", "IN", "LINEAR", "PRELU", "CONCAT", "SPLIT", "SLICE", "RESHAPE", "ELEMENTWISE")
@@ -60,15 +61,15 @@ class Graph:
     Raises ValueError if the network cannot be traced.
     """
 
-    def __init__(self, model: nn.Module, example: Tensor):
+    def __init__(self, model: nn.Module, example: Inputs):
         self._model = model
         self._modules = dict(model.named_modules())
         self._names: dict[nn.Module, str] = {module: name for name, module in self._modules.items()}
-        images = example.to(next(model.parameters()))  # its device and dtype
+        inputs = moved(example, next(model.parameters()).device)
         graph = torch_pruning.DependencyGraph()
         with evaluating(model), _every_gradient(model):
             try:
-                self._graph = graph.build_dependency(model, images, verbose=False)
+                self._graph = graph.build_dependency(model, inputs, verbose=False)
             except Exception as error:  # whatever the network or the library raises
                 raise ValueError(
                     f"torch-pruning cannot follow the channels of {type(model).__name__} ({error}); "

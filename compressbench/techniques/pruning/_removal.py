@@ -10,6 +10,7 @@ import torch_pruning
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from compressbench.core.task import Inputs, feed, moved, random_like
 from compressbench.techniques.pruning._groups import Group, evaluating, is_grouped
 
 Removal = dict[tuple[str, str], list[int]]
@@ -27,15 +28,14 @@ def removal(chosen: Iterable[tuple[Group, set[int]]]) -> Removal:
 
 
 @torch.no_grad()
-def remove(model: nn.Module, channels: Removal, example: Tensor) -> None:
+def remove(model: nn.Module, channels: Removal, example: Inputs) -> None:
     """Remove the channels in place. Modes, `requires_grad` and everything else stay as they are.
 
     Raises ValueError if the smaller network does not compute what the original does when nothing reads the removed
     channels: then the graph has not understood this architecture, and the model must not be used.
     """
-    images = torch.randn((2, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
-    images = images.to(next(model.parameters()))  # its device and dtype
-    expected = _outputs(_unread(model, channels), images)
+    inputs = moved(random_like(example, 2, torch.Generator().manual_seed(0)), next(model.parameters()).device)
+    expected = _outputs(_unread(model, channels), inputs)
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     graph = torch_pruning.DependencyGraph()
     for (name, side), gone in channels.items():
@@ -47,7 +47,7 @@ def remove(model: nn.Module, channels: Removal, example: Tensor) -> None:
         (pruner.prune_out_channels if side == "out" else pruner.prune_in_channels)(module, gone)
     for name in frozen:
         model.get_parameter(name).requires_grad_(False)
-    found = _outputs(model, images)
+    found = _outputs(model, inputs)
     if found.shape != expected.shape or _apart(found, expected):
         raise ValueError(f"removing filters changes what {type(model).__name__} computes; name its layers in ignore")
 
@@ -84,11 +84,11 @@ def _apart(found: Tensor, expected: Tensor) -> bool:
     return bool(expected.isfinite().all() and differ)
 
 
-def _outputs(model: nn.Module, images: Tensor) -> Tensor:
+def _outputs(model: nn.Module, inputs: Inputs) -> Tensor:
     network = type(model).__name__
     with evaluating(model):
         try:
-            outputs = model(images)
+            outputs = feed(model, inputs)
         except Exception as error:  # whatever a network raises
             raise ValueError(f"removing filters breaks {network}: {error}; name its layers in ignore") from error
     if not isinstance(outputs, Tensor):

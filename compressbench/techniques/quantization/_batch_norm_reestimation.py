@@ -7,13 +7,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
+from compressbench.core.task import feed
 
 BATCHES = 50
 
 
 @torch.no_grad()
 def measure_again(subject: Subject, context: Context, batch_size: int) -> None:
-    """Replace running means and variances by those over 50 batches of training images, each counting the same.
+    """Replace running means and variances by those over 50 batches of training examples, each counting the same.
 
     They are those of the weights that the training saw; weights that differ from these need their own.
     """
@@ -26,8 +27,8 @@ def measure_again(subject: Subject, context: Context, batch_size: int) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean of all batches
         norm.train()
-    for images, _ in context.calibration(batch_size, BATCHES):
-        subject.model(images)
+    for inputs, _ in context.calibration(batch_size, BATCHES):
+        feed(subject.model, inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

@@ -12,6 +12,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from compressbench.core.context import Context
 from compressbench.core.subject import Skipped, Subject
+from compressbench.core.task import feed, random_like
 from compressbench.layers.binary import BinaryConv2d, BinaryLinear
 from compressbench.techniques._layers import WEIGHTED, kind_of, names_in, select
 
@@ -120,7 +121,7 @@ def _steps(model: nn.Module, context: Context) -> list[_Step]:
     handles = [module.register_forward_pre_hook(see(name)) for name, module in leaves.items()]
     try:
         model.eval()
-        model(torch.randn(8, *context.example.shape[1:], generator=context.generator))
+        feed(model, random_like(context.example, 8, context.generator))
     finally:
         for handle in handles:
             handle.remove()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
+from compressbench.core.task import Inputs
 from compressbench.layers.int8 import Int8Conv2d, Int8Linear
 from compressbench.techniques._layers import names_in, select
 from compressbench.techniques.quantization._observers import Range, Ranges, activation_ranges, check_range
@@ -65,10 +66,10 @@ def check_calibration(fields: Calibration) -> None:
 
 
 def calibrated(fields: Calibration, subject: Subject, context: Context) -> dict[str, Ranges]:
-    """Return the ranges of the selected layers on calibration images; a layer that never runs is skipped."""
+    """Return the ranges of the selected layers on calibration examples; a layer that never runs is skipped."""
     names = list(_convertible(subject, fields.targets, fields.ignore))
 
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+    def batches() -> Iterator[tuple[Inputs, Tensor]]:
         return context.calibration(fields.calibration_batch_size, fields.calibration_batches)
 
     found = activation_ranges(subject.model, names, batches, fields.range, fields.percentile)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from compressbench.core.errors import out_of_range, suggestion
+from compressbench.core.task import Inputs, feed, moved
 
 Range = tuple[float, float]
 """The least and the largest value."""
@@ -94,13 +95,13 @@ def check_range(how: str, percentile: float) -> None:
 def activation_ranges(
     model: nn.Module,
     names: Collection[str],
-    batches: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+    batches: Callable[[], Iterable[tuple[Inputs, Tensor]]],
     how: str,
     percentile: float,
 ) -> dict[str, Ranges]:
-    """Return the ranges of the named layers on these images; a layer that never runs is left out.
+    """Return the ranges of the named layers on these examples; a layer that never runs is left out.
 
-    batches: gives the same images each time; they are passed through once, or twice for the rules that count.
+    batches: gives the same examples each time; they are passed through once, or twice for the rules that count.
     ValueError, naming the layer, for activations that are not numbers.
     """
     inputs = {name: Seen() for name in names}
@@ -128,7 +129,7 @@ def _pass(
     model: nn.Module,
     inputs: Mapping[str, Seen],
     outputs: Mapping[str, Seen],
-    batches: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+    batches: Callable[[], Iterable[tuple[Inputs, Tensor]]],
     look: Callable[[Seen, Tensor], None],
     watch: _Watch | None,
 ) -> None:
@@ -145,12 +146,12 @@ def _pass(
     device = next(model.parameters()).device
     model.eval()
     try:
-        for images, _ in batches():
+        for given, _ in batches():
             if watch is None:
-                model(images.to(device))
+                feed(model, moved(given, device))
             else:
-                watch.forward(model, images.to(device))
-                watch = None  # the same way for every image
+                watch.forward(model, moved(given, device))
+                watch = None  # the same way for every example
     finally:
         for module, training in modes:
             module.training = training
@@ -173,13 +174,13 @@ class _Watch(TorchFunctionMode):
         self.alive: list[Tensor] = []  # so that no identity is given to another tensor
         self.inside = False
 
-    def forward(self, model: nn.Module, images: Tensor) -> None:
+    def forward(self, model: nn.Module, inputs: Inputs) -> None:
         handles = []
         for layer in self.layers:
             handles += [layer.register_forward_pre_hook(self._enter), layer.register_forward_hook(self._leave)]
         try:
             with self:
-                model(images)
+                feed(model, inputs)
         finally:
             for handle in handles:
                 handle.remove()

@@ -12,6 +12,7 @@ from torch import Tensor
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.layers.activations import SMALLEST_ALPHA, PactActivation
@@ -99,7 +100,7 @@ class PactNetwork(TrainingConfig, Technique):
         """Return the percentile of the inputs by name of the ReLU; one that never runs is left out, and starts at
         `alpha`."""
 
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        def batches() -> Iterator[tuple[Inputs, Tensor]]:
             return context.calibration(BATCH_SIZE, BATCHES)
 
         ranges = activation_ranges(subject.model, relus(subject.model), batches, "percentile", percentile)

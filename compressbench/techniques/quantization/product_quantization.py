@@ -14,6 +14,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.format import Product
 from compressbench.core.subject import Skipped, Subject
+from compressbench.core.task import Inputs, feed, moved
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
@@ -142,9 +143,9 @@ def _sums(model: nn.Module, original: nn.Module, name: str, context: Context, ba
     weight = original.get_submodule(name).get_parameter("weight").flatten(1)
     columns = weight.shape[1]
     inputs, products = weight.new_zeros(columns, columns), weight.new_zeros(columns, len(weight))
-    for images, _ in context.calibration(CALIBRATION_BATCH, batches):
-        images = images.to(weight.device)
-        ours, theirs = _columns(model, name, images), _columns(original, name, images)
+    for given, _ in context.calibration(CALIBRATION_BATCH, batches):
+        given = moved(given, weight.device)
+        ours, theirs = _columns(model, name, given), _columns(original, name, given)
         inputs.addmm_(ours.T, ours)
         products.addmm_(ours.T, theirs @ weight.T)
     return inputs, products
@@ -157,8 +158,8 @@ class _Reached(Exception):  # noqa: N818
         self.given = given
 
 
-def _columns(model: nn.Module, name: str, images: Tensor) -> Tensor:
-    """Return what a layer's weights are multiplied with, (images and places, columns).
+def _columns(model: nn.Module, name: str, inputs: Inputs) -> Tensor:
+    """Return what a layer's weights are multiplied with, (examples and places, columns).
 
     ValueError if the network does not use the layer.
     """
@@ -169,7 +170,7 @@ def _columns(model: nn.Module, name: str, images: Tensor) -> Tensor:
 
     hook = layer.register_forward_pre_hook(stop)
     try:
-        model(images)
+        feed(model, inputs)
     except _Reached as reached:
         given = reached.given
     else:

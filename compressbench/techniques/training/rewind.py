@@ -13,6 +13,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.source import START, Source
 from compressbench.core.subject import Subject
+from compressbench.core.task import Inputs, feed, moved
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.training._initialization import check_init, initialize
@@ -94,8 +95,8 @@ def reset(model: nn.Module, generator: torch.Generator, init: str, scale_init: f
 
 
 @torch.no_grad()
-def macs(model: nn.Module, example: Tensor) -> int:
-    """Return the multiply-accumulates of convolutions and linear layers for one image; zero weights cost none."""
+def macs(model: nn.Module, example: Inputs) -> int:
+    """Return the multiply-accumulates of convolutions and linear layers for one example; zero weights cost none."""
     counts: list[int] = []
 
     def count(layer: nn.Module, _: object, output: Tensor) -> None:
@@ -105,7 +106,7 @@ def macs(model: nn.Module, example: Tensor) -> int:
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     model.eval()
-    model(example.to(next(model.parameters()).device))
+    feed(model, moved(example, next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
     return sum(counts)

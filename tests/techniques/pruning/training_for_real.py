@@ -44,6 +44,7 @@ class RealContext(StageContext):
             training,
             self.splits.train,
             self.splits.validation,
+            task=self.task,
             seed=len(self.trained),
             limits=Limits(),
             progress=Silent(),

@@ -50,6 +50,7 @@ class DigitsContext(StageContext):
             training,
             splits.train,
             splits.validation,
+            task=self.task,
             seed=seed,
             limits=Limits(),
             progress=self.progress,
