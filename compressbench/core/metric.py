@@ -57,6 +57,10 @@ class MetricSpec:
         """Whether one value is better than another; never where neither direction is good."""
         return self.higher_is_better is not None and (one > other if self.higher_is_better else one < other)
 
+    def text(self, value: float) -> str:
+        """Return a value as a line of progress says it."""
+        return f"{value:.2%}" if self.format == "percent" else f"{value:.4f}"
+
 
 @dataclass(frozen=True)
 class MetricValue:

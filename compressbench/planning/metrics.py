@@ -124,9 +124,9 @@ def build_reference(config: DictConfig, specs: Mapping[str, MetricSpec] | None, 
     return reference
 
 
-def without_data(budget: Budget, task: Task) -> Budget:
+def without_data(budget: Budget, task: Task | None) -> Budget:
     """Return the budget without what a network that has learned nothing cannot keep."""
-    scored = {spec.name for spec in task.specs}
+    scored = {spec.name for spec in task.specs} if task else set()
     kept = {name: limit for name, limit in budget.limits.items() if name not in scored}
     return replace(budget, limits=kept, accuracy_drop=None)
 
