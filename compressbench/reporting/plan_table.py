@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.core.metric import MetricSpec, plain
 from compressbench.core.plan import Plan, PlannedStage
+from compressbench.core.structure import flatten
 from compressbench.core.task import shapes
 from compressbench.reporting.formatting import listed
 from compressbench.reporting.page import Grid
@@ -70,7 +71,8 @@ def _duration(seconds: float) -> str:
 
 
 def _brief(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in values.items() if value not in (None, [], {}))
+    flat = flatten({**values.get("training", {}), **{key: each for key, each in values.items() if key != "training"}})
+    return ", ".join(f"{key}={value}" for key, value in flat.items() if value not in (None, [], {}, ""))
 
 
 def points_grid(
