@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ZOO = "compressbench.zoo."
 """Where our networks lie. Beside what is below this path, only code of a plugin in use is ever called."""
 
+OTHERS = (f"{ZOO}timm_models.", f"{ZOO}transformers_models.")
+"""Doors of the zoo to networks of other people's packages."""
 SYNONYMS = {
     "in_channels": ("in_chans", "num_channels"),
     "classes": ("num_classes", "n_classes", "num_labels"),
@@ -45,8 +47,8 @@ class Architecture:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the network is one of the zoo."""
-        return self.target.startswith(ZOO)
+        """Whether the code of the network is ours, or torchvision's, so that it is known what its constructor does."""
+        return self.target.startswith(ZOO) and not self.target.startswith(OTHERS)
 
     def build(self) -> nn.Module:
         """Return a freshly initialised network (from torch's global generator).
@@ -73,8 +75,8 @@ class Architecture:
     def lay_out(self) -> nn.Module:
         """Return the network for its names and shapes; the global random state is left alone.
 
-        One of ours has no memory for its weights (the meta device). Another one is built in full: what its constructor
-        computes beside parameters stands in no file. ValueError as `build` raises it.
+        One that is ours has no memory for its weights (the meta device). Another one is built in full: what its
+        constructor computes beside parameters stands in no file. ValueError as `build` raises it.
         """
         import torch
 
@@ -92,7 +94,7 @@ class Architecture:
         not be called.
         """
         found: Callable[..., Any] = locate(self.target, ZOO)
-        ours = self.is_ours
+        ours = self.target.startswith(ZOO)
         if not (GIVEN_OUT & inspect.signature(found).parameters.keys() if ours else makes_network(found)):
             what = "a subclass of nn.Module, or a function that says it returns one (`-> nn.Module`)"
             raise ValueError(f"{self.target!r} is no network; allowed: {what}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from compressbench.core.errors import PlanError
 from compressbench.core.task import Inputs, feed, moved, shapes, tensors
@@ -35,7 +36,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def calls(model: nn.Module, example: Inputs) -> list[Call]:
-    """Return the calls, from tensor to tensor, in a forward pass of `example`, a batch, in the order they end.
+    """Return the calls, from tensors to tensors, in a forward pass of `example`, a batch, in the order they end.
 
     A module that runs twice is there twice. The model is left as it was; it may lie on any device, meta included.
     PlanError if the network cannot take such inputs.
@@ -44,9 +45,9 @@ def calls(model: nn.Module, example: Inputs) -> list[Call]:
 
     def see(name: str) -> Any:
         def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
-            tensors = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
-            if tensors and isinstance(output, Tensor):
-                found.append(Call(name, module, tensors[0].shape, output.shape))
+            taken, made = _first_tensor((*inputs, *named.values())), _first_tensor(output)
+            if taken is not None and made is not None:
+                found.append(Call(name, module, taken.shape, made.shape))
 
         return hook
 
@@ -62,3 +63,16 @@ def calls(model: nn.Module, example: Inputs) -> list[Call]:
         for handle in handles:
             handle.remove()
     return found
+
+
+def _first_tensor(values: Any) -> Tensor | None:
+    """Return the first tensor in what a module takes or gives, however it is wrapped; None if there is none."""
+    if isinstance(values, Tensor):
+        return values
+    if isinstance(values, PackedSequence):
+        return values.data
+    if isinstance(values, Mapping):
+        values = values.values()
+    elif not isinstance(values, list | tuple):
+        return None
+    return next((found for value in values if (found := _first_tensor(value)) is not None), None)

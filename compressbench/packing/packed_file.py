@@ -28,6 +28,7 @@ from compressbench.packing.container import Content, PackedFileError, seal, unse
 from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
+from compressbench.packing.state import fill, stored, wanted
 
 __all__ = [
     "PackedFileError",
@@ -65,11 +66,13 @@ def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> i
 
 def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
     """Return what `write` writes. Raises ValueError likewise."""
-    rows, data, state = [], [], subject.model.state_dict()
-    if unknown := subject.formats.keys() - state.keys():
+    fresh = fresh_network(subject.architecture)
+    rows, data, (state, tied) = [], [], stored(subject.model, fresh)
+    if unknown := subject.formats.keys() - state.keys() - tied.keys():
         raise ValueError(f"{min(unknown)} has a format, but the network has no such tensor")
+    formats = {tied.get(name, name): form for name, form in subject.formats.items()}
     for name, tensor in sorted(state.items()):
-        form = subject.format_of(name)
+        form = formats.get(name, Dense())
         try:
             entry, parts = pack(name, tensor, form, subject.coding)
         except ValueError as error:
@@ -78,7 +81,7 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
         data += parts
     header = {
         "architecture": [subject.architecture.target, subject.architecture.arguments],
-        "modules": changed_modules(subject.model, fresh_network(subject.architecture)),
+        "modules": changed_modules(subject.model, fresh),
         "coding": asdict(subject.coding),
         "tensors": rows,
     }
@@ -96,8 +99,9 @@ def read(path: Path) -> Subject:
         content = content_of(path)
         architecture, model, found = _opened(content)
         tensors = {entry.name: unpack(entry, part) for entry, part in _parts(found, content)}
-        model.load_state_dict(tensors, strict=True, assign=True)
+        tied = fill(model, tensors)
         formats: dict[str, Format] = {each.name: each.format for each in found if not isinstance(each.format, Dense)}
+        formats |= {name: formats[other] for name, other in tied.items() if other in formats}
         return Subject(model.eval(), architecture, formats, coding=_coding(content))
 
 
@@ -197,15 +201,11 @@ def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
 
 def _compare(found: list[Entry], model: nn.Module) -> None:
     """Raise PackedFileError unless the entries are the network's tensors, in name, shape and dtype."""
-    state = model.state_dict()
-    wanted = {name: (name_of(tensor), tuple(tensor.shape)) for name, tensor in state.items()}
-    stored = {entry.name: (entry.dtype, entry.shape) for entry in found}
-    if wanted != stored or len(stored) != len(found):
-        wrong = sorted(set(wanted.items()) ^ set(stored.items()))
+    there = {entry.name: (entry.dtype, entry.shape) for entry in found}
+    needed = {name: (name_of(tensor), tuple(tensor.shape)) for name, tensor in wanted(model, set(there)).items()}
+    if needed != there or len(there) != len(found):
+        wrong = sorted(set(needed.items()) ^ set(there.items()))
         raise PackedFileError(f"its tensors are not those of its network: {wrong[:3]}")
-    unsaid = [name for name, _ in (*model.named_parameters(), *model.named_buffers()) if name not in state]
-    if unsaid:
-        raise PackedFileError(f"{unsaid[0]} is not in the state of its network, so it cannot be stored")
 
 
 def _coding(content: Content) -> Coding:

@@ -72,6 +72,11 @@ def remarks(record: RunRecord) -> list[str]:
     if record.given is not None and (how := record.given.setting.get("weights")):
         said.append(f"note: given weights: {how}")
     said += [f"left out by {stage.name}: {what}: {why}" for stage in record.stages for what, why in stage.skipped]
+    for row in record.layers:
+        if operators := row.get("not_counted"):
+            said.append(
+                f"not counted: the MACs of {row['name']} ({row['kind']}): no formula for {', '.join(operators)}"
+            )
     if record.reference.get("note"):
         said.append(f"note: {record.reference['note']}")
     return said if record.status == "finished" else [*said, f"{record.status}: {record.error}"]

@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 
 from compressbench.core.plan import Plan
-from compressbench.core.task import moved
 from compressbench.metrics.macs import layer_table
 from compressbench.training.autotuning import decide, has_bf16
 
@@ -18,5 +17,5 @@ def decided(plan: Plan, device: torch.device) -> Plan:
     The network is only laid out, so the global random state is left alone.
     """
     network = plan.model.architecture.lay_out().eval()
-    layers = layer_table(network, moved(plan.dataset.task.example(), "meta"))
+    layers = layer_table(network, plan.dataset.task.example())
     return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.data import holds_out
-from compressbench.core.errors import Fault, PlanError
+from compressbench.core.errors import Fault, PlanError, lack_of_memory
 from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits, Plan, PlannedStage
 from compressbench.core.source import START, Source
 from compressbench.core.subject import Subject
 from compressbench.core.task import Inputs, Task, feed
 from compressbench.core.training import TrainingConfig
+from compressbench.metrics.macs import layer_table
 from compressbench.running.cache import StageCache
 from compressbench.running.counting import counts, counts_and_size
 from compressbench.running.decided import decided
@@ -118,11 +119,23 @@ def dry_run(
     """
     check_fit(plan)
     stages, faults = play(plan, fresh_subject(plan), count or counts)
+    if stages:
+        stages[-1].skipped += _not_counted(plan)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
     if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
     return stages, faults + _budget_faults(plan, stages)
+
+
+def _not_counted(plan: Plan) -> list[tuple[str, str]]:
+    """Return (what, why) of every part of the network that no formula counts."""
+    table = layer_table(plan.model.architecture.lay_out(), plan.dataset.task.example())
+    return [
+        (f"the MACs of {row['name']} ({row['kind']})", f"no formula for {', '.join(row['not_counted'])}")
+        for row in table
+        if "not_counted" in row
+    ]
 
 
 def fresh_subject(plan: Plan) -> Subject:
@@ -158,6 +171,11 @@ def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage]
             subject = stage.technique.apply(attempt, context)
         except ValueError as error:
             faults.append(Fault(f"stages.{stage.name}", str(error)))
+        except Exception as error:  # what a technique does not expect of somebody else's network
+            if plan.model.architecture.is_ours or lack_of_memory(error):
+                raise
+            what = f"{stage.kind} cannot work on {type(subject.model).__name__}: {type(error).__name__}: {error}"
+            faults.append(Fault(f"stages.{stage.name}", what))
         predictable = predictable and stage.technique.predictable
         planned.epochs = context.epochs
         if predictable:
