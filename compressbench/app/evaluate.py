@@ -12,6 +12,7 @@ import torch
 from compressbench.app.inspect import for_people
 from compressbench.core.errors import Fault, PlanError, RunError
 from compressbench.core.metric import MetricValue
+from compressbench.core.plugins import Told, only
 from compressbench.core.subject import Subject
 from compressbench.core.task import Inputs, Task, feed, shapes
 from compressbench.packing import packed_file
@@ -43,11 +44,16 @@ class Evaluated(NamedTuple):
         return rich_grid(self.grid)
 
 
-def evaluate_file(file: Path, overrides: Sequence[str] = ()) -> Evaluated:
-    """Measure the file.
+def evaluate_file(file: Path, overrides: Sequence[str] = (), plugins: Sequence[Told] = ()) -> Evaluated:
+    """Measure the file. plugins: those whose code it, or the overrides, may name.
 
     PlanError for a file, a dataset or a device that cannot be used, or inputs that the network does not take.
     """
+    with only(plugins):
+        return _evaluated(file, overrides)
+
+
+def _evaluated(file: Path, overrides: Sequence[str]) -> Evaluated:
     with for_people():
         subject, note = packed_file.read(file), packed_file.note(file)
     wanted = evaluation(overrides, note.get("dataset"))

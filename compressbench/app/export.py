@@ -12,6 +12,7 @@ from compressbench.app.evaluate import answer, check_fits
 from compressbench.app.inspect import for_people
 from compressbench.core.data import Dataset, class_names, preprocessing
 from compressbench.core.errors import PlanError
+from compressbench.core.plugins import Told, only
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.core.subject import Subject
 from compressbench.core.task import Inputs
@@ -22,12 +23,17 @@ from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.planning.evaluation import evaluation
 
 
-def export(file: Path, output: Path, overrides: Sequence[str] = ()) -> tuple[int, Inputs]:
+def export(file: Path, output: Path, overrides: Sequence[str] = (), plugins: Sequence[Told] = ()) -> tuple[int, Inputs]:
     """Write the file's network as ONNX, for pictures as the file notes them, or for a dataset, which need not be there.
 
     The model says how pictures become inputs and what the outputs are called, as far as that is known. Return its
-    length in bytes and an example of its inputs.
+    length in bytes and an example of its inputs. plugins: those whose code the file, or the overrides, may name.
     """
+    with only(plugins):
+        return _exported(file, output, overrides)
+
+
+def _exported(file: Path, output: Path, overrides: Sequence[str]) -> tuple[int, Inputs]:
     with for_people():
         subject, note = packed_file.read(file), packed_file.note(file)
     if "preprocessing" in note and not overrides:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.errors import PlanError
+from compressbench.core.plugins import only
 from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.packing.inspect import Summary, summary, tensor_table
 from compressbench.packing.packed_file import PackedFileError, printable
@@ -26,9 +27,9 @@ HEADINGS = ["tensor", "shape", "format", "coder", "elements", "bits per weight",
 def inspect(file: Path, style: str = "rich") -> str | Group:
     """Return a file's head and its table of tensors: text, or for `rich` something a rich console prints.
 
-    PlanError if it cannot be read.
+    No plugin is imported for it. PlanError if it cannot be read.
     """
-    with for_people():
+    with only(()), for_people():
         table = tensor_table(file)
         whole = summary(file)
     if style == "csv":
@@ -51,12 +52,17 @@ def for_people() -> Iterator[None]:
 def head(whole: Summary) -> list[str]:
     """Return the sentences above the table: lengths, where the network comes from, what was measured."""
     parts = {"header": whole.header_bytes, "note": whole.note_bytes, "tensors": whole.data_bytes}
-    lengths = (
-        f"{whole.file_bytes:,} bytes, {whole.times_smaller:.1f} times smaller than the parameters of the network "
-        f"before compression in fp32 ({whole.dense_bytes:,} bytes): "
-        + ", ".join(f"{name} {length:,}" for name, length in parts.items())
+    smaller = (
+        ""
+        if whole.dense_bytes is None
+        else (
+            f", {whole.times_smaller:.1f} times smaller than the parameters of the network "
+            f"before compression in fp32 ({whole.dense_bytes:,} bytes)"
+        )
     )
-    said = [lengths, f"network: {_words(whole.architecture)}"]
+    each = ", ".join(f"{name} {length:,}" for name, length in parts.items())
+    said = [f"{whole.file_bytes:,} bytes{smaller}: {each}", f"network: {_words(whole.architecture)}"]
+    said += [f"needs the plugin {printable(plugin, LONGEST)}" for plugin in whole.plugins]
     if whole.changed:
         said.append(f"layers that a technique changed: {', '.join(whole.changed)}")
     note = whole.note  # it may hold anything

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compressbench.cli.parser import FORMATS, console, put, verb_parser
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 def inspect(words: list[str]) -> int:
@@ -26,10 +30,11 @@ def evaluate(words: list[str]) -> int:
     parser.epilog = "example: compressbench evaluate model.cbp dataset=mnist dataset.root=/data metrics=[accuracy]"
     parser.add_argument("file", help="a packed file (.cbp)")
     parser.add_argument("overrides", nargs="*", help="dataset=NAME dataset.KEY=VALUE device= metrics= threads=")
-    given = parser.parse_args(words)
+    _add_plugin(parser)
+    given = parser.parse_intermixed_args(words)
     from compressbench.app import evaluate as use_case
 
-    found = use_case.evaluate_file(Path(given.file), given.overrides)
+    found = use_case.evaluate_file(Path(given.file), given.overrides, given.plugin)
     printer = console()
     printer.print(f"{Path(given.file).name} on {found.on}", style="bold", highlight=False)
     printer.print(found.table())
@@ -53,10 +58,16 @@ def export(words: list[str]) -> int:
     parser.add_argument(
         "overrides", nargs="*", help="dataset=NAME, whose inputs it is for; as the file notes if left out"
     )
-    given = parser.parse_args(words)
+    _add_plugin(parser)
+    given = parser.parse_intermixed_args(words)
     from compressbench.app import export as use_case
     from compressbench.core.task import shapes
 
-    length, example = use_case.export(Path(given.file), Path(given.output), given.overrides)
+    length, example = use_case.export(Path(given.file), Path(given.output), given.overrides, given.plugin)
     print(f"{given.output}: {length:,} bytes, takes inputs of {shapes(example)} in batches of any size")
     return 0
+
+
+def _add_plugin(parser: ArgumentParser) -> None:
+    what = "a plugin that the file may name code of, by its name or its path: it is imported, so name what you trust"
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help=what)

@@ -61,5 +61,6 @@ def _check_says(plugin: Plugin, module: str, name: str) -> None:
 def _allowed(module: str, below: str) -> str:
     there = next((plugin for plugin in declared() if plugin.holds(module)), None)
     if there is not None:
-        return f"the plugin {there.name!r}, declared {there.declared}, was not asked for (plugins=[{there.name!r}])"
+        add = f"add --plugin {there.name}, or in Python plugins=[{there.name!r}]"
+        return f"the plugin {there.name!r}, declared {there.declared}, was not asked for; {add}"
     return f"only what is below {below}, or in a plugin that you declared, may be run"

@@ -74,7 +74,7 @@ def hand_over(module: ModuleType) -> None:
 
 @contextmanager
 def only(told: Sequence[Told]) -> Iterator[None]:
-    """Let the code of these plugins be named within, and of no other. ValueError for one that is not there."""
+    """Let the code of these plugins be named within, and of no other. PlanError for one that is not there."""
     token = _told.set(tuple(map(_plugin, told)))
     try:
         yield
@@ -86,7 +86,7 @@ def _plugin(told: Told) -> Plugin:
     if isinstance(told, ModuleType):
         file = file_of(told)
         if file is None:
-            raise ValueError(f"the module {told.__name__} lies in no file, so it is no plugin")
+            raise PlanError.of("plugin", f"the module {told.__name__} lies in no file, so it cannot be one")
         path = file.parent if file.name == "__init__.py" else file
         return Plugin(told.__name__, told.__name__, path, "as a module")
     there = declared()
@@ -96,7 +96,7 @@ def _plugin(told: Told) -> Plugin:
     if _is_path(str(told)):
         return _of_path(Path(told), "by its path")
     near = suggestion(str(told), [plugin.name for plugin in there]) if there else "none is declared"
-    raise ValueError(f"there is no plugin {str(told)!r}; {near}")
+    raise PlanError.of("plugin", f"there is no {str(told)!r}; {near}")
 
 
 def _of_variable() -> Iterator[Plugin]:

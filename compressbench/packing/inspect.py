@@ -13,28 +13,31 @@ from compressbench.packing.container import FIXED
 from compressbench.packing.entry import Entry
 from compressbench.packing.levels import Array, Levels
 from compressbench.packing.modules import fresh_network
+from compressbench.packing.needs import missing, needs_in
 from compressbench.packing.packed_file import architecture_of, content_of, entries
 
 
 @dataclass(frozen=True)
 class Summary:
     """A whole file. header_bytes: what it takes to build the network, with the checksum and the lengths. data_bytes:
-    the tensors. dense_bytes: four for each parameter of the network before any technique changed it, as reports count.
-    architecture: how that was built, changed: names of the layers that are others now. note: see `packed_file.note`."""
+    the tensors. dense_bytes: four for each parameter of the network before any technique changed it, as reports count;
+    None where that needs a plugin which nobody asked for. architecture: how that was built, changed: names of the
+    layers that are others now. plugins: those it needs, in words. note: see `packed_file.note`."""
 
     file_bytes: int
     header_bytes: int
     note_bytes: int
     data_bytes: int
-    dense_bytes: int
+    dense_bytes: int | None
     architecture: dict[str, Any]
     changed: list[str]
+    plugins: list[str]
     note: dict[str, Any]
 
     @property
-    def times_smaller(self) -> float:
+    def times_smaller(self) -> float | None:
         """How many times smaller the file is than the parameters of the network before compression, in fp32."""
-        return self.dense_bytes / self.file_bytes
+        return None if self.dense_bytes is None else self.dense_bytes / self.file_bytes
 
 
 def summary(path: Path) -> Summary:
@@ -42,15 +45,17 @@ def summary(path: Path) -> Summary:
     content = content_of(path)
     header, data = FIXED + content.header_bytes, len(content.data)
     architecture = architecture_of(path)
-    dense = sum(parameter.numel() for parameter in fresh_network(architecture).parameters())
+    unknown = missing(content.header)
+    dense = None if unknown else 4 * sum(each.numel() for each in fresh_network(architecture).parameters())
     return Summary(
         file_bytes=header + content.note_bytes + data,
         header_bytes=header,
         note_bytes=content.note_bytes,
         data_bytes=data,
-        dense_bytes=4 * dense,
+        dense_bytes=dense,
         architecture={"target": architecture.target, **architecture.arguments},
         changed=list(content.header["modules"]),
+        plugins=list(map(str, needs_in(content.header))),
         note=content.note,
     )
 

@@ -15,6 +15,8 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from compressbench import layers
 from compressbench.core.architecture import Architecture
+from compressbench.core.dotted import dotted_path, locate
+from compressbench.core.plugins import plugin_of
 
 OF_TORCH = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm),
@@ -22,6 +24,8 @@ OF_TORCH = (
 )
 UNSAID = ("device", "dtype", "min_value", "max_value")
 """Arguments that files do not hold: where a module lies, and Hardtanh's old names for `min_val` and `max_val`."""
+PLAIN = (bool, int, float, str, type(None))
+"""What an argument may be, or a list of."""
 MOST_MODULES = 5_000
 """Modules a file may ask for; the deepest network of the catalogue has a tenth, and each takes time to build."""
 
@@ -62,45 +66,64 @@ def changed_network(architecture: Architecture, changed: dict[str, dict[str, Any
         if describe(made) != description:
             raise ValueError(f"the description of {name!r} is not one that is written: {description}")
         model.set_submodule(name, made)
+        names |= {f"{name}.{inner}" for inner, _ in made.named_modules() if inner}
     return model
 
 
 def describe(module: nn.Module) -> dict[str, Any] | None:
-    """Return a module's type and arguments, or None if it is of a type that files cannot name."""
+    """Return a module's type and arguments, or None if it is of a type that files cannot name.
+
+    A layer of a plugin is named by its dotted path. ValueError if it does not keep an argument as an attribute.
+    """
     kind = type(module).__name__
     if STORABLE.get(kind) is not type(module):
-        return None
+        kind = dotted_path(type(module))
+        if plugin_of(kind) is None:
+            return None
     arguments = {}
     for name, default in _arguments(type(module)).items():
-        value = module.bias is not None if name == "bias" else getattr(module, name)
+        value = module.bias is not None if name == "bias" else getattr(module, name, module)
+        if not _is_plain(value):
+            what = "keeps no number, text or list of them under that name"
+            raise ValueError(f"{kind} takes {name!r}, but {what}, so a packed file cannot say how it was made")
         if value != default:  # an argument a later torch adds stays unsaid as long as nobody uses it
             arguments[name] = list(value) if isinstance(value, tuple) else value
     return {"type": kind, "arguments": arguments}
 
 
 def make_module(description: dict[str, Any]) -> nn.Module:
-    """Return a module on the meta device. ValueError if its type or an argument is not storable."""
+    """Return a module on the meta device, or, of a plugin's type, in full. ValueError if its type or an argument is not
+    storable, or the type may not be named (`core.dotted.locate`)."""
     kind = STORABLE.get(description["type"])
+    meta: Any = torch.device("meta")
     if kind is None:
+        kind, meta = locate(description["type"], f"{layers.__name__}."), torch.random.fork_rng(devices=[])
+    if not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
         raise ValueError(f"the module type {description['type']!r} cannot be stored in a file")
     arguments = {
         name: tuple(value) if isinstance(value, list) else value for name, value in description["arguments"].items()
     }
     if unknown := arguments.keys() - _arguments(kind).keys():  # `device` would leave the meta device
         raise ValueError(f"{min(unknown)!r} is not an argument of {kind.__name__} that a file can store")
-    with torch.device("meta"), _few_modules():
-        return kind(**arguments)
+    with meta, _few_modules():
+        made: nn.Module = kind(**arguments)
+    return made
 
 
 def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[str, dict[str, Any]]:
     """Return the descriptions, by name, of the modules in which `model` differs from `fresh`.
 
-    A described module stands for all that is in it. Raises ValueError if they differ in something that a file cannot
-    say. name: where the two stand in the whole network, empty for the whole.
+    A described module stands for all that is in it; in one of a plugin, what is changed inside is described too. Raises
+    ValueError if they differ in something that a file cannot say. name: where the two stand in the whole network, empty
+    for the whole.
     """
-    description = describe(model)
-    if description is not None:
-        return {} if description == describe(fresh) else {name: description}
+    if STORABLE.get(type(model).__name__) is type(model):
+        description = describe(model)
+        assert description is not None
+        return {} if type(fresh) is type(model) and description == describe(fresh) else {name: description}
+    changed: dict[str, dict[str, Any]] = {}
+    if name and not _alike(model, fresh) and (description := describe(model)) is not None:
+        changed[name], fresh = description, make_module(description)
     if type(model) is not type(fresh):
         raise ValueError(f"{name or 'the network'} is a {type(model).__name__}, which a packed file cannot store")
     ours, before = _settings(model), _settings(fresh)
@@ -109,12 +132,17 @@ def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[
     if list(model._modules) != list(fresh._modules):
         found, wanted = ", ".join(model._modules), ", ".join(fresh._modules)
         raise ValueError(f"{name or 'the network'} has the modules {found} instead of {wanted}")
-    changed: dict[str, dict[str, Any]] = {}
     for child, module in model._modules.items():
         original = fresh._modules[child]
         if module is not None and original is not None:
             changed |= changed_modules(module, original, f"{name}.{child}" if name else child)
     return changed
+
+
+def _alike(model: nn.Module, fresh: nn.Module) -> bool:
+    """Return whether two modules differ only in what is inside their parts."""
+    same = type(model) is type(fresh) and list(model._modules) == list(fresh._modules)
+    return same and _settings(model) == _settings(fresh)
 
 
 def _arguments(kind: type[nn.Module]) -> dict[str, Any]:
@@ -124,13 +152,18 @@ def _arguments(kind: type[nn.Module]) -> dict[str, Any]:
     return {each.name: each.default for each in kept if each.name not in UNSAID}
 
 
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, PLAIN)
+
+
 def _settings(module: nn.Module) -> dict[str, Any]:
     """Return the plain attributes of a module: what may decide what it computes, and no file says."""
-    plain = (bool, int, float, str, tuple, type(None))
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, plain) and not name.startswith("_") and name != "training"
+        if isinstance(value, (*PLAIN, tuple)) and not name.startswith("_") and name != "training"
     }
 
 

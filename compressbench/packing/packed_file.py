@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,15 @@ from compressbench.codecs.coders import CODERS
 from compressbench.core.architecture import Architecture
 from compressbench.core.atomic import write_atomically
 from compressbench.core.format import Coding, Dense, Format
+from compressbench.core.plugins import use
 from compressbench.core.subject import Subject
 from compressbench.packing.arrays import name_of
 from compressbench.packing.container import Content, PackedFileError, seal, unseal
 from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
+from compressbench.packing.needs import check_needs, missing, needs_of
+from compressbench.packing.refusing import printable, refusing
 from compressbench.packing.state import fill, stored, wanted
 
 __all__ = [
@@ -50,7 +52,6 @@ FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
 A few bytes can say that a tensor of any size is all zeros; reading takes memory and time for each. A network that was
 compressed a thousand times has 250 elements a byte.
 """
-LONGEST_REASON = 300
 
 
 def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> int:
@@ -66,6 +67,7 @@ def write(subject: Subject, path: Path, note: dict[str, Any] | None = None) -> i
 
 def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
     """Return what `write` writes. Raises ValueError likewise."""
+    use(subject.architecture.target)  # whoever has the network has asked for it
     fresh = fresh_network(subject.architecture)
     rows, data, (state, tied) = [], [], stored(subject.model, fresh)
     if unknown := subject.formats.keys() - state.keys() - tied.keys():
@@ -79,9 +81,14 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
             raise ValueError(f"{name} cannot be stored as {type(form).__name__}: {error}") from error
         rows.append(entry.row())
         data += parts
+    changed = changed_modules(subject.model, fresh)
+    needs = needs_of([subject.architecture.target, *(description["type"] for description in changed.values())])
+    for need in needs:
+        use(need.module)
     header = {
         "architecture": [subject.architecture.target, subject.architecture.arguments],
-        "modules": changed_modules(subject.model, fresh),
+        "modules": changed,
+        **({"plugins": needs} if needs else {}),
         "coding": asdict(subject.coding),
         "tensors": rows,
     }
@@ -93,9 +100,10 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
 def read(path: Path) -> Subject:
     """Return the subject a file holds, in evaluation mode, bit for bit the weights that are measured.
 
-    Constraints are not part of the file. Raises PackedFileError for anything that is no such file.
+    Constraints are not part of the file. Raises PackedFileError for anything that is no such file, and for one that
+    needs a plugin which nobody asked for (see `core.plugins`).
     """
-    with _refusing(path):
+    with refusing(path):
         content = content_of(path)
         architecture, model, found = _opened(content)
         tensors = {entry.name: unpack(entry, part) for entry, part in _parts(found, content)}
@@ -123,26 +131,32 @@ def content_of(path: Path) -> Content:
 
     Raises PackedFileError if it is none of ours or its checksum is wrong.
     """
-    with _refusing(path):
+    with refusing(path):
         if path.exists() and not path.is_file():  # a folder, or a device that never ends
             raise PackedFileError("it is no file")
         return unseal(path.read_bytes())
 
 
 def architecture_of(path: Path) -> Architecture:
-    """Return how a file's network was built before any technique changed it. Raises PackedFileError."""
+    """Return how a file's network was built before any technique changed it. Raises PackedFileError.
+
+    Only that is said of a file whose plugins nobody asked for: its network is not built.
+    """
     content = content_of(path)
-    with _refusing(path):
-        return _opened(content)[0]
+    with refusing(path):
+        return _architecture(content) if missing(content.header) else _opened(content)[0]
 
 
 def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
-    """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError."""
+    """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError.
+
+    They are held against the network unless it needs a plugin that nobody asked for.
+    """
     content = content_of(path)
-    with _refusing(path):
-        found = _opened(content)[2]
+    with refusing(path):
+        found = _entries(content) if missing(content.header) else _opened(content)[2]
     for entry, part in _parts(found, content):
-        with _refusing(path):
+        with refusing(path):
             levels = levels_of(entry, part)
         yield entry, levels
 
@@ -155,48 +169,31 @@ def rewrite_note(path: Path, note: dict[str, Any]) -> int:
     return len(again)
 
 
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's content into one PackedFileError that names the file.
-
-    Whatever: a file may hold anything, and so may torch and the coders raise anything.
-    """
-    try:
-        yield
-    except PackedFileError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise PackedFileError(_sentence(path, str(error))) from error
-    except KeyError as error:
-        raise PackedFileError(_sentence(path, f"there is no {error}")) from error
-    except OSError as error:
-        raise PackedFileError(_sentence(path, error.strerror or str(error))) from error
-    except Exception as error:
-        raise PackedFileError(_sentence(path, str(error) or type(error).__name__)) from error
-
-
-def _sentence(path: Path, reason: str) -> str:
-    return f"{path} cannot be read as a packed file: {printable(reason, LONGEST_REASON)}"
-
-
-def printable(text: str, longest: int) -> str:
-    """Return what a file says fit for a terminal: not too long, on one line, and nothing that would steer it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:longest])
-
-
 def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
-    """Return the network a file names, on the meta device, and the entries of its tensors, which fit it."""
+    """Return the network a file names, without its weights, and the entries of its tensors, which fit it."""
+    found, architecture = _entries(content), _architecture(content)
+    check_needs(content.header)
+    model = changed_network(architecture, content.header["modules"])
+    _compare(found, model)
+    return architecture, model, found
+
+
+def _architecture(content: Content) -> Architecture:
+    target, arguments = content.header["architecture"]
+    if type(target) is not str or type(arguments) is not dict:
+        raise PackedFileError("it does not say how its network is built")
+    return Architecture(target, arguments)
+
+
+def _entries(content: Content) -> list[Entry]:
+    """Return the entries of its tensors, which are as long as its data."""
     _coding(content)
     found = [entry_of(row) for row in content.header["tensors"]]
     if sum(entry.side_bytes + entry.coded_bytes for entry in found) != len(content.data):
         raise PackedFileError("its tensors take another number of bytes than there are")
     if sum(math.prod(entry.shape) for entry in found) > FREE_ELEMENTS + ELEMENTS_A_BYTE * len(content.data):
         raise PackedFileError("it has more elements than so few bytes may hold")
-    target, arguments = content.header["architecture"]
-    architecture = Architecture(target, arguments)
-    model = changed_network(architecture, content.header["modules"])
-    _compare(found, model)
-    return architecture, model, found
+    return found
 
 
 def _compare(found: list[Entry], model: nn.Module) -> None:

@@ -23,7 +23,7 @@ def test_ours_is_found_and_what_is_beside_it_is_not() -> None:
 
 def test_a_declared_plugin_is_imported_only_when_it_is_in_use() -> None:
     write_plugins()
-    with pytest.raises(ValueError, match=r"'plugins', declared in the working folder, was not asked for \(plugins="):
+    with pytest.raises(ValueError, match=r"'plugins', declared in the working folder, was not asked for; add"):
         locate("plugins.Net", ZOO)
     assert not Path("ran").exists()
     use("plugins.Net")

@@ -112,7 +112,7 @@ def test_only_takes_modules_and_paths_and_names_the_nearest() -> None:
     file = write_plugins()
     with only([wave, file]):
         assert [each.module for each in in_use()] == ["wave", "plugins"]
-    with pytest.raises(ValueError, match="there is no plugin 'plugin'; did you mean 'plugins'"), only(["plugin"]):
+    with pytest.raises(ValueError, match="plugin: there is no 'plugin'; did you mean 'plugins'"), only(["plugin"]):
         pass
 
 

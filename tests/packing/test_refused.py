@@ -97,7 +97,9 @@ def rewritten(file: Path, **changes: object) -> None:
 def test_a_file_can_name_nothing_but_networks_of_the_zoo(subject: Subject, file: Path, target: str) -> None:
     write(subject, file)
     rewritten(file, architecture=[target, {}])
-    with pytest.raises(PackedFileError, match=r"network|may not be named|cannot be imported|defined there"):
+    with pytest.raises(
+        PackedFileError, match=r"no network|is no class|may not be named|cannot be imported|defined there"
+    ):
         read(file)
 
 
