@@ -32,7 +32,7 @@ dataset: digits
 training: reduced
 stages:
   prune: {technique: pruning/l1_norm, ratio: 0.5, ignore: [conv1]}
-  finetune: {technique: training/finetune, epochs: 3, batch_size: 32}
+  finetune: {technique: training/finetune, training: {epochs: 3, batch_size: 32}}
   share: {technique: sharing/kmeans, bits: 4}
   code: {technique: coding/entropy}
 budget: {size_bytes: 1000, accuracy_drop: 0.03}

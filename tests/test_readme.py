@@ -19,6 +19,7 @@ from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet300100", {"in_channels": 1, "classes": 10, "image_size": 32})
 README = Path(__file__).parents[1] / "README.md"
@@ -32,7 +33,7 @@ def printed(block: str) -> str:
 
 def trained_on_digits(outputs: Path) -> Path:
     """Return the packed file of a LeNet-300-100 that knows most of the digits."""
-    stage = Stage("train", "training/from_scratch", FromScratch(**TRAINING | {"epochs": 8, "lr": 0.01}))
+    stage = Stage("train", "training/from_scratch", trained_by(FromScratch, **TRAINING | {"epochs": 8, "lr": 0.01}))
     record = run(plan(model=Model("lenet", LENET), dataset=Digits(), stages=(stage,)), outputs, SilentProgress())
     assert record.final.metrics["top1"] > 0.9
     return next((outputs / "runs").rglob("model.cbp"))

@@ -98,8 +98,7 @@ def test_a_scratch_row_of_li_2017_trains_the_architecture_that_the_pruned_row_ha
     pruned, scratch = (recipe(row)["stages"] for row in (name.removesuffix("_scratch"), name))
     assert scratch["prune"] == pruned["prune"]
     assert scratch["scratch"] == {
-        "technique": "training/rewind",
-        "to": "random",
+        "technique": "training/reinitialize",
         "init": "he_fan_out",
-        "lr": pruned["train"]["lr"],
+        "training": {"lr": pruned["train"]["training"]["lr"]},
     }

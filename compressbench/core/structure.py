@@ -33,7 +33,7 @@ def is_structural(key: str) -> bool:
     trains, which is the protocol's business, nor where given weights come from."""
     if key.startswith("model.weights."):
         return False
-    return key.rpartition(".")[2] not in OF_THE_PROTOCOL and key not in (
+    return OF_THE_PROTOCOL.isdisjoint(key.split(".")[2:]) and key not in (
         "model.in_channels",
         "model.classes",
         "model.weights",

@@ -132,7 +132,11 @@ def _word(key: str, value: str) -> str:
 def shortened(keys: Sequence[str]) -> list[str]:
     """Return the last parts of dotted keys (`ratio`), where they differ: columns are narrow."""
     short = [key.rpartition(".")[2] for key in keys]
-    return short if len(set(short)) == len(keys) else [key.removeprefix("stages.") for key in keys]
+    return (
+        short
+        if len(set(short)) == len(keys)
+        else [key.removeprefix("stages.").replace(".training.", ".") for key in keys]
+    )
 
 
 def are_numbers(values: Iterable[str]) -> bool:

@@ -30,6 +30,7 @@ from compressbench.planning.settings import Schedules, Settings, key_faults, set
 from compressbench.planning.signature import part
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
 from compressbench.planning.stages import TARGET, is_dotted, technique_file
+from compressbench.planning.trainings import extends_faults
 
 LIST = "`compressbench list techniques` shows all"
 
@@ -137,6 +138,8 @@ def _stage(config: DictConfig, name: str) -> Stage:
     if file is None and not is_dotted(kind):
         near = suggestion(str(kind), [entry.name for entry in all_techniques()])
         raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
+    if found := extends_faults(values, config.get("training") or {}, where):
+        raise PlanError(found)
     target = load_yaml(file)[TARGET] if file else kind
     return Stage(name, kind, typed(part(target, Technique, where), values, where))
 

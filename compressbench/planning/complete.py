@@ -9,7 +9,8 @@ from compressbench.core.errors import PlanError
 from compressbench.core.plan import Budget, Limits
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
-from compressbench.planning.stages import TARGET, technique_file
+from compressbench.planning.stages import TARGET, default_schedules, technique_file
+from compressbench.planning.trainings import layered
 
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
@@ -97,9 +98,16 @@ def _nested(before: list[str]) -> list[str]:
     found = [f"limits.{field.name}" for field in fields(Limits)] + [f"budget.{field.name}" for field in fields(Budget)]
     for name, node in _stages(before).items():
         file = technique_file(str(node.get("technique")))
-        parameters = [key for key in _tree(file) if key != TARGET] if file else []
-        found += [f"stages.{name}.{key}" for key in ("technique", *parameters)]
+        found += [f"stages.{name}.{key}" for key in ("technique", *(_parameters(file) if file else []))]
     return found
+
+
+def _parameters(file: Path) -> list[str]:
+    """Return the keys of a technique; those of its training one by one (`training.epochs`)."""
+    found = []
+    for key, value in layered(_tree(file), {}, default_schedules()).items():
+        found += [f"{key}.{inner}" for inner in value] if isinstance(value, dict) and value else [key]
+    return [key for key in found if key != TARGET]
 
 
 def _stages(before: list[str]) -> dict[str, dict[str, str]]:

@@ -21,7 +21,8 @@ from compressbench.core.plugins import plugin_of
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import MISSING, in_words, located
-from compressbench.planning.stages import TARGET, chosen_by_default
+from compressbench.planning.stages import TARGET, chosen_by_default, default_schedules
+from compressbench.planning.trainings import layered
 
 GROUPS = ("technique", "model", "dataset", "metric")
 """The config groups whose entries name code."""
@@ -63,20 +64,40 @@ def _described(group: str, entry: catalogue.Entry) -> Description:
     assert file is not None
     written = load_yaml(file)
     code = located(str(written.pop(TARGET)), "compressbench.", entry.name)
+    written = layered(written, {}, default_schedules())
     declared = _declared(code)
     if group == "model":  # what the dataset says, or what chose this network among several
         declared = {name: each for name, each in declared.items() if name not in ("in_channels", "classes", "name")}
         declared["weights"] = (str | None, None)
-    values = _resolved(written)
-    meanings = _comments(file) | _meanings(Model, ["weights"]) | _meanings(code, list(declared))
-    parameters = []
-    for name, (hint, default) in declared.items():
-        shown = _default(written.get(name, default), values.get(name))
-        allowed = _allowed(code, values, name, hint) if dataclasses.is_dataclass(code) else ""
-        parameters.append(Parameter(name, in_words(hint), shown, allowed, meanings.get(name, "")))
+    meanings = _meanings(Model, ["weights"]) | _comments(file)
+    parameters = _parameters(code, declared, written, _resolved(written), meanings)
     text = _paragraphs(code)
     paper = next((part.removeprefix("Source: ") for part in text if part.startswith("Source: ")), "")
     return Description(group, entry, file, paper, text[0] if text else "", parameters)
+
+
+def _parameters(
+    code: Callable[..., Any],
+    declared: dict[str, tuple[Any, Any]],
+    written: dict[str, Any],
+    values: dict[str, Any],
+    known: dict[str, str],
+) -> list[Parameter]:
+    """Return what there is to say of each parameter; those of a mapping inside have dotted names (`training.lr`).
+
+    written, values: from the file, as they stand there and resolved. known: meanings that the file gives.
+    """
+    parameters, meanings = [], known | _meanings(code, list(declared))
+    for name, (hint, default) in declared.items():
+        own = written.get(name, default)
+        if dataclasses.is_dataclass(hint) and isinstance(own, dict):
+            inside = _parameters(typing.cast("Any", hint), _declared(typing.cast("Any", hint)), own, values[name], {})
+            parameters += [each._replace(name=f"{name}.{each.name}") for each in inside]
+            continue
+        allowed = _allowed(code, values, name, hint) if dataclasses.is_dataclass(code) else ""
+        shown = _default(own, values.get(name))
+        parameters.append(Parameter(name, in_words(hint), shown, allowed, meanings.get(name, "")))
+    return parameters
 
 
 def _declared(code: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -95,15 +116,13 @@ def _comments(file: Path) -> dict[str, str]:
 
 def _resolved(written: dict[str, Any]) -> dict[str, Any]:
     """Return a file's values with what they take from the default training put in."""
-    training = catalogue.group_file("training", chosen_by_default("training"))
-    assert training is not None
-    whole = OmegaConf.create({"own": written, "training": load_yaml(training)})
+    whole = OmegaConf.create({"own": written, "training": default_schedules()})
     found: Any = OmegaConf.to_container(whole, resolve=True)
     return dict(found["own"])
 
 
 def _default(written: Any, value: Any) -> str:
-    if written in (MISSING, inspect.Parameter.empty):
+    if written is dataclasses.MISSING or written in (MISSING, inspect.Parameter.empty):
         return ""
     if isinstance(written, str) and written.startswith("${"):
         return f"{written[2:-1]} ({chosen_by_default('training')}: {_shown(value)})"

@@ -20,7 +20,7 @@ PLAIN = r"(?!(?i:nan|inf)$)[A-Za-z_/][\w./-]*"
 NOT_THE_RESULT = ("recipe", "seed", "budget")
 """Nodes of a plan that do not tell two runs of a row apart, or are said beside what does."""
 
-_TRAINING = frozenset(field.name for field in fields(TrainingConfig))
+_TRAINING = frozenset({"training", *(field.name for field in fields(TrainingConfig))})
 
 
 def readable(overrides: Iterable[str]) -> list[str]:
@@ -85,7 +85,7 @@ def _changes_training(override: str) -> bool:
         return len(parts) > 1
     if parts[0] != "stages":
         return False
-    # `stages.train.lr=0.1` says it in the key, `stages.train={lr: 0.1}` in the value.
+    # `stages.train.training.lr=0.1` says it in the key, `stages.train={training: {lr: 0.1}}` in the value.
     inside = re.findall(r"(\w+)\s*:", override.partition("=")[2])
     return bool(_TRAINING & {*parts[2:], *inside})
 

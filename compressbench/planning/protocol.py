@@ -31,19 +31,17 @@ def protocol(stages: Sequence[Stage], schedules: Schedules, reference: Reference
     trained = list(_trainings(stages))
     if not reference.source or not trained:
         return NONE
-    kept = all(any(_same(training, allowed) for allowed in schedules.trainings) for training in trained)
-    kept = kept and all(getattr(training, "init", schedules.init) == schedules.init for training in trained)
+    kept = all(any(_same(training, allowed) for allowed in schedules.trainings) for training, _ in trained)
+    kept = kept and all(init in (None, schedules.init) for _, init in trained)
     return schedules.protocol if kept else CUSTOM
 
 
-def _trainings(stages: Sequence[Stage]) -> Iterable[TrainingConfig]:
+def _trainings(stages: Sequence[Stage]) -> Iterable[tuple[TrainingConfig, str | None]]:
+    """Yield the trainings of stages that do nothing but train, each with what new weights it draws, if it does."""
     for stage in stages:
-        if (
-            stage.kind.startswith("training/")
-            and isinstance(stage.technique, TrainingConfig)
-            and stage.technique.epochs
-        ):
-            yield stage.technique
+        training = getattr(stage.technique, "training", None)
+        if stage.kind.startswith("training/") and isinstance(training, TrainingConfig) and training.epochs:
+            yield training, getattr(stage.technique, "init", None)
 
 
 def _same(one: TrainingConfig, other: TrainingConfig) -> bool:

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.planning.catalogue import recipe_files
+from compressbench.planning.trainings import opened
 
 GROUPS = ("model", "dataset", "training", "tracking", "debug")
 """The keys of a recipe whose value names a file below conf/."""
@@ -43,7 +44,8 @@ def read_recipe(name: str, folders: Sequence[Path]) -> Tree:
 
     name: as in `find_recipe`.
     """
-    return _inherited(find_recipe(name, folders)[1], folders, chain=())
+    found = _inherited(find_recipe(name, folders)[1], folders, chain=())
+    return found | {"stages": {key: opened(node) for key, node in found["stages"].items()}}
 
 
 def find_recipe(name: str, folders: Sequence[Path]) -> tuple[str, Path]:
@@ -171,7 +173,7 @@ def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
         elif "technique" in node and node["technique"] != old.get("technique"):
             stages[name] = node
         else:
-            stages[name] = _merge(old, node)
+            stages[name] = _merge(opened(old), node)
     return merged | {"stages": stages}
 
 

@@ -23,8 +23,15 @@ MISSING = "???"
 def resolved(node: DictConfig, where: str) -> dict[str, Any]:
     """Return a node as plain data, interpolations replaced. Raises PlanError, naming every key that points nowhere."""
     values: dict[str, Any] = {}
-    faults = []
+    faults: list[Fault] = []
     for key in map(str, node):
+        inner = node._get_node(key)
+        if isinstance(inner, DictConfig) and not (inner._is_none() or inner._is_interpolation() or inner._is_missing()):
+            try:
+                values[key] = resolved(inner, f"{where}.{key}")
+            except PlanError as error:
+                faults += error.faults
+            continue
         try:
             value = MISSING if OmegaConf.is_missing(node, key) else node[key]
             values[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
@@ -60,7 +67,7 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key not in schema:
-            faults.append(Fault(f"{where}.{key}", f"there is no such key; {suggestion(key, schema)}"))
+            faults.append(Fault(f"{where}.{key}", f"there is no such key; {_nearest(key, hints)}"))
             continue
         try:
             found[key] = _value(key, hints[key], value, f"{where}.{key}")
@@ -75,6 +82,19 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
         return cls(**found)
     except ValueError as error:
         raise PlanError.of(where, str(error)) from error
+
+
+def _nearest(key: str, hints: Mapping[str, Any]) -> str:
+    """Return what was probably meant: a key, or one of a mapping inside (`training.epochs` for `epochs`)."""
+    inside = [
+        f"{name}.{inner.name}"
+        for name, hint in hints.items()
+        for each in (hint, *typing.get_args(hint))
+        if dataclasses.is_dataclass(each)
+        for inner in dataclasses.fields(each)
+    ]
+    meant = next((path for path in inside if path.endswith(f".{key}")), None)
+    return f"did you mean {meant!r}?" if meant else suggestion(key, hints)
 
 
 def schema_of(function: Callable[..., Any]) -> type:

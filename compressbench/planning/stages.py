@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from compressbench.planning.catalogue import conf_folder, group_file
 from compressbench.planning.recipe import TARGET as TARGET
 from compressbench.planning.recipe import load_yaml
+from compressbench.planning.trainings import layered
 
 
 def complete_stages(config: DictConfig) -> None:
@@ -21,26 +23,32 @@ def complete_stages(config: DictConfig) -> None:
     stages = config.get("stages")
     if not isinstance(stages, DictConfig):
         return
-    completed = {}
+    completed, schedules = {}, config.get("training") or {}
     for name in stages:
         node = stages._get_node(name)
         if not isinstance(node, DictConfig) or node._is_none():
             if stages[name] is not None:
                 completed[str(name)] = stages[name]
             continue
-        own = OmegaConf.to_container(node, resolve=False)
-        assert isinstance(own, dict)
+        own: Any = OmegaConf.to_container(node, resolve=False)
         kind = own.get("technique")
         file = technique_file(kind) if isinstance(kind, str) else None
         defaults = load_yaml(file) if file else {}
         defaults.pop(TARGET, None)
-        completed[str(name)] = {"technique": kind, **defaults, **own} if kind is not None else own
+        completed[str(name)] = {"technique": kind, **layered(defaults, own, schedules)} if kind is not None else own
     config.stages = completed
 
 
 def technique_file(kind: str) -> Path | None:
     """Return the YAML of a technique, or None if there is none of that name."""
     return group_file("technique", kind)
+
+
+def default_schedules() -> dict[str, Any]:
+    """Return the entry of conf/training that conf/config.yaml starts from."""
+    file = group_file("training", chosen_by_default("training"))
+    assert file is not None
+    return load_yaml(file)
 
 
 def is_dotted(name: object) -> bool:

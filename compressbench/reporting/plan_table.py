@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.plan import Plan, PlannedStage
+from compressbench.core.structure import flatten
 from compressbench.core.task import shapes
 from compressbench.reporting.formatting import listed
 from compressbench.reporting.page import Grid
@@ -65,7 +66,8 @@ def _duration(seconds: float) -> str:
 
 
 def _brief(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in values.items() if value not in (None, [], {}))
+    flat = flatten({**values.get("training", {}), **{key: each for key, each in values.items() if key != "training"}})
+    return ", ".join(f"{key}={value}" for key, value in flat.items() if value not in (None, [], {}, ""))
 
 
 def points_grid(points: list[dict[str, str]], found: list[tuple[list[PlannedStage], int]]) -> Grid:

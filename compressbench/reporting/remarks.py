@@ -164,7 +164,7 @@ def _length(record: RunRecord) -> str:
     """Return how long each stage was trained: the epochs of its curve, which are those that were really run."""
     parts = []
     for stage in record.stages:
-        given = record.plan.get("stages", {}).get(stage.name, {})
+        given = record.plan.get("stages", {}).get(stage.name, {}).get("training", {})
         if stage.curve:
             epochs = f"{stage.curve[-1].get('epoch', len(stage.curve)):g}"
             words = f"{stage.name} {epochs} epoch{'' if epochs == '1' else 's'}"

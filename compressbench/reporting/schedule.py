@@ -27,5 +27,6 @@ def schedule_before(record: RunRecord) -> dict[str, Any]:
     if first is None or record.before is not first:
         return {}
     given = record.plan.get("stages", {}).get(first.name, {})
-    found = {name: given.get(name, value) for name, value in DECLARED.items() if name not in OF_THE_NETWORK}
+    training = given.get("training", {})
+    found = {name: training.get(name, value) for name, value in DECLARED.items() if name not in OF_THE_NETWORK}
     return {**found, "init": given.get("init", "torch")}

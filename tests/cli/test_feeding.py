@@ -21,6 +21,7 @@ from compressbench.techniques.training.from_scratch import FromScratch
 from tests.cli.commands import Captured, refused
 from tests.data.folders import image_folder, write_folder, write_image
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet300100", {"in_channels": 3, "classes": 2, "image_size": 8})
 
@@ -30,7 +31,7 @@ def file(tmp_path: Path) -> str:
     """A network trained on a folder of pictures that no catalogue knows, in the working folder."""
     write_folder(tmp_path / "pets", {"train": 8, "test": 5})
     dataset = image_folder(tmp_path / "pets", name="pets", crop_padding=1, mean=[0.1, 0.2, 0.3])
-    stage = Stage("train", "training/from_scratch", FromScratch(**TRAINING | {"epochs": 1}))
+    stage = Stage("train", "training/from_scratch", trained_by(FromScratch, **TRAINING | {"epochs": 1}))
     run(plan(model=Model("lenet", LENET), dataset=dataset, stages=(stage,)), tmp_path / "outputs", SilentProgress())
     Path("model.cbp").write_bytes(next((tmp_path / "outputs" / "runs").rglob("model.cbp")).read_bytes())
     return "model.cbp"

@@ -31,7 +31,7 @@ def workers(outputs: Path) -> set[int]:
 def test_workers_and_trackers_of_a_killed_sweep_end_within_seconds(tmp_path: Path) -> None:
     write_recipe(tmp_path)
     outputs = tmp_path / "outputs"
-    sweep = ["run", "-m", "recipe=tiny", "tracking=mlflow", "stages.train.epochs=100000", "seed=0,1"]
+    sweep = ["run", "-m", "recipe=tiny", "tracking=mlflow", "stages.train.training.epochs=100000", "seed=0,1"]
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     environment = {**os.environ, "COMPRESSBENCH_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])

@@ -54,7 +54,7 @@ def test_an_unknown_key_on_the_command_line_is_met_with_the_nearest_one(capsys: 
 
 
 def test_a_wrong_type_names_key_and_value(capsys: Captured) -> None:
-    said = refused(capsys, "run", "recipe=quickstart", "stages.train.epochs=long")
+    said = refused(capsys, "run", "recipe=quickstart", "stages.train.training.epochs=long")
     assert "stages.train" in said
     assert "long" in said
 

@@ -18,7 +18,7 @@ from tests.running.damages import TINY, write_recipe
 PETS = (
     'model: lenet5\ntracking: "off"\n'
     "dataset: {name: image_folder, classes: 2, image_size: 28, validation_share: 0}\n"
-    "stages: {train: {technique: training/from_scratch, batch_size: 4, epochs: 1}}\n"
+    "stages: {train: {technique: training/from_scratch, training: {batch_size: 4, epochs: 1}}}\n"
 )
 
 

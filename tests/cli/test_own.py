@@ -17,7 +17,7 @@ PETS = """\
 model: lenet5
 dataset: {name: image_folder, root: pets, image_size: 28}
 stages:
-  train: {technique: training/from_scratch, epochs: 1, batch_size: 4}
+  train: {technique: training/from_scratch, training: {epochs: 1, batch_size: 4}}
   prune: {technique: pruning/magnitude, ratio: 0.5}
 """
 SHORT = ["limits.steps=2", "tracking=off"]

@@ -110,7 +110,7 @@ def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypat
     own = recipe(
         "model: lenet5\ntracking: off\n"
         "dataset: {name: image_folder, classes: 2, image_size: 28, in_memory: true}\n"
-        "stages: {train: {technique: training/from_scratch, batch_size: 4, epochs: 1}}\n"
+        "stages: {train: {technique: training/from_scratch, training: {batch_size: 4, epochs: 1}}}\n"
     )
     words = ["run", own, "dataset.name=pets", "dataset.validation_share=0"]
     for root in ("a", "b"):
@@ -118,11 +118,11 @@ def test_a_finished_run_is_not_taken_for_another_one(capsys: Captured, monkeypat
         assert main(words) == 0
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
     assert (record.dataset["train_examples"], record.protocol) == (10, "")
-    assert main([*words, "stages.train.epochs=1"]) == 0
+    assert main([*words, "stages.train.training.epochs=1"]) == 0
     record = RunRecord.read(next(Path("outputs/runs").rglob("record.json")))
     assert record.protocol == "custom"
     capsys.readouterr()
-    assert main([*words, "stages.train.epochs=1"]) == 0
+    assert main([*words, "stages.train.training.epochs=1"]) == 0
     assert "nothing is trained again" in capsys.readouterr().out
 
 

@@ -14,13 +14,14 @@ from compressbench.running.evaluate import metric_key
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 
 def test_a_stage_is_identified_by_all_that_led_to_it_and_by_nothing_after_it() -> None:
     first = plan().stage_ids("data")
     other_end = replace(plan(), stages=plan().stages[:2])
     assert other_end.stage_ids("data") == first[:2]
-    longer = Stage("train", "training/from_scratch", FromScratch(**{**TRAINING, "epochs": 3}))
+    longer = Stage("train", "training/from_scratch", trained_by(FromScratch, **{**TRAINING, "epochs": 3}))
     changed = replace(plan(), stages=(longer, *plan().stages[1:])).stage_ids("data")
     assert not set(changed) & set(first)
 
@@ -53,7 +54,7 @@ def test_table_and_row_are_the_parts_of_the_recipes_name() -> None:
 
 def test_a_plan_shows_every_parameter_defaults_included() -> None:
     flat = flatten(plan().as_dict())
-    assert flat["stages.train.momentum"] == 0.9
+    assert flat["stages.train.training.momentum"] == 0.9
     assert flat["stages.prune.technique"] == "pruning/l1_norm"
     assert flat["model.image_size"] == 28
 

@@ -18,8 +18,8 @@ def test_a_run_is_called_by_its_number_and_what_was_swept() -> None:
 
 
 def test_keys_are_shortened_only_as_long_as_they_differ() -> None:
-    assert shortened(["stages.train.lr", "seed"]) == ["lr", "seed"]
-    assert shortened(["stages.train.lr", "stages.finetune.lr"]) == ["train.lr", "finetune.lr"]
+    assert shortened(["stages.train.training.lr", "seed"]) == ["lr", "seed"]
+    assert shortened(["stages.train.training.lr", "stages.finetune.training.lr"]) == ["train.lr", "finetune.lr"]
 
 
 def test_only_finite_numbers_stand_on_an_axis() -> None:

@@ -14,7 +14,7 @@ ROW = """\
 model: lenet5
 dataset: digits
 stages:
-  train: {technique: training/from_scratch, epochs: 2}
+  train: {technique: training/from_scratch, training: {epochs: 2}}
   prune: {technique: pruning/l1_norm, ratio: 0.5}
   finetune: {technique: training/finetune}
 """

@@ -28,7 +28,7 @@ def test_stages_have_the_defaults_of_their_techniques(row):
     prune = compose(["recipe=row"]).stages.prune
     assert prune.technique == "pruning/l1_norm"
     assert (prune.ratio, prune.round_to) == (0.5, 1)
-    assert compose(["recipe=row"]).stages.train.batch_size == 128
+    assert compose(["recipe=row"]).stages.train.training.batch_size == 128
 
 
 def test_the_command_line_wins_over_the_recipe(row):
@@ -54,9 +54,11 @@ def test_a_swapped_technique_keeps_its_place_and_its_parameters(row):
 
 
 def test_stages_can_be_deleted_and_added(row):
-    config = compose(["recipe=row", "~stages.prune", "+stages.again={technique: training/finetune, epochs: 1}"])
+    config = compose(
+        ["recipe=row", "~stages.prune", "+stages.again={technique: training/finetune, training: {epochs: 1}}"]
+    )
     assert list(config.stages) == ["train", "finetune", "again"]
-    assert config.stages.again.epochs == 1
+    assert config.stages.again.training.epochs == 1
 
 
 def test_the_outputs_folder_comes_from_the_environment(row, monkeypatch):

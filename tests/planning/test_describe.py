@@ -32,7 +32,7 @@ def test_what_is_allowed_is_what_the_class_refuses_the_rest_of():
 
 
 def test_a_default_that_comes_from_the_training_says_so():
-    lr = described("training/finetune")["lr"]
+    lr = described("training/finetune")["training.lr"]
     assert lr.default == "training.finetune.lr (steps_160: 0.001)"
     assert lr.meaning == "the peak learning rate."
 

@@ -18,11 +18,11 @@ def said(*overrides: str) -> list[str]:
 
 def test_faults_of_several_groups_keys_stages_and_the_budget_come_together(row):
     words = ["model=alexnett", "dataset=digitz", "sead=1", "stages.prune.technique=pruning/l1", "budget.params=abc"]
-    assert said("recipe=row", *words, "stages.train.epochs=many") == [
+    assert said("recipe=row", *words, "stages.train.training.epochs=many") == [
         "dataset: there is no 'digitz'",
         "model: there is no 'alexnett'",
         "sead: there is no such key",
-        "stages.train.epochs: is 'many'",
+        "stages.train.training.epochs: is 'many'",
         "stages.prune.technique: there is no 'pruning/l1'",
         "budget.params: is 'abc'",
     ]

@@ -86,7 +86,11 @@ def test_a_glob_that_matches_nothing_is_refused(row):
 
 
 def test_overrides_come_as_they_were_written_deletions_and_additions_too(row):
-    words = ["~stages.prune", "+stages.more={technique: pruning/l1_norm, ratio: 0.2}", "stages.finetune.epochs=3"]
+    words = [
+        "~stages.prune",
+        "+stages.more={technique: pruning/l1_norm, ratio: 0.2}",
+        "stages.finetune.training.epochs=3",
+    ]
     run("recipe=row", *words, "seed=1,2")
     assert [found["overrides"] for found in seen()] == [["recipe=row", *words, f"seed={n}"] for n in (1, 2)]
     assert list(seen()[0]["stages"]) == ["train", "finetune", "more"]

@@ -49,7 +49,12 @@ def test_what_hydra_would_answer_with_a_traceback_is_refused(word, says):
 
 @pytest.mark.parametrize(
     "override",
-    ["training.train.epochs=3", "stages.train.lr=1", "limits.steps=2", "+stages.more={technique: x, epochs: 3}"],
+    [
+        "training.train.epochs=3",
+        "stages.train.training.lr=1",
+        "limits.steps=2",
+        "+stages.more={technique: x, training: {epochs: 3}}",
+    ],
 )
 def test_these_change_the_training(override):
     assert changes_training([override])

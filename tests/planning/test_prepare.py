@@ -22,27 +22,32 @@ def test_a_configuration_comes_with_its_overrides_as_written_and_its_plain_keys(
 
 def test_parameters_that_the_recipe_leaves_to_their_defaults_can_be_set_without_a_plus(row):
     found = prepare(
-        ["recipe=row", "stages.prune.round_to=8", "stages.train.lr=0.5", "stages.more.technique=pruning/l1_norm"]
+        [
+            "recipe=row",
+            "stages.prune.round_to=8",
+            "stages.train.training.lr=0.5",
+            "stages.more.technique=pruning/l1_norm",
+        ]
     )
-    assert (found.config.stages.prune.round_to, found.config.stages.train.lr) == (8, 0.5)
+    assert (found.config.stages.prune.round_to, found.config.stages.train.training.lr) == (8, 0.5)
     assert list(found.config.stages) == ["train", "prune", "finetune", "more"]
 
 
 def test_a_stage_that_is_not_there_cannot_be_deleted(row):
     with pytest.raises(PlanError) as caught:
-        prepare(["recipe=row", "~stages.prunne", "stages.train.epochs=many"])
+        prepare(["recipe=row", "~stages.prunne", "stages.train.training.epochs=many"])
     assert [str(fault).partition(" (")[0] for fault in caught.value.faults] == [
         "~stages.prunne: there is no such stage to delete; did you mean 'prune'?",
-        "stages.train.epochs: is 'many'; a whole number is needed",
+        "stages.train.training.epochs: is 'many'; a whole number is needed",
     ]
 
 
 def test_an_interpolation_that_points_nowhere_comes_with_all_other_faults(row, capfd):
     with pytest.raises(PlanError) as caught:
-        prepare(["recipe=row", "stages.train.lr=${nope}", "seed=abc"])
+        prepare(["recipe=row", "stages.train.training.lr=${nope}", "seed=abc"])
     assert [str(fault) for fault in caught.value.faults] == [
         "seed: is 'abc'; a whole number is needed",
-        "stages.train.lr: is ${nope}, but there is no key 'nope'",
+        "stages.train.training.lr: is ${nope}, but there is no key 'nope'",
     ]
     assert capfd.readouterr().err == ""
 

@@ -12,7 +12,7 @@ PAPERS_ROW = """\
 model: lenet5
 dataset: digits
 stages:
-  train: {technique: training/from_scratch, lr: 0.03}
+  train: {technique: training/from_scratch, training: {lr: 0.03}}
   prune: {technique: pruning/l1_norm, ratio: 0.5}
   finetune: {technique: training/finetune}
 reference: {source: "a paper, its table"}
@@ -25,7 +25,7 @@ reference: {source: "a paper, its table"}
         ([], "steps_160"),
         (["training=reduced"], "reduced"),
         (["stages.prune.ratio=0.1"], "steps_160"),
-        (["stages.train.epochs=3"], "custom"),
+        (["stages.train.training.epochs=3"], "custom"),
         (["training=reduced", "training.train.lr=1"], "custom"),
         (["limits.steps=5"], "custom"),
         (["debug=smoke"], "smoke"),
@@ -39,11 +39,11 @@ def test_the_protocol_says_whether_the_training_was_changed_by_hand(write, overr
 @pytest.mark.parametrize(
     "change",
     [
-        "train: {epochs: 1}",
-        "train: {schedule: cosine}",
-        "train: {batch_size: 64}",
-        "finetune: {epochs: 39}",
-        "finetune: {optimizer: adam}",
+        "train: {training: {epochs: 1}}",
+        "train: {training: {schedule: cosine}}",
+        "train: {training: {batch_size: 64}}",
+        "finetune: {training: {epochs: 39}}",
+        "finetune: {training: {optimizer: adam}}",
     ],
 )
 def test_a_recipe_that_trains_otherwise_than_the_protocol_has_not_earned_its_label(write, change):
@@ -53,7 +53,7 @@ def test_a_recipe_that_trains_otherwise_than_the_protocol_has_not_earned_its_lab
 
 
 def test_what_a_method_trains_in_its_own_stage_belongs_to_the_method(write):
-    of_inq = "inq: {technique: quantization/inq, epochs: 3}"
+    of_inq = "inq: {technique: quantization/inq, training: {epochs: 3}}"
     write("row", PAPERS_ROW.replace("finetune: {technique: training/finetune}", of_inq))
     assert built("recipe=row").protocol == "steps_160"
 
@@ -61,12 +61,12 @@ def test_what_a_method_trains_in_its_own_stage_belongs_to_the_method(write):
 def test_a_recipe_that_is_no_papers_row_keeps_to_no_protocol(write):
     write("row", PAPERS_ROW.replace('reference: {source: "a paper, its table"}', ""))
     assert built("recipe=row").protocol == ""
-    assert built("recipe=row", "stages.train.epochs=1").protocol == "custom"
+    assert built("recipe=row", "stages.train.training.epochs=1").protocol == "custom"
 
 
 def test_a_row_that_trains_nothing_keeps_to_no_protocol(write):
     write("papers", PAPERS_ROW)
-    write("row", "extends: papers\nstages: {train: {epochs: 0}, finetune: null}\n")
+    write("row", "extends: papers\nstages: {train: {training: {epochs: 0}}, finetune: null}\n")
     assert built("recipe=row").protocol == ""
 
 

@@ -15,7 +15,7 @@ from tests.planning.plans import built
         ([], True),
         (["training=reduced", "seed=3"], True),
         (["stages.prune.ratio=0.5"], True),  # as the recipe has it: a sweep over ratios passes there
-        (["stages.train.epochs=1", "stages.finetune.lr=0.5"], True),
+        (["stages.train.training.epochs=1", "stages.finetune.training.lr=0.5"], True),
         (["stages.prune.ratio=0.7"], False),
         (["stages.prune.technique=pruning/random_filters"], False),
         (["~stages.finetune"], False),

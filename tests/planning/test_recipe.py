@@ -14,7 +14,7 @@ PARENT = """\
 model: {name: alexnet, hidden: [64]}
 dataset: mnist
 stages:
-  train: {technique: training/from_scratch, lr: 0.03}
+  train: {technique: training/from_scratch, training: {lr: 0.03}}
   prune: {technique: pruning/l1_norm, ratio: 0.3, ignore: [conv1]}
   finetune: {technique: training/finetune}
 reference: {top1: 0.9, before: {top1: 0.95, params: 10}}

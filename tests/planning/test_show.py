@@ -15,7 +15,7 @@ def test_the_configuration_has_all_defaults_and_what_was_written(row):
 
 
 def test_interpolations_are_resolved_on_request(row):
-    assert job_config(["recipe=row"], None, "stages.train.batch_size", resolve=True) == "128\n"
+    assert job_config(["recipe=row"], None, "stages.train.training.batch_size", resolve=True) == "128\n"
     assert "${training" in job_config(["recipe=row"], None, "stages.train", resolve=False)
 
 

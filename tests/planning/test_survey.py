@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,9 +28,13 @@ def faults(*overrides: str) -> list[str]:
 
 
 def training(plan: Plan, stage: str) -> TrainingConfig:
-    found = next(each.technique for each in plan.stages if each.name == stage)
+    found = technique(plan, stage).training
     assert isinstance(found, TrainingConfig)
     return found
+
+
+def technique(plan: Plan, stage: str) -> Any:
+    return next(each.technique for each in plan.stages if each.name == stage)
 
 
 def schedule(training: TrainingConfig) -> tuple[int, int, float, str]:
@@ -66,8 +71,8 @@ def test_the_learning_rate_is_the_schedules(recipe: str, stage: str, lr: dict[st
     [(PRUNED, "train"), (SLIMMING, "train"), ("recipe=table6/cifar10_scratch", "scratch")],
 )
 def test_networks_start_from_the_schedules_weights(recipe: str, stage: str) -> None:
-    ours, default = (training(planned(recipe, f"training={name}"), stage) for name in ("survey", "steps_160"))
-    assert (getattr(ours, "init", ""), getattr(default, "init", "")) == ("he_fan_out", "torch")
+    ours, default = (technique(planned(recipe, f"training={name}"), stage) for name in ("survey", "steps_160"))
+    assert (ours.init, default.init) == ("he_fan_out", "torch")
 
 
 def test_slimming_is_fine_tuned_by_the_whole_schedule_under_survey_only() -> None:
@@ -84,7 +89,8 @@ def test_the_rows_of_the_tables_earn_its_label(recipe: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["stages.train.init=torch", "stages.finetune.epochs=30", "training.hold_out=true", "training.init=torch"]
+    "change",
+    ["stages.train.init=torch", "stages.finetune.training.epochs=30", "training.hold_out=true", "training.init=torch"],
 )
 def test_a_change_loses_the_label(change: str) -> None:
     assert planned(SLIMMING, "training=survey", change).protocol == "custom"
@@ -132,13 +138,13 @@ def test_a_dataset_that_always_holds_images_out_is_refused() -> None:
 
 def test_choosing_the_best_epoch_needs_held_out_images() -> None:
     what = "so no validation images are there for select: best (stages.train); allowed: select: last, or"
-    assert faults(PRUNED, "training=survey", "stages.train.select=best") == [
+    assert faults(PRUNED, "training=survey", "stages.train.training.select=best") == [
         f"training.hold_out: is false, {what} training.hold_out=true"
     ]
-    assert faults(PRUNED, "stages.train.select=best", "dataset.validation_images=0") == [
+    assert faults(PRUNED, "stages.train.training.select=best", "dataset.validation_images=0") == [
         f"dataset.validation_images: is 0, {what} more than 0 with training.hold_out=true"
     ]
-    assert faults(PRUNED, "stages.train.select=best") == []
+    assert faults(PRUNED, "stages.train.training.select=best") == []
 
 
 def test_survey_best_chooses_by_held_out_images_and_is_the_same_otherwise() -> None:

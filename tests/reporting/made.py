@@ -56,9 +56,9 @@ def made_record(
     plan = {
         "model": {"name": "alexnet", "weights": None, "in_channels": 1, "classes": 10},
         "stages": {
-            "train": {"technique": "training/from_scratch", "epochs": epochs[0], **training},
+            "train": {"technique": "training/from_scratch", "training": {"epochs": epochs[0], **training}},
             "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "ignore": ["conv1"]},
-            last: {"technique": "training/finetune", "epochs": epochs[1], **training},
+            last: {"technique": "training/finetune", "training": {"epochs": epochs[1], **training}},
         },
         "limits": {"epochs": None, "steps": None, "examples": None},
     }

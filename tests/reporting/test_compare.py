@@ -128,11 +128,11 @@ def test_smoke_runs_are_left_out_and_custom_ones_are_shown_as_such() -> None:
 
 def test_runs_that_were_trained_differently_are_never_averaged_though_their_protocol_has_one_name() -> None:
     older = [made_record(seed, after=0.5, started=f"2025-01-0{seed + 1}") for seed in (0, 1)]
-    older[1].plan["stages"]["train"]["epochs"] = 8
+    older[1].plan["stages"]["train"]["training"]["epochs"] = 8
     newer = made_record(2, after=0.9, started="2026-01-01")
     [row], left_out = compare([*older, newer], {"mnist_l1norm_50": MNIST_50})
     assert row.seeds == (0, 2)
-    why = "left out, newer runs under steps_160 were trained otherwise: stages.train.epochs"
+    why = "left out, newer runs under steps_160 were trained otherwise: stages.train.training.epochs"
     assert left_out == [f"mnist_l1norm_50, seed 1: {why}"]
 
 

@@ -50,7 +50,7 @@ def on_jpeg(
 ) -> Comparison:
     record = made_record(0, before, after, dataset="cifar10-jpeg", protocol=protocol)
     if epochs is not None:
-        record.plan["stages"]["train"]["epochs"] = epochs
+        record.plan["stages"]["train"]["training"]["epochs"] = epochs
     [found], _ = compare([record], {"mnist_l1norm_50": CIFAR | changed}, [HANDICAP])
     return found
 

@@ -17,7 +17,7 @@ model: lenet5
 dataset: {name: synthetic, shape: [1, 28, 28], classes: 4, train_images: 64, test_images: 32}
 tracking: "off"
 stages:
-  train: {technique: training/from_scratch, epochs: 2, batch_size: 16, precision: fp32}
+  train: {technique: training/from_scratch, training: {epochs: 2, batch_size: 16, precision: fp32}}
   prune: {technique: pruning/magnitude, ratio: 0.5}
 """
 

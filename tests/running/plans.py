@@ -16,6 +16,7 @@ from compressbench.metrics.size import Size
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.training.finetune import Finetune
 from compressbench.techniques.training.from_scratch import FromScratch
+from tests.techniques.lending import trained_by
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet5", {"in_channels": 1, "classes": 4, "image_size": 28})
 TRAINING: dict[str, Any] = {
@@ -32,9 +33,9 @@ TRAINING: dict[str, Any] = {
 def plan(**changes: Any) -> Plan:
     """Return train, prune, fine-tune of a LeNet-5 on 128 synthetic images, with changes."""
     stages = (
-        Stage("train", "training/from_scratch", FromScratch(**TRAINING)),
+        Stage("train", "training/from_scratch", trained_by(FromScratch, **TRAINING)),
         Stage("prune", "pruning/l1_norm", L1NormPruning(targets=["conv"], ratio=0.5, ratios={}, ignore=[], round_to=1)),
-        Stage("finetune", "training/finetune", Finetune(**TRAINING)),
+        Stage("finetune", "training/finetune", trained_by(Finetune, **TRAINING)),
     )
     whole = Plan(
         recipe="tests/lenet",

@@ -23,6 +23,7 @@ from compressbench.running.run import run
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 FAST, PLAIN = "bf16 channels_last", "fp32 contiguous"
@@ -31,7 +32,7 @@ AUTO = {**TRAINING, "precision": "auto"}
 
 def automatic(**changes: object) -> Plan:
     """Return the plan of the other tests, whose first stage trains with `precision: auto`."""
-    first = Stage("train", "training/from_scratch", FromScratch(**AUTO))
+    first = Stage("train", "training/from_scratch", trained_by(FromScratch, **AUTO))
     return replace(plan(**changes), stages=(first, *plan().stages[1:]))
 
 

@@ -24,6 +24,7 @@ from compressbench.techniques.sharing.kmeans import SharedWeights
 from compressbench.techniques.training._initialization import INITS
 from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 CPU = torch.device("cpu")
 MAGNITUDE = Stage("prune", "pruning/magnitude", MagnitudePruning(["conv", "linear"], 0.5, {}, [], "per_layer", 1, None))
@@ -56,7 +57,9 @@ def test_zeros_that_training_fills_are_not_counted_and_the_bytes_are_those_of_th
 
 def test_biases_that_a_stage_sets_to_zero_and_training_moves_are_counted(tmp_path: Path) -> None:
     limits = Limits(epochs=1)
-    trained = [Stage("train", "training/from_scratch", FromScratch(**TRAINING, init=init)) for init in INITS]
+    trained = [
+        Stage("train", "training/from_scratch", trained_by(FromScratch, **TRAINING, init=init)) for init in INITS
+    ]
     built, drawn = (forecast(plan(stages=(train, MAGNITUDE), limits=limits), tmp_path, CPU)[0] for train in trained)
     assert [stage.counts for stage in drawn] == [stage.counts for stage in built]
     assert drawn[0].counts["params_nonzero"] == drawn[0].counts["params"]

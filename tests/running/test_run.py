@@ -25,6 +25,7 @@ from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.training.finetune import Finetune
 from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 
 def figures(record: RunRecord) -> list[dict[str, float]]:
@@ -104,7 +105,7 @@ def test_a_damaged_cache_entry_is_computed_again_with_a_warning(tmp_path: Path) 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_failed_record(tmp_path: Path) -> None:
     whole = plan()
-    diverging = Stage("train", "training/from_scratch", FromScratch(**{**TRAINING, "lr": 1e30}))
+    diverging = Stage("train", "training/from_scratch", trained_by(FromScratch, **{**TRAINING, "lr": 1e30}))
     whole = replace(whole, stages=(diverging, *whole.stages[1:]))
     with pytest.raises(RunError, match="epoch"):
         run(whole, tmp_path, SilentProgress())
@@ -152,7 +153,7 @@ from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
 
 whole = plan()
-longer = Stage("train", "training/from_scratch", FromScratch(**{**TRAINING, "epochs": 6}))
+longer = Stage("train", "training/from_scratch", trained_by(FromScratch, **{**TRAINING, "epochs": 6}))
 record = run(
     replace(whole, recipe=sys.argv[2], stages=(longer, *whole.stages[1:])), Path(sys.argv[1]), SilentProgress()
 )

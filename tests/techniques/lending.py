@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +26,8 @@ PLAIN = {"batch_norm": False, "dropout": 0.0, "conv_bias": True, "hidden": [512,
 BND = {"batch_norm": True, "dropout": 0.5, "conv_bias": True, "hidden": [512, 512]}
 SLIMMING = {"batch_norm": True, "dropout": 0.0, "conv_bias": False, "hidden": []}
 
+OF_A_TRAINING = {field.name for field in fields(TrainingConfig)}
+
 
 def subject_of(target: str, in_channels: int = 3, classes: int = 10, **arguments: object) -> Subject:
     """Return a subject with always the same weights; the global random state is left alone."""
@@ -35,6 +38,12 @@ def subject_of(target: str, in_channels: int = 3, classes: int = 10, **arguments
 def bare(model: nn.Module) -> Subject:
     """Return a subject around a network that no catalogue knows."""
     return Subject(model, Architecture("compressbench.zoo.none"))
+
+
+def trained_by(technique: type[Made], **fields: object) -> Made:
+    """Return a technique, those of the fields that are a training's put together."""
+    own = {name: fields.pop(name) for name in OF_A_TRAINING & fields.keys()}
+    return technique(training=TrainingConfig(**own), **fields)  # type: ignore[call-arg, arg-type]
 
 
 def seeded(make: Callable[[], Made]) -> Made:

@@ -37,8 +37,8 @@ NEEDED = {
     "loss": "cross_entropy",
     "final_lr": 0.0,
 }
-"""Values for fields of a training whose YAML takes them from elsewhere (`${...}`)."""
-OPEN = {**NEEDED, "init": "torch"}
+"""The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
+OPEN = {"training": NEEDED, "init": "torch"}
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
 
 
@@ -50,6 +50,9 @@ def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
         if isinstance(value, str) and (value == "???" or value.startswith("${")):
             assert key in OPEN, f"{kind} leaves {key} open; give it a value in OPEN"
             node[key] = OPEN[key]
+    if "training" in node:
+        own = {key: value for key, value in node["training"].items() if key != "extends"}
+        node["training"] = TrainingConfig(**{**NEEDED, **own})
     return getattr(importlib.import_module(module), name), node
 
 
@@ -136,7 +139,7 @@ class TestEveryTechnique:
         technique, fields = fields_of(kind)
         assert issubclass(technique, Technique)
         assert dataclasses.is_dataclass(technique)
-        assert set(fields) == {field.name for field in dataclasses.fields(technique) if field.name != "lr_factors"}
+        assert set(fields) == {field.name for field in dataclasses.fields(technique)}
         with pytest.raises(dataclasses.FrozenInstanceError):
             build(kind).invented = 1
 

@@ -27,9 +27,12 @@ def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "tab
         "model": {"name": "alexnet", "weights": None, "in_channels": 1, "classes": 10},
         "dataset": {"name": "mnist", "validation": 5000},
         "stages": {
-            "train": {"technique": "training/from_scratch", "epochs": epochs, "lr": 0.03, "milestones": [0.5, 0.75]},
+            "train": {
+                "technique": "training/from_scratch",
+                "training": {"epochs": epochs, "lr": 0.03, "milestones": [0.5, 0.75]},
+            },
             "prune": {"technique": "pruning/l1_norm", "ratio": ratio, "ignore": ["conv1"], "round_to": None},
-            "finetune": {"technique": "training/finetune", "epochs": epochs, "lr": 0.01},
+            "finetune": {"technique": "training/finetune", "training": {"epochs": epochs, "lr": 0.01}},
         },
         "metrics": ["accuracy", "parameters"],
         "limits": {"epochs": None, "steps": None},

@@ -25,9 +25,9 @@ model: {name: lenet_300_100, image_size: 32}
 dataset: digits
 training: reduced
 stages:
-  train: {technique: training/from_scratch, epochs: 2, batch_size: 32, precision: fp32}
+  train: {technique: training/from_scratch, training: {epochs: 2, batch_size: 32, precision: fp32}}
 """
-LONG = ["stages.train.epochs=3000"]
+LONG = ["stages.train.training.epochs=3000"]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_run_is_seen_while_it_trains_marked_when_it_is_killed_and_taken_over(
 
 @pytest.mark.slow
 def test_a_run_that_fails_is_in_mlflow_at_once_with_its_error(words: list[str], store: Store, capsys: Captured) -> None:
-    assert main([*words, "stages.train.lr=1e20", "stages.train.schedule=constant"]) == 1
+    assert main([*words, "stages.train.training.lr=1e20", "stages.train.training.schedule=constant"]) == 1
     error = capsys.readouterr().err
     (found,) = runs_of(store, "mine")
     assert found.info.status == "FAILED"

@@ -26,7 +26,7 @@ def test_a_run_holds_parameters_metrics_curves_dataset_and_files(store: Store, o
     assert found.info.status == "FINISHED"
     assert found.data.params["stages.prune.ratio"] == "0.5"
     assert found.data.params["model"] == "alexnet"
-    assert found.data.params["stages.train.milestones"] == "[0.5, 0.75]"
+    assert found.data.params["stages.train.training.milestones"] == "[0.5, 0.75]"
     assert "model.weights" not in found.data.params
     assert "stages.prune.round_to" not in found.data.params
     assert found.data.metrics["prune/top1"] == pytest.approx(0.58)

@@ -25,8 +25,8 @@ PRUNE, SPLICE = 0.9, 1.1
 """A weight goes at or below 0.9 thresholds and comes back above 1.1, as in the authors' code."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DynamicNetworkSurgery(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class DynamicNetworkSurgery(Technique):
     """Train with masks over weights and biases that follow the magnitudes of all weights, the masked ones too.
 
     Source: Guo et al. 2016, "Dynamic Network Surgery for Efficient DNNs", Algorithm 1 and equations 3 and 4, and the
@@ -40,6 +40,7 @@ class DynamicNetworkSurgery(TrainingConfig, Technique):
     training of its own, as the paper does it against vanishing gradients.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     c_rate: float
@@ -55,7 +56,6 @@ class DynamicNetworkSurgery(TrainingConfig, Technique):
     predictable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         rates = {f"c_rates.{selector}": rate for selector, rate in self.c_rates.items()}
         numbers = {"c_rate": self.c_rate, **rates, "update_gamma": self.update_gamma, "update_power": self.update_power}
         for key, value in numbers.items():
@@ -84,7 +84,7 @@ class DynamicNetworkSurgery(TrainingConfig, Technique):
             own = {f"{layer}.{name}": Masked(earlier_mask(subject, f"{layer}.{name}"), True) for name in names}
             patients.append((threshold([module.get_parameter(name) for name in names], rate), own))
             functions |= own
-        last = self.update_until * context.steps(self)
+        last = self.update_until * context.steps(self.training)
 
         @torch.no_grad()
         def operate(model: nn.Module) -> None:
@@ -97,7 +97,7 @@ class DynamicNetworkSurgery(TrainingConfig, Technique):
                     function.iteration += 1
 
         with latent(subject, functions):
-            subject = context.train(subject, self, hooks=[Hook(after_backward=operate)])
+            subject = context.train(subject, self.training, hooks=[Hook(after_backward=operate)])
         for _, own in patients:
             for name, function in own.items():
                 keep_masked(subject, name, function.mask.bool())

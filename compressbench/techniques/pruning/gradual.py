@@ -22,8 +22,8 @@ from compressbench.techniques.pruning._masked import Masked, earlier_mask
 from compressbench.techniques.pruning._unstructured import apportion, highest, keep_masked, sort_keys
 
 
-@dataclass(frozen=True, kw_only=True)
-class GradualPruning(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class GradualPruning(Technique):
     """Train while the fraction of zeros of each layer rises along a cubic, fast at first, slowly at the end.
 
     Source: Zhu and Gupta 2017, "To prune, or not to prune: exploring the efficacy of pruning for model compression",
@@ -37,6 +37,7 @@ class GradualPruning(TrainingConfig, Technique):
     We differ: the last update falls on the last multiple of `frequency` not after `end`, and always reaches `ratio`.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     ratio: float
@@ -50,7 +51,6 @@ class GradualPruning(TrainingConfig, Technique):
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_ratios(self.ratio, self.ratios)
         lowest = min(self.ratio, *self.ratios.values()) if self.ratios else self.ratio
         if not 0 <= self.initial_ratio <= lowest:
@@ -67,7 +67,7 @@ class GradualPruning(TrainingConfig, Technique):
         finals = {f"{name}.weight": ratio for name, ratio in ratios.items()}
         functions = {name: Masked(earlier_mask(subject, name), False) for name in finals}
         already = {name: function.mask.bool() for name, function in functions.items()}
-        updates = self.updates(context.steps(self))
+        updates = self.updates(context.steps(self.training))
         counter = next(iter(functions.values()))  # the first layer's counts for all
 
         @torch.no_grad()
@@ -81,7 +81,7 @@ class GradualPruning(TrainingConfig, Technique):
             counter.iteration += 1
 
         with latent(subject, functions):
-            subject = context.train(subject, self, hooks=[Hook(after_backward=update)])
+            subject = context.train(subject, self.training, hooks=[Hook(after_backward=update)])
             if int(counter.iteration) <= max(updates):  # a dry run, or no epochs: all at once
                 counter.iteration.fill_(max(updates))
                 update(subject.model)

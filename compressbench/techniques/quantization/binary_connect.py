@@ -23,8 +23,8 @@ from compressbench.techniques.quantization._freeze import freeze
 SCALES = ("one", "glorot")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BinaryConnect(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class BinaryConnect(Technique):
     """Train with weights +-H in the forward and backward pass; the update goes to latent weights, kept in [-H, H].
 
     Source: Courbariaux et al. 2015, "BinaryConnect". The network may be trained or fresh.
@@ -39,6 +39,7 @@ class BinaryConnect(TrainingConfig, Technique):
     The authors' code scales learning rates by each layer's Glorot coefficient; ours are the same for all.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     stochastic: bool
@@ -49,7 +50,6 @@ class BinaryConnect(TrainingConfig, Technique):
     refuses = frozenset({"quantized", "sparse"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.scale not in SCALES:
             raise ValueError(f"scale is {self.scale!r}; {suggestion(self.scale, SCALES)}")
 
@@ -58,11 +58,11 @@ class BinaryConnect(TrainingConfig, Technique):
         scales = {f"{name}.weight": self._scale(layer) for name, layer in layers.items()}
         functions = {name: Connect(scale, self.stochastic) for name, scale in scales.items()}
         with clipped(subject, scales), latent(subject, functions):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self.training)
         for name in scales:
             freeze(subject, name, Binary())
         if self.stochastic:
-            measure_again(subject, context, self.batch_size)
+            measure_again(subject, context, self.training.batch_size)
         return subject
 
     def _scale(self, layer: nn.Module) -> float:

@@ -24,15 +24,15 @@ from compressbench.techniques.quantization._pools import move_pools
 LATENT_RANGES = ("one", "glorot")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BinarizedNeuralNetwork(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class BinarizedNeuralNetwork(Technique):
     """BNN: the weights of every layer are +-1, and so is the input of every layer but the first.
 
     Source: Hubara et al. 2016, "Binarized Neural Networks". Latent weights stay in a range and get the gradient of
     their signs; the gradient of an activation's sign is 1{|a| <= 1}. The network may be fresh or trained; trained
     weights are where the latent ones start. Batch normalisation and biases stay 32-bit.
 
-    The fields of `TrainingConfig` are the training; `loss: hinge` or `squared_hinge` are the paper's alternatives.
+    training: how it is trained; `loss: hinge` or `squared_hinge` are the paper's alternatives.
     targets, ignore: what becomes binary, and what does not (the paper: everything does). latent_mean: the mean absolute
     value that each layer's latent weights are scaled to before training, at most 1; null leaves them. Their signs stay;
     next to the learning rate, which says how fast they flip, trained weights are too small. latent_range: where the
@@ -46,6 +46,7 @@ class BinarizedNeuralNetwork(TrainingConfig, Technique):
     with `glorot` only.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     latent_mean: float | None
@@ -56,7 +57,6 @@ class BinarizedNeuralNetwork(TrainingConfig, Technique):
     refuses = frozenset({"quantized", "sparse"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.latent_mean is not None and not 0 < self.latent_mean <= 1:
             raise out_of_range("latent_mean", self.latent_mean, "more than 0 and at most 1, or null")
         if self.latent_range not in LATENT_RANGES:
@@ -72,7 +72,7 @@ class BinarizedNeuralNetwork(TrainingConfig, Technique):
         functions = {name: Connect(scale=1.0, stochastic=False) for name in names}
         limits = {name: self._limit(subject.model.get_parameter(name)) for name in names}
         with clipped(subject, limits), latent(subject, functions):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self.training)
         for name in names:
             freeze(subject, name, Binary())
         return subject

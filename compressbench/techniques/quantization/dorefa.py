@@ -15,8 +15,8 @@ from compressbench.techniques.quantization._freeze import freeze
 from compressbench.techniques.quantization._low_bits import OFF, DorefaWeights, check_bits, format_of, replace_relus
 
 
-@dataclass(frozen=True, kw_only=True)
-class DorefaNetwork(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class DorefaNetwork(Technique):
     """DoReFa-Net: train with weights, activations and gradients rounded to a few bits.
 
     Source: Zhou et al. 2016, "DoReFa-Net", sections 2.3 to 2.6. The network may be fresh or trained.
@@ -29,6 +29,7 @@ class DorefaNetwork(TrainingConfig, Technique):
     multiplied by max|tanh(w)|, which batch normalisation undoes and layers without it need.
     """
 
+    training: TrainingConfig
     weight_bits: int
     activation_bits: int
     gradient_bits: int
@@ -39,7 +40,6 @@ class DorefaNetwork(TrainingConfig, Technique):
     refuses = frozenset({"quantized", "sparse"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         bits = {"weight_bits": self.weight_bits, "activation_bits": self.activation_bits}
         check_bits(**bits, gradient_bits=self.gradient_bits)
         if self.activation_bits == OFF and self.gradient_bits != OFF:
@@ -52,7 +52,7 @@ class DorefaNetwork(TrainingConfig, Technique):
         if self.activation_bits != OFF:
             replace_relus(subject, lambda: DorefaActivation(self.activation_bits, self.gradient_bits))
         with latent(subject, {name: DorefaWeights(self.weight_bits) for name in names}):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self.training)
         for name in names:
             freeze(subject, name, format_of(self.weight_bits))
         return subject

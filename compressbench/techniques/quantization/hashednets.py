@@ -24,8 +24,8 @@ from compressbench.techniques.quantization._freeze import freeze
 INITS = ("least_squares", "random")
 
 
-@dataclass(frozen=True, kw_only=True)
-class HashedNets(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class HashedNets(Technique):
     """Train the values of a few buckets that all weights of a layer share: V_ij = sign(i, j) w_h(i, j).
 
     Source: Chen et al. 2015, "Compressing Neural Networks with the Hashing Trick", equations 3 and 7 (the sign) and 12
@@ -40,6 +40,7 @@ class HashedNets(TrainingConfig, Technique):
     We differ: convolutions are hashed too, and biases are not. A later training leaves the hashed weights as they are.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     compression: float
@@ -50,7 +51,6 @@ class HashedNets(TrainingConfig, Technique):
     refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not 0 < self.compression < 1:
             raise out_of_range("compression", self.compression, "more than 0 and less than 1")
         if not 0 <= self.seed < 2**30:
@@ -66,7 +66,7 @@ class HashedNets(TrainingConfig, Technique):
             values = self._values(weight, form, context.generator)
             functions[name] = Buckets(weight.shape, form, values.to(weight.device))
         with latent(subject, functions):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self.training)
         for name, form in forms.items():
             freeze(subject, name, form)
         return subject

@@ -26,8 +26,8 @@ CHOICES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class IncrementalQuantization(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class IncrementalQuantization(Technique):
     """INQ: quantize the largest weights of every layer, freeze them, retrain the others, and so on.
 
     Source: Zhou et al. 2017, "Incremental Network Quantization". A weight of b bits is 0 or +-2^n with n from n1 down
@@ -52,6 +52,7 @@ class IncrementalQuantization(TrainingConfig, Technique):
     We differ: the paper does not say what becomes of weights beyond.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     bits: int
@@ -66,7 +67,6 @@ class IncrementalQuantization(TrainingConfig, Technique):
     refuses = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not 2 <= self.bits <= 8:
             raise out_of_range("bits", self.bits, "2 to 8")
         rising = all(low < high for low, high in zip([0.0, *self.portions], self.portions, strict=False))
@@ -89,7 +89,7 @@ class IncrementalQuantization(TrainingConfig, Technique):
                 value = to_powers(weight, self.bits, power, beyond=self.beyond)
                 freeze_where(subject, name, quantized[name], value)
             if portion < 1:
-                subject = context.train(subject, self)
+                subject = context.train(subject, self.training)
         for name, power in largest.items():
             freeze(subject, name, PowerOfTwo(self.bits, power))
         return subject

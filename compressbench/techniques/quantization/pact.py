@@ -33,8 +33,8 @@ BATCH_SIZE, BATCHES = 128, 8
 """How many calibration images set where the limits start."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PactNetwork(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class PactNetwork(Technique):
     """PACT: every ReLU becomes clip(x, 0, alpha) in 2^k - 1 steps with an alpha of its own, trained with the weights.
 
     Source: Choi et al. 2018, "PACT", section 3; weights as in DoReFa-Net (see `dorefa`, also for where we differ from
@@ -48,6 +48,7 @@ class PactNetwork(TrainingConfig, Technique):
     fields of `TrainingConfig` are the training.
     """
 
+    training: TrainingConfig
     weight_bits: int
     activation_bits: int
     alpha: float
@@ -61,7 +62,6 @@ class PactNetwork(TrainingConfig, Technique):
     refuses = frozenset({"quantized", "sparse"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_bits(weight_bits=self.weight_bits, activation_bits=self.activation_bits, kept_bits=self.kept_bits)
         if self.activation_bits == OFF:
             raise out_of_range("activation_bits", self.activation_bits, "1 to 8")
@@ -87,8 +87,10 @@ class PactNetwork(TrainingConfig, Technique):
     def _config(self) -> TrainingConfig:
         """Return the training, with the rate of the limits."""
         if self.alpha_lr is None:
-            return self
-        return replace(self, lr_factors={"*.alpha": self.alpha_lr / self.lr, **self.lr_factors})
+            return self.training
+        return replace(
+            self.training, lr_factors={"*.alpha": self.alpha_lr / self.training.lr, **self.training.lr_factors}
+        )
 
     def _bits(self, subject: Subject) -> dict[str, int]:
         """Return the bits of every weight that is quantized."""

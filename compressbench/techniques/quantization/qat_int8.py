@@ -26,8 +26,8 @@ from compressbench.techniques.quantization._int8 import (
 from compressbench.techniques.quantization._observers import Range, Ranges
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuantizationAwareInt8(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class QuantizationAwareInt8(Technique):
     """Train on with weights and activations rounded as int8 will round them, then convert like `ptq_int8`.
 
     Source: Jacob et al. 2018, section 3.1. Gradients pass rounding as if it were not there, and stop where a value is
@@ -40,6 +40,7 @@ class QuantizationAwareInt8(TrainingConfig, Technique):
     in training (3.2): fold it before, or it stays as it is behind the int8 layer.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     range: str
@@ -54,7 +55,6 @@ class QuantizationAwareInt8(TrainingConfig, Technique):
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_calibration(self)
         if not 0 <= self.range_decay < 1:
             raise out_of_range("range_decay", self.range_decay, "0 or more and less than 1")
@@ -63,7 +63,7 @@ class QuantizationAwareInt8(TrainingConfig, Technique):
         ranges = calibrated(self, subject, context)
         functions: dict[str, nn.Module] = {f"{name}.weight": RoundedWeight() for name in ranges}
         with rounding(subject.model, ranges, self.range_decay), latent(subject, functions):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self.training)
             trained = {name: _trained_ranges(subject.model.get_submodule(name)) for name in ranges}
         return to_int8(subject, trained)
 

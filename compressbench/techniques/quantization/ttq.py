@@ -16,8 +16,8 @@ from compressbench.techniques.quantization._freeze import freeze
 from compressbench.techniques.quantization._ternary import TrainedTernary
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainedTernaryQuantization(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class TrainedTernaryQuantization(Technique):
     """TTQ: a layer's weights are W_p, 0 or -W_n, by a threshold on its latent weights; W_p and W_n are trained.
 
     Source: Zhu et al. 2017, "Trained Ternary Quantization", section 3.
@@ -31,6 +31,7 @@ class TrainedTernaryQuantization(TrainingConfig, Technique):
     stand for.
     """
 
+    training: TrainingConfig
     targets: list[str]
     ignore: list[str]
     threshold: float
@@ -40,7 +41,6 @@ class TrainedTernaryQuantization(TrainingConfig, Technique):
     refuses = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not 0 <= self.threshold < 1:
             raise out_of_range("threshold", self.threshold, "0 or more and less than 1")
 
@@ -48,7 +48,7 @@ class TrainedTernaryQuantization(TrainingConfig, Technique):
         names = [f"{name}.weight" for name in select(subject.model, self.targets, self.ignore)]
         functions = {name: TrainedTernary(subject.model.get_parameter(name), self.threshold) for name in names}
         with latent(subject, functions):
-            subject = context.train(subject, self)
+            subject = context.train(subject, self.training)
         for name in names:
             freeze(subject, name, Codebook(2))
         return subject

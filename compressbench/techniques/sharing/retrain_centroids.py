@@ -19,8 +19,8 @@ from compressbench.core.training import TrainingConfig
 from compressbench.techniques.sharing._precision import PRECISIONS, rounded
 
 
-@dataclass(frozen=True, kw_only=True)
-class RetrainCentroids(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class RetrainCentroids(Technique):
     """Train the values that weights share; which weights share which value stays (Han et al. 2016, section 3.3).
 
     A shared value moves by the sum of its weights' gradients. `training/finetune` keeps weights shared too, but by
@@ -31,6 +31,7 @@ class RetrainCentroids(TrainingConfig, Technique):
     batch norm follow in any case. centroid_precision: `fp16` rounds the shared values to half precision at the end.
     """
 
+    training: TrainingConfig
     others: bool
     centroid_precision: str
 
@@ -39,7 +40,6 @@ class RetrainCentroids(TrainingConfig, Technique):
     refuses = frozenset({"int8"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.centroid_precision not in PRECISIONS:
             what = f"centroid_precision is {self.centroid_precision!r}"
             raise ValueError(f"{what}; {suggestion(self.centroid_precision, PRECISIONS)}")
@@ -50,7 +50,7 @@ class RetrainCentroids(TrainingConfig, Technique):
         if not shared:
             raise ValueError("the network has no shared weights; share them first (sharing/kmeans)")
         with _only({constraint.parameter for constraint in shared}, subject.model, self.others):
-            subject = context.train(subject, self, hooks=[summing(shared)])
+            subject = context.train(subject, self.training, hooks=[summing(shared)])
         for constraint in _shared(subject):
             _round(subject.model.get_parameter(constraint.parameter), constraint, self.centroid_precision)
         return subject

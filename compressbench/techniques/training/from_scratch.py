@@ -12,24 +12,24 @@ from compressbench.techniques.training._initialization import AS_BUILT, check_in
 
 
 @dataclass(frozen=True)
-class FromScratch(TrainingConfig, Technique):
-    """Train the network from its beginning. A trained one is for `finetune` or `rewind`.
+class FromScratch(Technique):
+    """Train the network from its beginning. A trained one is for `finetune`, `rewind` or `reinitialize`.
 
     init: the weights it starts from: `torch`, those it was built with, or `he_fan_out`: convolutions He-normal by
         their filters, linear layers N(0, 0.01^2), scales of batch normalisation 0.5, biases 0, as in the code of
         Liu et al. 2019.
     """
 
+    training: TrainingConfig
     init: str = AS_BUILT
 
     adds = frozenset({"trained"})
     refuses = frozenset({"trained"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_init(self.init)
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         initialize(subject.model, self.init, context.generator)
         subject.enforce()
-        return context.train(subject, self)
+        return context.train(subject, self.training)

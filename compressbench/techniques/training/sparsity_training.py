@@ -20,8 +20,8 @@ from compressbench.techniques._layers import layers_of
 from compressbench.techniques.training._initialization import AS_BUILT, check_init, initialize
 
 
-@dataclass(frozen=True, kw_only=True)
-class SparsityTraining(TrainingConfig, Technique):
+@dataclass(frozen=True)
+class SparsityTraining(Technique):
     """Train with an L1 penalty on the scales (gamma) of every BatchNorm2d (Liu et al. 2017); others are skipped.
 
     scale_l1: the penalty's weight, lambda in the paper: 1e-4 for VGG, 1e-5 for ResNet and DenseNet. Its
@@ -30,6 +30,7 @@ class SparsityTraining(TrainingConfig, Technique):
     init: the weights the network starts from, as in `training/from_scratch`.
     """
 
+    training: TrainingConfig
     scale_l1: float
     scale_init: float | None
     init: str = AS_BUILT
@@ -38,7 +39,6 @@ class SparsityTraining(TrainingConfig, Technique):
     refuses = frozenset({"int8"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not 0 <= self.scale_l1 < inf:
             raise out_of_range("scale_l1", self.scale_l1, "0 or more")
         if self.scale_init is not None and not 0 < self.scale_init < inf:
@@ -64,7 +64,7 @@ class SparsityTraining(TrainingConfig, Technique):
             with torch.no_grad():
                 for scale in found:
                     scale.fill_(self.scale_init)
-        return context.train(subject, self, hooks=[Hook(after_backward=self._pull_to_zero)])
+        return context.train(subject, self.training, hooks=[Hook(after_backward=self._pull_to_zero)])
 
     def _pull_to_zero(self, model: nn.Module) -> None:
         for scale in scales(model):

@@ -17,7 +17,7 @@ from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.dynamic_network_surgery import DynamicNetworkSurgery, threshold, updated
-from tests.techniques.lending import StageContext, bare, subject_of
+from tests.techniques.lending import StageContext, bare, subject_of, trained_by
 from tests.techniques.pruning.training_for_real import FIELDS, RealContext
 
 LATENT = "parametrizations.weight.original"
@@ -26,7 +26,7 @@ LATENT = "parametrizations.weight.original"
 def surgery(**fields: Any) -> DynamicNetworkSurgery:
     own: dict[str, Any] = {"targets": ["conv", "linear"], "ignore": [], "c_rate": 1.0, "c_rates": {}}
     own |= {"update_gamma": 0.0, "update_power": 1.0, "update_until": 1.0, "in_turn": False}
-    return DynamicNetworkSurgery(**{**FIELDS, **own, **fields})
+    return trained_by(DynamicNetworkSurgery, **{**FIELDS, **own, **fields})
 
 
 def lenet() -> Subject:

@@ -17,7 +17,7 @@ from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.gradual import GradualPruning, largest, sparsity
-from tests.techniques.lending import StageContext, subject_of
+from tests.techniques.lending import StageContext, subject_of, trained_by
 from tests.techniques.pruning.training_for_real import FIELDS, RealContext
 
 NAMES = ["fc1.weight", "fc2.weight", "fc3.weight"]
@@ -26,7 +26,7 @@ NAMES = ["fc1.weight", "fc2.weight", "fc3.weight"]
 def gradual(**fields: Any) -> GradualPruning:
     own: dict[str, Any] = {"targets": ["linear"], "ignore": [], "ratio": 0.9, "ratios": {}, "initial_ratio": 0.0}
     own |= {"begin": 0.0, "end": 0.5, "frequency": 5}
-    return GradualPruning(**{**FIELDS, **own, **fields})
+    return trained_by(GradualPruning, **{**FIELDS, **own, **fields})
 
 
 def lenet() -> Subject:

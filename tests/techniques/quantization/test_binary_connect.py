@@ -17,6 +17,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.quantization._binary import Connect
 from compressbench.techniques.quantization.binary_connect import BinaryConnect, glorot
+from tests.techniques.lending import trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -30,7 +31,7 @@ HIDDEN = {"targets": ["linear"], "ignore": []}
 
 
 def connect(**others: Any) -> BinaryConnect:
-    return BinaryConnect(**{**FIELDS, **HIDDEN, "stochastic": False, "scale": "one", **others})
+    return trained_by(BinaryConnect, **{**FIELDS, **HIDDEN, "stochastic": False, "scale": "one", **others})
 
 
 def test_the_sign_is_taken_and_that_of_zero_is_plus() -> None:

@@ -12,15 +12,16 @@ from compressbench.core.format import Binary, Coding
 from compressbench.core.training import TrainingConfig
 from compressbench.packing.packed_file import entries, read, write
 from compressbench.techniques.quantization.bnn import BinarizedNeuralNetwork, glorot_bound
-from tests.techniques.lending import ALEXNET, BND, StageContext, bare, seeded, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, bare, seeded, subject_of, trained_by
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
 ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 
 def bnn(**changes):
-    return BinarizedNeuralNetwork(
-        **{**ADAM, "targets": ["conv", "linear"], "ignore": [], "latent_mean": 0.3, "pool_first": False, **changes}
+    return trained_by(
+        BinarizedNeuralNetwork,
+        **{**ADAM, "targets": ["conv", "linear"], "ignore": [], "latent_mean": 0.3, "pool_first": False, **changes},
     )
 
 

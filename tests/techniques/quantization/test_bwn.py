@@ -11,6 +11,7 @@ from compressbench.core.constraint import Frozen
 from compressbench.core.format import Binary
 from compressbench.techniques.quantization._binary import ScaledSign
 from compressbench.techniques.quantization.bwn import BinaryWeightNetwork
+from tests.techniques.lending import trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -22,7 +23,7 @@ from tests.techniques.quantization.learned import (
 
 
 def bwn(**others: Any) -> BinaryWeightNetwork:
-    return BinaryWeightNetwork(**{**FIELDS, "targets": ["linear"], "ignore": ["first", "last"], **others})
+    return trained_by(BinaryWeightNetwork, **{**FIELDS, "targets": ["linear"], "ignore": ["first", "last"], **others})
 
 
 def test_a_filter_is_its_mean_magnitude_times_the_signs() -> None:

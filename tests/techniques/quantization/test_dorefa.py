@@ -6,7 +6,7 @@ import torch
 from compressbench.core.format import Binary, Codebook
 from compressbench.layers.activations import DorefaActivation
 from compressbench.techniques.quantization.dorefa import DorefaNetwork
-from tests.techniques.lending import ALEXNET, BND, StageContext, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, subject_of, trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -19,7 +19,7 @@ from tests.techniques.quantization.learned import (
 
 def dorefa(bits=2, **changes):
     given = {"weight_bits": bits, "activation_bits": bits, "gradient_bits": 32, "targets": ["conv", "linear"]}
-    return DorefaNetwork(**{**FIELDS, **given, "ignore": ["first", "last"], **changes})
+    return trained_by(DorefaNetwork, **{**FIELDS, **given, "ignore": ["first", "last"], **changes})
 
 
 @pytest.mark.parametrize(("bits", "least"), [(1, 0.9), (2, 0.93), (4, 0.95)])

@@ -13,7 +13,7 @@ from compressbench.core.format import Hashed
 from compressbench.core.hashing import places
 from compressbench.packing.levels import to_levels
 from compressbench.techniques.quantization.hashednets import Buckets, HashedNets, least_squares
-from tests.techniques.lending import bare, seeded
+from tests.techniques.lending import bare, seeded, trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -26,7 +26,7 @@ from tests.techniques.quantization.learned import (
 
 def hashed(**fields: Any) -> HashedNets:
     own: dict[str, Any] = {"targets": ["conv", "linear"], "ignore": [], "compression": 0.125, "seed": 0}
-    return HashedNets(**{**FIELDS, **own, "init": "least_squares", **fields})
+    return trained_by(HashedNets, **{**FIELDS, **own, "init": "least_squares", **fields})
 
 
 def test_the_gradient_of_a_bucket_is_the_signed_sum_over_its_weights() -> None:

@@ -17,7 +17,7 @@ from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.quantization._powers import power_near, to_powers
 from compressbench.techniques.quantization.inq import IncrementalQuantization, highest_of
-from tests.techniques.lending import bare, seeded
+from tests.techniques.lending import bare, seeded, trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -37,7 +37,7 @@ def inq(**others: Any) -> IncrementalQuantization:
         "bits": 5,
         "portions": [0.5, 0.75, 0.875, 1.0],
     }
-    return IncrementalQuantization(**{**fields, **others})
+    return trained_by(IncrementalQuantization, **{**fields, **others})
 
 
 class Watching(DigitsContext):
@@ -108,7 +108,7 @@ def test_every_step_freezes_the_largest_weights_and_momentum_and_weight_decay_le
     largest = int(power_near(start.abs().max()))
     technique = inq(momentum=0.9, weight_decay=0.01)
     subject = technique.apply(subject, context)
-    assert context.trained == [technique] * 3
+    assert context.trained == [technique.training] * 3
     weights = start
     frozen = torch.zeros_like(start, dtype=torch.bool)
     for count, before, after in zip([2_048, 3_072, 3_584], context.before, context.after, strict=True):

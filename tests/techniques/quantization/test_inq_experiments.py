@@ -19,7 +19,7 @@ from compressbench.packing.packed_file import read, write
 from compressbench.techniques.coding.entropy import CodeWithEntropy
 from compressbench.techniques.quantization._powers import largest_power, to_powers
 from compressbench.techniques.quantization.inq import IncrementalQuantization
-from tests.techniques.lending import StageContext, bare, seeded
+from tests.techniques.lending import StageContext, bare, seeded, trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -35,7 +35,7 @@ WEIGHT = [[1.0, -0.9, 0.3, 0.02], [-0.6, 0.1, 0.4, -0.2]]
 
 def inq(**others: Any) -> IncrementalQuantization:
     fields = {**FIELDS, "epochs": 1, "targets": ["conv", "linear"], "ignore": [], "bits": 5, "portions": [0.5, 1.0]}
-    return IncrementalQuantization(**{**fields, **others})
+    return trained_by(IncrementalQuantization, **{**fields, **others})
 
 
 def eight_weights() -> Subject:
@@ -166,7 +166,7 @@ def test_all_of_it_is_decoded_bit_for_bit_and_survives_a_later_training(tmp_path
     technique = inq(partition="smallest", beyond="zero", batch_norm_and_biases=True, portions=[0.5, 0.75, 1.0])
     subject = CodeWithEntropy(context=True).apply(technique.apply(untrained(whole=False).clone(), context), context)
     assert subject.format_of("bn3.weight") == PowerOfTwo(5, 0), "gammas that start at 1"
-    subject = context.train(subject, technique)
+    subject = context.train(subject, technique.training)
     assert not subject.broken()
     write(subject, tmp_path / "model.cbp")
     decoded = read(tmp_path / "model.cbp").model.state_dict()

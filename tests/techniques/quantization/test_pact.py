@@ -8,13 +8,13 @@ from compressbench.core.format import Codebook
 from compressbench.layers.activations import PactActivation
 from compressbench.packing.packed_file import read, write
 from compressbench.techniques.quantization.pact import PactNetwork
-from tests.techniques.lending import ALEXNET, BND, StageContext, bare, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, bare, subject_of, trained_by
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
 
 def pact(bits=2, **changes):
     given = {"weight_bits": bits, "activation_bits": bits, "alpha": 10.0, "targets": ["conv", "linear"]}
-    return PactNetwork(**{**FIELDS, **given, "ignore": ["first", "last"], "kept_bits": 32, **changes})
+    return trained_by(PactNetwork, **{**FIELDS, **given, "ignore": ["first", "last"], "kept_bits": 32, **changes})
 
 
 def alphas(subject):

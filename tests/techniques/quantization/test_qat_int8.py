@@ -15,13 +15,14 @@ from compressbench.techniques.quantization.qat_int8 import (
     RoundedWeight,
     rounding,
 )
+from tests.techniques.lending import trained_by
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, learned
 
 
 def qat(**changes: object) -> QuantizationAwareInt8:
     fields = {**FIELDS, "epochs": 2, "lr": 0.01, "range": "minmax", "percentile": 0.9999, "range_decay": 0.99}
     fields |= {"targets": ["linear"], "ignore": [], "calibration_batch_size": 8, "calibration_batches": 4}
-    return QuantizationAwareInt8(**{**fields, **changes})  # type: ignore[arg-type]
+    return trained_by(QuantizationAwareInt8, **{**fields, **changes})  # type: ignore[arg-type]
 
 
 def test_it_ends_where_ptq_ends_and_still_knows_the_digits():

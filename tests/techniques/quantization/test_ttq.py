@@ -11,6 +11,7 @@ from compressbench.core.constraint import Frozen
 from compressbench.core.format import Codebook
 from compressbench.techniques.quantization._ternary import TrainedTernary
 from compressbench.techniques.quantization.ttq import TrainedTernaryQuantization
+from tests.techniques.lending import trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -26,7 +27,7 @@ LATENT = torch.tensor([[2.0, -1.0], [0.125, -0.125], [1.0, -0.5]])
 
 def ttq(**others: Any) -> TrainedTernaryQuantization:
     fields = {**FIELDS, "targets": ["linear"], "ignore": ["first", "last"], "threshold": 0.05}
-    return TrainedTernaryQuantization(**{**fields, **others})
+    return trained_by(TrainedTernaryQuantization, **{**fields, **others})
 
 
 def test_scales_start_from_the_means_of_the_weights_they_stand_for() -> None:

@@ -12,6 +12,7 @@ from compressbench.core.format import Codebook
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.quantization._ternary import Ternary, ternary
 from compressbench.techniques.quantization.twn import TernaryWeightNetwork
+from tests.techniques.lending import trained_by
 from tests.techniques.quantization.learned import (
     FIELDS,
     DigitsContext,
@@ -23,7 +24,9 @@ from tests.techniques.quantization.learned import (
 
 
 def twn(**others: Any) -> TernaryWeightNetwork:
-    return TernaryWeightNetwork(**{**FIELDS, "targets": ["linear"], "ignore": [], "threshold_factor": 0.7, **others})
+    return trained_by(
+        TernaryWeightNetwork, **{**FIELDS, "targets": ["linear"], "ignore": [], "threshold_factor": 0.7, **others}
+    )
 
 
 def test_the_threshold_is_seven_tenths_of_the_mean_and_the_scale_the_mean_above_it() -> None:

@@ -5,15 +5,16 @@ import torch
 from compressbench.core.format import Binary
 from compressbench.packing.packed_file import entries, read, write
 from compressbench.techniques.quantization.xnor import XnorNetwork
-from tests.techniques.lending import ALEXNET, BND, StageContext, subject_of
+from tests.techniques.lending import ALEXNET, BND, StageContext, subject_of, trained_by
 from tests.techniques.quantization.learned import FIELDS, DigitsContext, accuracy, assert_stored_exactly, learned
 
 ADAM = {**FIELDS, "lr": 0.01, "optimizer": "adam", "weight_decay": 0.0}
 
 
 def xnor(**changes):
-    return XnorNetwork(
-        **{**ADAM, "targets": ["conv", "linear"], "ignore": ["first", "last"], "pool_first": False, **changes}
+    return trained_by(
+        XnorNetwork,
+        **{**ADAM, "targets": ["conv", "linear"], "ignore": ["first", "last"], "pool_first": False, **changes},
     )
 
 

@@ -9,10 +9,10 @@ from torch import nn
 from compressbench.core.constraint import Shared
 from compressbench.techniques.sharing.kmeans import SharedWeights
 from compressbench.techniques.sharing.retrain_centroids import RetrainCentroids, summing
-from tests.techniques.lending import StageContext, bare, seeded, subject_of
+from tests.techniques.lending import StageContext, bare, seeded, subject_of, trained_by
 
 SETTINGS = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "schedule": "constant", "weight_decay": 0.0}
-RETRAIN = RetrainCentroids(lr=0.001, others=True, centroid_precision="fp32", **SETTINGS)
+RETRAIN = trained_by(RetrainCentroids, lr=0.001, others=True, centroid_precision="fp32", **SETTINGS)
 
 
 def shared_lenet(bits: int = 2, bias_bits: int | None = None):
@@ -59,7 +59,7 @@ def test_a_step_moves_a_shared_value_as_the_paper_says():
     subject = bare(nn.Sequential(nn.Linear(2, 1, bias=False)))
     nn.init.constant_(subject.model[0].weight, 0.5)
     subject.constraints.append(Shared("0.weight", torch.zeros(1, 2, dtype=torch.int16)))
-    subject = replace(RETRAIN, lr=0.1).apply(subject, OneStep())
+    subject = replace(RETRAIN, training=replace(RETRAIN.training, lr=0.1)).apply(subject, OneStep())
     assert subject.model[0].weight.flatten().tolist() == pytest.approx([0.2, 0.2])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compressbench.techniques.training.from_scratch import FromScratch
-from tests.techniques.lending import PLAIN, StageContext, subject_of
+from tests.techniques.lending import PLAIN, StageContext, subject_of, trained_by
 
 FIELDS: dict[str, Any] = {
     "epochs": 1,
@@ -19,9 +19,9 @@ FIELDS: dict[str, Any] = {
 
 def test_it_trains_the_network_with_its_own_fields() -> None:
     context = StageContext()
-    technique = FromScratch(**FIELDS)
+    technique = trained_by(FromScratch, **FIELDS)
     subject = subject_of("compressbench.zoo.alexnet.AlexNet", **PLAIN)
     before = subject.model.get_parameter("conv1.weight").detach().clone()
     result = technique.apply(subject, context)
-    assert context.trained == [technique]
+    assert context.trained == [technique.training]
     assert not result.model.get_parameter("conv1.weight").equal(before)

@@ -14,7 +14,7 @@ from compressbench.techniques.training._initialization import initialize
 from compressbench.techniques.training.finetune import Finetune
 from compressbench.techniques.training.from_scratch import FromScratch
 from compressbench.techniques.training.sparsity_training import SparsityTraining
-from tests.techniques.lending import ALEXNET, BND, PLAIN, SLIMMING, StageContext, bare, subject_of
+from tests.techniques.lending import ALEXNET, BND, PLAIN, SLIMMING, StageContext, bare, subject_of, trained_by
 from tests.techniques.training.test_from_scratch import FIELDS
 
 STILL: dict[str, Any] = {**FIELDS, "lr": 1e-12}
@@ -70,7 +70,11 @@ def test_the_same_seed_gives_the_same_weights_and_the_global_state_is_left_alone
 
 
 @pytest.mark.parametrize(
-    "technique", [FromScratch(**STILL, init="he_fan_out"), SparsityTraining(**OF_SLIMMING, init="he_fan_out")]
+    "technique",
+    [
+        trained_by(FromScratch, **STILL, init="he_fan_out"),
+        trained_by(SparsityTraining, **OF_SLIMMING, init="he_fan_out"),
+    ],
 )
 def test_training_starts_from_weights_that_its_stage_draws(technique: FromScratch | SparsityTraining) -> None:
     expected = drawn(subject_of(ALEXNET, **SLIMMING).model, seed=5)
@@ -80,7 +84,7 @@ def test_training_starts_from_weights_that_its_stage_draws(technique: FromScratc
 
 
 def test_a_scale_that_slimming_asks_for_wins() -> None:
-    technique = SparsityTraining(**{**OF_SLIMMING, "scale_init": 0.75}, init="he_fan_out")
+    technique = trained_by(SparsityTraining, **{**OF_SLIMMING, "scale_init": 0.75}, init="he_fan_out")
     result = technique.apply(subject_of(ALEXNET, **SLIMMING), StageContext())
     assert torch.allclose(result.model.get_parameter("bn3.weight").detach(), torch.tensor(0.75))
 
@@ -91,20 +95,22 @@ def test_masks_are_kept() -> None:
     subject.constraints.append(Mask("1.weight", keep))
     with torch.no_grad():
         subject.enforce()
-    result = FromScratch(**{**STILL, "epochs": 1}, init="he_fan_out").apply(subject, StageContext(side=2, classes=3))
+    result = trained_by(FromScratch, **{**STILL, "epochs": 1}, init="he_fan_out").apply(
+        subject, StageContext(side=2, classes=3)
+    )
     assert torch.equal(result.model.get_parameter("1.weight") != 0, keep)
 
 
 @pytest.mark.parametrize(("init", "refused"), [("torch", False), ("he_fan_out", True)])
 def test_new_weights_are_not_drawn_over_trained_ones(init: str, refused: bool) -> None:
-    earlier: list[Technique] = [FromScratch(**FIELDS), Finetune(**FIELDS)]
-    fault = SparsityTraining(**OF_SLIMMING, init=init).fault_after(earlier)
+    earlier: list[Technique] = [trained_by(FromScratch, **FIELDS), trained_by(Finetune, **FIELDS)]
+    fault = trained_by(SparsityTraining, **OF_SLIMMING, init=init).fault_after(earlier)
     assert (fault is not None) == refused
-    assert SparsityTraining(**OF_SLIMMING, init=init).fault_after([]) is None
+    assert trained_by(SparsityTraining, **OF_SLIMMING, init=init).fault_after([]) is None
 
 
 @pytest.mark.parametrize("technique", [FromScratch, SparsityTraining])
 def test_an_unknown_start_is_met_with_the_nearest(technique: type[FromScratch | SparsityTraining]) -> None:
     fields = FIELDS if technique is FromScratch else OF_SLIMMING
     with pytest.raises(ValueError, match="init is 'he_fan_in'; did you mean 'he_fan_out'"):
-        technique(**fields, init="he_fan_in")
+        trained_by(technique, **fields, init="he_fan_in")

@@ -13,7 +13,7 @@ from compressbench.core.objective import Hook
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.training.sparsity_training import SparsityTraining, scales
-from tests.techniques.lending import PLAIN, SLIMMING, StageContext, subject_of
+from tests.techniques.lending import PLAIN, SLIMMING, StageContext, subject_of, trained_by
 from tests.techniques.training.test_from_scratch import FIELDS
 
 
@@ -31,7 +31,7 @@ class Recording(StageContext):
 
 def slimmed(scale_l1: float, scale_init: float | None = 0.5, **others: Any) -> tuple[Subject, Recording]:
     context = Recording()
-    technique = SparsityTraining(**{**FIELDS, **others}, scale_l1=scale_l1, scale_init=scale_init)
+    technique = trained_by(SparsityTraining, **{**FIELDS, **others}, scale_l1=scale_l1, scale_init=scale_init)
     subject = subject_of("compressbench.zoo.alexnet.AlexNet", **SLIMMING)
     return technique.apply(subject, context), context
 
@@ -75,14 +75,14 @@ def test_all_1152_scales_of_the_slimming_alexnet_are_found() -> None:
 
 
 def test_a_network_without_batch_normalisation_is_refused_in_words() -> None:
-    technique = SparsityTraining(**FIELDS, scale_l1=1e-4, scale_init=0.5)
+    technique = trained_by(SparsityTraining, **FIELDS, scale_l1=1e-4, scale_init=0.5)
     with pytest.raises(ValueError, match="no BatchNorm2d"):
         technique.apply(subject_of("compressbench.zoo.alexnet.AlexNet", **PLAIN), StageContext())
 
 
 def test_batch_norms_that_nothing_pulls_on_are_reported() -> None:
     subject = subject_of("compressbench.zoo.vgg_cifar.VGG16Cifar")
-    SparsityTraining(**FIELDS, scale_l1=1e-4, scale_init=0.5).apply(subject, StageContext())
+    trained_by(SparsityTraining, **FIELDS, scale_l1=1e-4, scale_init=0.5).apply(subject, StageContext())
     assert [skipped.what for skipped in subject.skipped] == ["bn_fc1"]
 
 
@@ -98,4 +98,4 @@ def test_batch_norms_that_nothing_pulls_on_are_reported() -> None:
 )
 def test_values_out_of_range_are_named(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{key} is {value}; allowed"):
-        SparsityTraining(**{**FIELDS, "scale_l1": 1e-4, "scale_init": 0.5, key: value})
+        trained_by(SparsityTraining, **{**FIELDS, "scale_l1": 1e-4, "scale_init": 0.5, key: value})
