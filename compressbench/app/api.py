@@ -109,7 +109,7 @@ def compress(
         ...     "digits",
         ...     stages=[
         ...         {"technique": "pruning/magnitude", "ratio": 0.8},
-        ...         {"technique": "training/finetune", "epochs": 2},
+        ...         {"technique": "training/finetune", "training": {"epochs": 2}},
         ...         {"technique": "sharing/kmeans", "bits": 4},
         ...         {"technique": "coding/huffman"},
         ...     ],

@@ -82,7 +82,7 @@ def test_stages_are_called_as_they_say_or_as_their_method(nets: ModuleType) -> N
     stages = [{**PRUNE, "name": "halve"}, {"technique": "coding/huffman"}]
     found = compressbench.compress(nets.Net(), "digits", stages, **QUIET)
     assert [stage.name for stage in found.record.stages] == ["halve", "code"]
-    tuned = {"technique": "training/finetune", "epochs": 1}
+    tuned = {"technique": "training/finetune", "training": {"epochs": 1}}
     found = compressbench.compress(nets.Net(), "digits", [tuned, tuned], overrides=["limits.steps=1"], **QUIET)
     assert [stage.name for stage in found.record.stages] == ["finetune", "finetune_2"]
 
