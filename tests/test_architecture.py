@@ -39,6 +39,8 @@ ONLY_IN = {
     "omegaconf": {"planning", "tracking"},
     "mlflow": {"tracking"},
     "torchvision": {"vision"},
+    "timm": {"zoo"},
+    "transformers": {"zoo"},
     "torch_pruning": {"techniques"},
     "pandas": {"reporting", "core", "app"},  # core: RunRecord.to_frame; app: says that it returns one
     "constriction": {"codecs"},

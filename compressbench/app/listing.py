@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from compressbench.core.errors import PlanError, suggestion
-from compressbench.planning import catalogue
+from compressbench.planning import catalogue, doors
 from compressbench.planning.catalogue import Entry as Entry
 
 if TYPE_CHECKING:
@@ -37,15 +37,18 @@ class Found(NamedTuple):
 
 
 def entries(kind: str) -> list[Entry]:
-    """Return what there is of a kind, each with the first comment line of its file."""
-    return KINDS[kind]()
+    """Return what there is of a kind, each with the first comment line of its file; of the networks of another package
+    only how many there are."""
+    return KINDS[kind]() + ([Entry(*line) for line in doors.summaries()] if kind == "models" else [])
 
 
 def look_up(what: str) -> Found:
     """Return what a name stands for. PlanError, with the nearest name, for one that is not there."""
     # `inq` is enough for `quantization/inq`
     what = next((each.name for each in catalogue.techniques() if each.name.rpartition("/")[2] == what), what)
-    everything = [entry for kind in KINDS for entry in entries(kind)]
+    if (behind := doors.split(what)) is not None and all(entry.name != what for entry in catalogue.models()):
+        return Found(what, _behind(*behind), None, None, [])
+    everything = [entry for kind in KINDS for entry in KINDS[kind]()]
     below = [entry for entry in everything if entry.name.startswith(f"{what}/")]
     if all(entry.name != what for entry in everything):
         if below:
@@ -57,6 +60,15 @@ def look_up(what: str) -> Found:
 
     recipe = catalogue.recipe_files(catalogue.recipe_folders()).get(what)
     return Found(what, below, recipe, group_file("training", what), descriptions(what))
+
+
+def _behind(door: str, wanted: str) -> list[Entry]:
+    """Return the networks behind a door that begin so, or the one of this name. PlanError if there is none."""
+    found = [name for name in doors.names(door) if name.startswith(wanted)]
+    if not found:
+        doors.node(f"{door}/{wanted}")
+    summary = f"model={door}/{wanted}, with random weights; model.options.KEY=VALUE is passed on to it"
+    return [Entry(f"{door}/{name}", summary if name == wanted else "") for name in found]
 
 
 def offer(line: str, unfinished: str, verbs: list[str]) -> list[str]:

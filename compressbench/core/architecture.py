@@ -25,7 +25,9 @@ SYNONYMS = {
     "image_size": ("img_size",),
     "vocabulary": ("vocab_size", "num_tokens"),
     "outputs": ("num_outputs", "out_features"),
-    "features": ("num_features", "in_features"),
+    "features": ("num_features", "in_features", "input_size"),
+    "context": ("block_size", "context_length"),
+    "length": ("sequence_length",),
 }
 """What a task says of itself, and what else other people's networks call it."""
 GIVEN_OUT = frozenset({"classes", "vocabulary", "outputs"})

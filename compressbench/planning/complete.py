@@ -8,6 +8,7 @@ from pathlib import Path
 from compressbench.core.errors import PlanError
 from compressbench.core.plan import Budget, Limits
 from compressbench.planning import catalogue
+from compressbench.planning.doors import completions
 from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
 from compressbench.planning.stages import TARGET, default_schedules, technique_file
 from compressbench.planning.trainings import layered
@@ -73,6 +74,9 @@ def _overrides(before: list[str], word: str, flags: tuple[str, ...]) -> list[str
     if equals:
         done, comma, _ = value.rpartition(",")  # a sweep: complete the value behind the last comma
         found = [f"{key}={done}{comma}{option} " for option in _values(key)]
+        if key == "model":
+            last = value.rpartition(",")[2]
+            found += [f"model={done}{comma}{name}{'' if name.endswith('/') else ' '}" for name in completions(last)]
     elif word.startswith("-"):
         found = [f"{flag} " for flag in flags]
     elif word.startswith("~"):

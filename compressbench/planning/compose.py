@@ -72,6 +72,7 @@ def config_loader(further: str | None = None) -> Loader:
     for folder in conf_folders():
         path.append("main", str(folder))
     path.append("recipes", source.address(recipe_folders([folder / "recipes" for folder in extra])))
+    path.append("doors", "doors://")
     for folder in extra:
         path.append("command-line", f"file://{folder}")
     path.append("schema", "structured://")

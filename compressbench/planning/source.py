@@ -11,6 +11,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
+from compressbench.planning import doors
 from compressbench.planning.catalogue import recipe_files
 from compressbench.planning.recipe import GROUPS, TARGET, find_recipe, read_recipe
 
@@ -60,7 +61,35 @@ class RecipeSource(ConfigSource):
         return [Path(folder) for folder in self.path.split(os.pathsep) if folder]
 
 
+class DoorSource(ConfigSource):
+    """Serves `model=timm/resnet10t` and the like: networks of other packages by their names there."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "doors"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path in ("", "model", *(f"model/{door}" for door in doors.DOORS))
+
+    def is_config(self, config_path: str) -> bool:
+        """Any network behind a door is claimed, so that an unknown one gets our message from `load_config`."""
+        return config_path.startswith("model/") and doors.split(config_path.removeprefix("model/")) is not None
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the network's node. Raises PlanError."""
+        config = OmegaConf.create(doors.node(config_path.removeprefix("model/").removesuffix(".yaml")))
+        return ConfigResult(provider=self.provider, path=self.full_path(), config=config, header={"package": "model"})
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return nothing: a thousand names would drown ours."""
+        return []
+
+
 def address(folders: Sequence[Path]) -> str:
     """Return the address of a source that reads `folders`, and make Hydra know its scheme."""
     Plugins.instance().register(RecipeSource)
+    Plugins.instance().register(DoorSource)
     return f"{RecipeSource.scheme()}://{os.pathsep.join(str(folder) for folder in folders)}"

@@ -53,7 +53,7 @@ def match(theirs: Mapping[str, Shape], ours: Mapping[str, Shape], optional: froz
     for name, shape in ours.items():
         if name in theirs and name not in by_name:
             raise ValueError(
-                f"{len(by_name)} of {len(ours)} tensors fit {network} by name and shape\n"
+                f"{len(by_name)} of {len(ours)} tensors fit {network} by name and shape\n    "
                 f"of another shape: {name} is {_said(theirs[name])} in the file and {_said(shape)} in the network"
             )
     left = [name for name in theirs if name not in by_name]
@@ -71,11 +71,11 @@ def match(theirs: Mapping[str, Shape], ours: Mapping[str, Shape], optional: froz
     first_left = f"{left[0]} ({_said(theirs[left[0]])})" if left else "nothing"
     first_missing = f"{missing[0]} ({_said(ours[missing[0]])})" if missing else "nothing"
     raise ValueError(
-        f"{len(by_name)} of {len(ours)} tensors fit {network} by name and shape\n"
-        f"the first of the file's {len(left)} others: {first_left}\n"
-        f"the first of the network's {len(missing)} without one: {first_missing}\n"
-        f"by order and shape they do not fit: {doubt}\n"
-        f"{_advice(pairs, theirs, ours)}"
+        f"{len(by_name)} of {len(ours)} tensors fit {network} by name and shape\n    "
+        f"the first of the file's {len(left)} others: {first_left}\n    "
+        f"the first of the network's {len(missing)} without one: {first_missing}\n    "
+        f"by order and shape they do not fit: {doubt}\n    "
+        f"{_advice([*pairs, *zip(reversed(left), reversed(missing), strict=False)], theirs, ours)}"
     )
 
 

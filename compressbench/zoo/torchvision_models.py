@@ -7,33 +7,39 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from compressbench.core.errors import out_of_range
+from compressbench.core.errors import suggestion
 from compressbench.vision import torchvision
-
-NAMES = (
-    "alexnet",
-    "densenet121",
-    "mobilenet_v2",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "squeezenet1_0",
-    "vgg16",
-    "vgg16_bn",
-)
 
 _OLD_DENSENET_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)$")
 
 
-def torchvision_model(in_channels: int, classes: int, name: str) -> nn.Module:
-    """Return torchvision's network `name` (one of `NAMES`), freshly initialised, for images of in_channels x 224 x 224.
+_WITH_HELPERS = ("googlenet", "inception_v3")
+"""Networks that give the outputs of auxiliary classifiers too while they train, unless they are told not to."""
+
+
+def model_names() -> list[str]:
+    """Return what torchvision calls its classifiers, sorted."""
+    models = torchvision("models")
+    found: list[str] = models.list_models(module=models)
+    return found
+
+
+def torchvision_model(in_channels: int, classes: int, name: str, options: dict[str, Any] | None = None) -> nn.Module:
+    """Return torchvision's classifier `name`, freshly initialised, for images of in_channels x 224 x 224.
 
     With other than 3 channels the first convolution is a new one of the same geometry, drawn with He's rule.
-    ValueError for an unknown name.
+    options: whatever else it takes (`image_size` of a vision transformer, `dropout`). ValueError for an unknown name,
+    and for what the network refuses.
     """
-    if name not in NAMES:
-        raise out_of_range("name", name, ", ".join(NAMES))
-    model: nn.Module = torchvision("models").get_model(name, weights=None, num_classes=classes)
+    if name not in model_names():
+        raise ValueError(f"name is {name!r}; {suggestion(name, model_names())}")
+    own = {"aux_logits": False, "init_weights": True} if name in _WITH_HELPERS else {}
+    try:
+        model: nn.Module = torchvision("models").get_model(
+            name, weights=None, num_classes=classes, **{**own, **(options or {})}
+        )
+    except TypeError as error:
+        raise ValueError(f"torchvision's {name} cannot be built: {error}") from error
     if in_channels != 3:
         _replace_first_convolution(model, in_channels)
     return model
@@ -61,8 +67,8 @@ def torchvision_weights(name: str, weights: str) -> dict[str, Tensor]:
 
 def published_set(name: str, weights: str) -> Any:
     """Return torchvision's entry of a weight set, not downloaded. ValueError, saying what exists, if unknown."""
-    if name not in NAMES:
-        raise ValueError(f"is no file, and published weight sets exist only for {', '.join(NAMES)} of torchvision")
+    if name not in model_names():
+        raise ValueError("is no file, and published weight sets exist only for networks of torchvision")
     sets = {member.name: member for member in torchvision("models").get_model_weights(name)}
     if weights not in sets:
         raise ValueError(f"{name} has no weight set {weights!r}; it has: {', '.join(sorted(sets))}")

@@ -11,7 +11,8 @@ from compressbench.layers.binary import BinaryConv2d, BinaryLinear
 from compressbench.metrics.macs import layer_table, mac_counts
 from compressbench.metrics.parameters import parameter_counts
 from compressbench.zoo.alexnet import AlexNet
-from compressbench.zoo.torchvision_models import NAMES, torchvision_model
+from compressbench.zoo.torchvision_models import torchvision_model
+from tests.zoo.test_torchvision_models import NAMES
 
 BND = {"batch_norm": True, "dropout": 0.5, "conv_bias": True, "hidden": [512, 512]}
 

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from compressbench.zoo.torchvision_models import NAMES, current_names, torchvision_model, torchvision_weights
+from compressbench.zoo.torchvision_models import current_names, model_names, torchvision_model, torchvision_weights
+
+NAMES = (
+    *("alexnet", "densenet121", "mobilenet_v2", "resnet18", "resnet34", "resnet50", "squeezenet1_0"),
+    *("vgg16", "vgg16_bn"),
+)
+"""Those of our catalogue."""
+SIZES = {"inception_v3": 299, "vit_h_14": 224}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -13,6 +20,24 @@ def test_every_network_takes_the_datasets_channels_and_classes(name, channels, c
     with torch.device("meta"):
         network = torchvision_model(channels, classes, name).eval()
         assert network(torch.zeros(2, channels, 224, 224)).shape == (2, classes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", model_names())
+def test_every_classifier_of_torchvision_gives_logits_and_nothing_else(name, training):
+    with torch.device("meta"):
+        network = torchvision_model(1, 7, name).train(training)
+        size = SIZES.get(name, 224)
+        assert network(torch.zeros(2, 1, size, size)).shape == (2, 7)
+
+
+def test_options_are_passed_on_and_one_that_it_does_not_take_is_refused():
+    with torch.device("meta"):
+        small = torchvision_model(3, 10, "vit_b_16", {"image_size": 32})
+        assert small(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    with pytest.raises(ValueError, match=r"torchvision's resnet18 cannot be built: .*'image_size'"):
+        torchvision_model(3, 10, "resnet18", {"image_size": 32})
 
 
 def test_a_new_first_convolution_keeps_the_old_ones_geometry():
@@ -30,8 +55,8 @@ def test_a_new_first_convolution_starts_with_he_s_spread_and_without_bias():
     assert not first.bias.any()
 
 
-def test_an_unknown_network_is_refused_with_all_there_are():
-    with pytest.raises(ValueError, match=r"name is 'resnet17'; allowed: alexnet, .*resnet18"):
+def test_an_unknown_network_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match=r"name is 'resnet17'; did you mean 'resnet1\d+'\?"):
         torchvision_model(3, 10, "resnet17")
 
 
@@ -41,7 +66,7 @@ def test_an_unknown_weight_set_is_refused_with_all_there_are():
 
 
 def test_weights_for_a_network_of_ours_must_be_a_file():
-    with pytest.raises(ValueError, match="is no file, and published weight sets exist only for alexnet, "):
+    with pytest.raises(ValueError, match="published weight sets exist only for networks of torchvision"):
         torchvision_weights("", "trained.pt")
 
 
