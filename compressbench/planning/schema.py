@@ -99,7 +99,8 @@ def _nearest(key: str, hints: Mapping[str, Any]) -> str:
     ]
     meant = {path.rpartition(".")[2]: path for path in inside} | {name: name for name in hints}
     near = suggestion(key, meant)
-    return f"did you mean {meant[near.split("'")[1]]!r}?" if near.startswith("did") else suggestion(key, hints)
+    _, name, *_ = near.split("'") if near.startswith("did") else ("", "")
+    return f"did you mean {meant[name]!r}?" if name else suggestion(key, hints)
 
 
 def schema_of(function: Callable[..., Any]) -> type:
