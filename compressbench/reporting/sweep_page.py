@@ -175,7 +175,7 @@ def _milliseconds(value: formatting.Estimate | float | None) -> str:
 
 
 def _limits(record: RunRecord) -> dict[str, Any]:
-    return {key: value for key, value in record.plan.get("budget", {}).items() if value is not None}
+    return dict(record.plan.get("budget", {}))
 
 
 def _point_count(sweep: SweepRecord, points: DataFrame) -> int:

@@ -7,7 +7,7 @@ not is found by `forecast`, which runs dry twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,23 +15,25 @@ import torch
 from torch import Tensor, nn
 
 from compressbench.core.data import holds_out
-from compressbench.core.errors import Fault, PlanError, lack_of_memory
+from compressbench.core.errors import Fault, PlanError, RunError, lack_of_memory
 from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits, Plan, PlannedStage
 from compressbench.core.source import START, Source
 from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs, Task, feed
+from compressbench.core.task import Inputs, Loss, Task, feed
 from compressbench.core.training import TrainingConfig
 from compressbench.metrics.macs import layer_table
 from compressbench.running.cache import StageCache
-from compressbench.running.counting import counts, counts_and_size
+from compressbench.running.counting import counts_and_size
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU
 from compressbench.running.fitting import check_fit
+from compressbench.running.prediction import Count, broken_limits, of_the_network
 from compressbench.running.progress import SilentProgress
 from compressbench.running.sources import Load, subject_of
 from compressbench.running.start import start_subject, unfit_weights
 from compressbench.training.autotuning import PLAIN
+from compressbench.training.loss import loss_of
 from compressbench.training.scoring import scoring
 
 MADE_UP = 0.5
@@ -60,8 +62,9 @@ class DryRunContext:
         self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
     ) -> Subject:
         config.factors(name for name, parameter in subject.model.named_parameters() if parameter.requires_grad)
+        loss = loss_of(self.task, config)
         if objective is not None:
-            self._try_out(objective, subject.model)
+            self._try_out(objective, subject.model, loss)
         epochs = self.limits.cut(config.epochs)
         if epochs:
             move_from_zero(subject.model)
@@ -69,12 +72,11 @@ class DryRunContext:
         self.epochs += epochs
         return subject
 
-    def _try_out(self, objective: Objective, model: nn.Module) -> None:
+    def _try_out(self, objective: Objective, model: nn.Module, loss: Loss) -> None:
         """Score two made-up examples. ValueError if that fails, as where a teacher has other classes."""
         ((inputs, targets),) = self.calibration(2, 1)
         model.eval()
-        own = next(iter(self.task.losses.values()))
-        scored = scoring(objective, own, model, PLAIN, CPU)
+        scored = scoring(objective, loss, model, PLAIN, CPU)
         with torch.no_grad(), torch.random.fork_rng(devices=[]), scored as score:
             try:
                 score(inputs, feed(model, inputs), targets)
@@ -103,29 +105,27 @@ class DryRunContext:
         return subject_of(source, self.earlier_stages)
 
 
-Count = Callable[[Subject, Inputs], dict[str, int]]
-"""What is counted of a subject after each stage, given an example of its input."""
-
-
 def dry_run(
     plan: Plan, outputs: Path, device: torch.device = CPU, count: Count | None = None
 ) -> tuple[list[PlannedStage], list[Fault]]:
     """Return what every stage will do on `device`, and everything that would go wrong, including the budget.
 
-    count: `counts` if left out.
+    count: what looks at the network alone if left out.
 
     A stage that fails is left out for the stages after it, so that their faults are found too. PlanError if the network
     itself does not fit the task.
     """
     check_fit(plan)
-    stages, faults = play(plan, fresh_subject(plan), count or counts)
+    count = count or of_the_network(plan)
+    stages, faults = play(plan, fresh_subject(plan), count)
     if stages:
         stages[-1].skipped += _not_counted(plan)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
     if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
-    return stages, faults + _budget_faults(plan, stages)
+    limits = broken_limits(plan, stages, lambda: play(plan, other_subject(plan), count)[0])
+    return stages, faults + _budget_faults(plan, stages) + limits
 
 
 def _not_counted(plan: Plan) -> list[tuple[str, str]]:
@@ -142,6 +142,21 @@ def fresh_subject(plan: Plan) -> Subject:
     """Return the plan's network as if its first training were over: untrained, but no parameter is zero any more."""
     subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
     move_from_zero(subject.model)
+    return subject
+
+
+def other_subject(plan: Plan) -> Subject:
+    """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
+    if plan.model.weights_file is not None:
+        try:
+            return start_subject(plan)
+        except RunError:  # which `dry_run` has said
+            pass
+    subject, generator = fresh_subject(plan), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in subject.model.parameters():
+            drawn = torch.randn(parameter.shape, generator=generator) ** 3
+            parameter.copy_(drawn * parameter.abs().mean() + 1e-9)
     return subject
 
 
@@ -202,7 +217,7 @@ def _cached(plan: Plan, outputs: Path) -> list[bool]:
 
 
 def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
-    """Return a fault for every limit that the predicted counts or the planned epochs break, or that means nothing."""
+    """Return a fault for a limit that the planned epochs break, or that means nothing."""
     faults = []
     if plan.budget.accuracy_drop is not None and plan.before is None and plan.stages:
         first = plan.stages[0]
@@ -214,9 +229,4 @@ def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
         faults.append(
             Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}")
         )
-    final = stages[-1].counts if stages else {}
-    for name in ("params", "macs"):
-        limit = getattr(plan.budget, name)
-        if limit is not None and name in final and final[name] > limit:
-            faults.append(Fault(f"budget.{name}", f"the result will have {final[name]:,}; the limit is {limit:,}"))
     return faults
