@@ -175,7 +175,8 @@ def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
     """Return the network a file names, without its weights, and the entries of its tensors, which fit it."""
     found, architecture = _entries(content), _architecture(content)
     check_needs(content.header)
-    model = changed_network(architecture, content.header["modules"])
+    shapes = {entry.name: entry.shape for entry in found}
+    model = changed_network(architecture, content.header["modules"], shapes)
     _compare(found, model)
     return architecture, model, found
 
