@@ -28,6 +28,7 @@ ARROWS = {
     "metrics": {"core", "packing", "export"},
     "running": {"core", "training", "metrics", "packing", "zoo"},  # zoo: published weights
     "app": {"core", "planning", "running", "tracking", "reporting", "packing", "export", "data"},  # data: from pictures
+    "testing": {"core", "data", "packing", "running"},  # a context: the task, packing and counting of a real one
     "cli": {"core", "app"},
     "__main__": {"cli"},
     "__init__": {"app"},
