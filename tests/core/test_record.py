@@ -37,12 +37,6 @@ def undigested(text: str) -> str:
     return json.dumps(content)
 
 
-def test_a_record_that_knew_its_last_sweep_only_can_still_be_read() -> None:
-    text = undigested(RECORD.to_json()).replace('"sweeps": {}', '"sweep": "s1", "swept": {"seed": "1"}')
-    assert RunRecord.from_json(text).sweeps == {"s1": {"seed": "1"}}
-    assert RunRecord.from_json(text.replace('"s1"', '""').replace('{"seed": "1"}', "{}")) == RECORD
-
-
 def test_a_run_of_two_sweeps_is_a_point_of_each() -> None:
     shared = replace(RECORD, sweeps={"s1": {"ratio": "0.5"}, "s2": {"ratio": "0.5", "seed": "1"}})
     assert RunRecord.from_json(shared.to_json()) == shared
