@@ -159,7 +159,7 @@ class RunRecord:
         try:
             data = unsealed(text)
             if data["version"] != VERSION:
-                again = "docs/migrate_0_2.py moves those of version 1, and the same command again writes a new one"
+                again = "docs/migrate_0_2.py moves those of version 1"
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}: {again}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
             given = data.pop("given", None)  # older records have none
