@@ -30,6 +30,7 @@ from compressbench.running.decided import decided
 from compressbench.running.environment import CPU, environment
 from compressbench.running.evaluate import evaluate, metric_key, missing_metrics, reads_file
 from compressbench.running.finished import whole_record
+from compressbench.running.fitting import check_examples
 from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
 from compressbench.running.progress import NamedProgress
@@ -92,7 +93,9 @@ class Run:
 
     @cached_property
     def splits(self) -> Splits:
-        return self.plan.dataset.load().limit(self.plan.limits.examples)
+        splits = self.plan.dataset.load().limit(self.plan.limits.examples)
+        check_examples(self.plan, splits)
+        return splits
 
     def _fingerprint(self) -> str:
         """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
