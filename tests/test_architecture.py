@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "compressbench"
 
 ARROWS = {
-    "core": set(),
+    "core": {"vision"},  # for plugins, which import torchvision by themselves
     "vision": set(),
     "codecs": set(),
     "layers": set(),
