@@ -14,7 +14,7 @@ import torch
 from compressbench.core.constraint import Mask
 from compressbench.core.dotted import locate
 from compressbench.core.format import Sparse
-from compressbench.core.plugins import _named, use
+from compressbench.core.plugins import only, use
 from compressbench.core.subject import Skipped, Subject
 from compressbench.running.cache import StageCache, StageResult
 from tests.running.plans import LENET
@@ -154,8 +154,7 @@ def test_a_constraint_of_a_plugin_comes_back_by_its_dotted_path(tmp_path: Path, 
     loaded = cache.load("stage", result)
     assert type(loaded.constraints[1]) is made
     assert loaded.constraints[1].limit == 0.5
-    _named.clear()
-    with pytest.raises(ValueError, match="'plugins', declared in the working folder, was not asked for"):
+    with only([]), pytest.raises(ValueError, match="'plugins', declared in the working folder, was not asked for"):
         cache.load("stage", result)
 
 
