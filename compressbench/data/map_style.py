@@ -41,12 +41,15 @@ class MapStyle:
     workers: int = field(metadata=NOT_IDENTITY)
 
     def __post_init__(self) -> None:
-        if self.name is None:
-            object.__setattr__(self, "name", str(self.train.get(TARGET, "")).rpartition(".")[2].lower())
         if not 0 <= self.validation_share < 1:
             raise out_of_range("validation_share", self.validation_share, "0 or more and less than 1")
         if self.workers < 0:
             raise out_of_range("workers", self.workers, "0 or more")
+        for split, said in self._said().items():
+            if not isinstance(said, Mapping) or TARGET not in said:
+                raise ValueError(f"{split} is {said!r}; allowed: a mapping with `{TARGET}`")
+        if self.name is None:
+            object.__setattr__(self, "name", str(self.train[TARGET]).rpartition(".")[2].lower())
         for split, said in self._said().items():
             code, own = _code(split, said)
             try:
@@ -105,7 +108,7 @@ def _is_path(value: Any) -> bool:
 
 def _code(split: str, said: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
     """Return the class that a split names, and its arguments. ValueError if it may not be named, or is no dataset."""
-    target = str(said.get(TARGET, ""))
+    target = str(said[TARGET])
     code = _of_torchvision(target) if target.startswith(TORCHVISION) else locate(target, TORCHVISION)
     if not all(hasattr(code, name) for name in ("__len__", "__getitem__")):
         raise ValueError(f"{split}: {target} is no map-style dataset; it needs __len__ and __getitem__")
