@@ -15,9 +15,16 @@ from compressbench.running.evaluate import metric_key
 
 
 def stage_record(
-    stage: Stage, stage_id: str, result: StageResult, metrics: Sequence[tuple[str, Metric]], cached: bool
+    stage: Stage,
+    stage_id: str,
+    result: StageResult,
+    metrics: Sequence[tuple[str, Metric]],
+    cached: bool,
+    reads: dict[str, str],
 ) -> StageRecord:
-    """Return the record of a stage, with what these metrics found. cached: its result was there already."""
+    """Return the record of a stage, with what these metrics found. cached: its result was there already.
+    reads: the identities of what else it reads.
+    """
     wanted = [metric_value for _, metric in metrics for metric_value in result.measured[metric_key(metric)]]
     return StageRecord(
         name=stage.name,
@@ -31,6 +38,7 @@ def stage_record(
         environment=result.environment,
         seconds=result.seconds,
         cached=cached,
+        reads=reads,
     )
 
 
