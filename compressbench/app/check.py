@@ -46,7 +46,8 @@ class CheckedSweep(NamedTuple):
         from compressbench.reporting.plan_table import points_grid
         from compressbench.reporting.render import rich_grid
 
-        return rich_grid(points_grid(self.points, [(each.stages, len(each.faults)) for each in self.found]))
+        predicted = next((each.plan.predicted for each in self.found if each.plan is not None), [])
+        return rich_grid(points_grid(self.points, [(each.stages, len(each.faults)) for each in self.found], predicted))
 
 
 def check(overrides: Sequence[str], further: str | None = None) -> Checked:

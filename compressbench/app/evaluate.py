@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from compressbench.app.inspect import for_people
-from compressbench.core.errors import Fault, PlanError, RunError
+from compressbench.core.errors import Fault, PlanError
 from compressbench.core.metric import MetricValue
 from compressbench.core.plugins import Told, only
 from compressbench.core.subject import Subject
@@ -22,10 +22,9 @@ from compressbench.reporting.render import rich_grid
 from compressbench.running.environment import usable_device
 from compressbench.running.evaluate import evaluate, reads_file
 
-TOLERANCE = {"fraction": 1e-3, "nats": 1e-3, "count": 0.0}
-"""By unit, how far a figure may be off on another machine, whose sums round otherwise: one image in a thousand."""
-OF_THE_DATA = ("fraction", "nats")
-"""Units of figures that say nothing of other data."""
+TOLERANCE = 1e-3
+"""How far a figure on the test split may be off on another machine, whose sums round otherwise: one image in a
+thousand, and as much of a loss. What only depends on the network is the same everywhere."""
 
 
 class Evaluated(NamedTuple):
@@ -104,31 +103,27 @@ def _measured(subject: Subject, path: Path, wanted: Evaluation, device: torch.de
 
     test, task = wanted.dataset.load().test, wanted.dataset.task
     metrics = sorted(wanted.metrics, key=lambda named: reads_file(named[1]))
-    try:
-        found = evaluate(metrics, subject, path, test, task, device, baseline)
-    except ValueError as error:
-        raise RunError(str(error)) from error
-    return [metric_value for metric_values in found.values() for metric_value in metric_values]
+    return evaluate(metrics, subject, path, test, task, device, baseline)
 
 
 def _compared(found: list[MetricValue], noted: dict[str, Any], as_noted: bool) -> tuple[Grid, list[str]]:
     """Return a table of the figures, and the names of those that are not as noted."""
     grid, disagree = Grid("", ["metric", "unit", "noted", "measured now", "verdict"], left=2), []
     for figure in found:
-        before = noted.get(figure.name)
-        if not isinstance(before, int | float) or figure.unit not in TOLERANCE:
+        before, spec = noted.get(figure.name), figure.spec
+        if not isinstance(before, int | float):
             verdict, before = "", None
-        elif not as_noted and figure.unit in OF_THE_DATA:
+        elif not as_noted and spec.on_data:
             verdict = "other data"
         elif figure.value == before:
             verdict = "the same"
-        elif isclose(figure.value, before, rel_tol=0.0, abs_tol=TOLERANCE[figure.unit]):
+        elif spec.on_data and isclose(figure.value, before, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             verdict = "the same but for rounding"
         else:
             verdict = "differs"
             disagree.append(figure.name)
-        shown = ["" if value is None else _text(value, figure.unit) for value in (before, figure.value)]
-        grid.rows.append([figure.name, figure.unit, *shown, verdict])
+        shown = ["" if value is None else _text(value, spec.unit) for value in (before, figure.value)]
+        grid.rows.append([figure.name, spec.unit, *shown, verdict])
     return grid, disagree
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.errors import PlanError, suggestion
-from compressbench.core.identity import essence
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
 from compressbench.planning.build import build
@@ -128,7 +127,7 @@ def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]
         if (folder or ".") != table or only not in (None, row):
             continue
         plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
-        reference = essence(plan.reference) if plan else {}
+        reference = plan.reference.as_dict() if plan else {}
         found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
     return found
 

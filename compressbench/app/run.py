@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DATA = "COMPRESSBENCH_DATA"
 """Environment variable with the folder of the data; without it, `data` in the working directory."""
-MARKED = ("budget.params", "budget.macs")
-"""Limits that a run is refused for if it is known beforehand to miss them; a point of a sweep is marked instead."""
 
 
 def prepare_run(overrides: Sequence[str], further: str | None = None) -> Prepared:
@@ -155,7 +153,9 @@ def _run(
     faults = faults + unusable
     if plan is not None:
         missed = dry_run(plan, outputs, device)[1]
-        faults = faults + [fault for fault in missed if not place or fault.where not in MARKED]
+        # A run is refused if it is known beforehand to miss a limit; a point of a sweep is marked instead.
+        marked = [f"budget.{name}" for name in plan.budget.limits] if place else []
+        faults = faults + [fault for fault in missed if fault.where not in marked]
     if faults or plan is None:
         raise PlanError(faults)
     plan = decided(with_its_reference(plan, prepared.overrides), device)

@@ -6,19 +6,18 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from compressbench.core.before import index_before
+from compressbench.core.budget import Budget, Reference
 from compressbench.core.data import Dataset
 from compressbench.core.dotted import dotted_path
 from compressbench.core.errors import out_of_range
 from compressbench.core.identity import digest, essence, origin, raised
-from compressbench.core.metric import Metric
+from compressbench.core.metric import Metric, MetricSpec
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
 from compressbench.core.source import START, Source, sources_in
+from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
-
-LARGEST_DROP = 0.5
-"""A budget allows no more: whoever writes 1 means one point, not all of the accuracy."""
 
 
 @dataclass(frozen=True)
@@ -50,59 +49,6 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Budget:
-    """Limits on the result and on the work. None: no limit. A broken one is an error.
-
-    params, macs, size_bytes: of the final stage. accuracy_drop: top1 before compression (`core.before`) minus top1
-    of the final stage, as a fraction. epochs: of all stages together. seconds: of the whole run.
-    """
-
-    params: int | None = None
-    macs: int | None = None
-    size_bytes: int | None = None
-    accuracy_drop: float | None = None
-    epochs: int | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("params", "macs", "size_bytes", "epochs", "seconds"):
-            value = getattr(self, key)
-            if value is not None and value < 0:
-                raise out_of_range(key, value, "0 or more")
-        if self.accuracy_drop is not None and not -1 <= self.accuracy_drop <= LARGEST_DROP:
-            allowed = f"-1 to {LARGEST_DROP} (fractions: 0.01 is one point)"
-            raise out_of_range("accuracy_drop", self.accuracy_drop, allowed)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The published figures of a row. Accuracies are fractions, counts are plain numbers as printed.
-
-    dataset: what the paper measured on. before: its figures for the network before compression.
-    size_bytes: of the stored network.
-    tolerance: how far ours may be off, by measure (absolute for accuracies, relative for counts).
-    corrected: what a misprinted figure should be; the print is shown, this is what ours is held against.
-    handicap: the row that measures what other data than the paper's costs a network without compression, by the name of
-    its recipe (`table6/cifar10_base`): its published top1 minus ours.
-    note: misprints and doubts; the report repeats it. source: paper and table.
-    """
-
-    source: str = ""
-    dataset: str = ""
-    top1: float | None = None
-    top5: float | None = None
-    params: float | None = None
-    macs: float | None = None
-    flops_survey: float | None = None
-    size_bytes: float | None = None
-    before: dict[str, float] = field(default_factory=dict)
-    tolerance: dict[str, float] = field(default_factory=dict)
-    corrected: dict[str, float] = field(default_factory=dict)
-    handicap: str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Plan:
     """A run, complete. Nothing in it is read from anywhere else while it runs.
 
@@ -124,8 +70,8 @@ class Plan:
     seed: int
     protocol: str
     limits: Limits = Limits()
-    budget: Budget = Budget()
-    reference: Reference = Reference()
+    budget: Budget = field(default_factory=Budget)
+    reference: Reference = field(default_factory=Reference)
     auto: str = ""
     changed: tuple[tuple[str, str], ...] = ()
     others: dict[str, Plan] = field(default_factory=dict)
@@ -143,6 +89,21 @@ class Plan:
     def before(self) -> int | None:
         """Which network is the one before compression, as `core.before.index_before` says."""
         return index_before([stage.kind for stage in self.stages], self.model.weights is not None)
+
+    @property
+    def task(self) -> Task:
+        return self.dataset.task
+
+    @property
+    def metric_specs(self) -> dict[str, MetricSpec]:
+        """What the metrics say of their figures, by name, in the order of tables."""
+        return {spec.name: spec for _, metric in self.metrics for spec in metric.specs(self.task)}
+
+    @property
+    def predicted(self) -> list[MetricSpec]:
+        """What can be known before a run and has a column, as long as no technique hangs on trained weights."""
+        found = [metric for _, metric in self.metrics if getattr(metric, "predictable", False)]
+        return [spec for metric in found for spec in metric.specs(self.task) if spec.heading]
 
     def start_id(self, fingerprint: str = "") -> str:
         """Return the identity of the network before the first stage: of how it is built, the weights that are given,
@@ -219,7 +180,7 @@ class Plan:
             "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
             "limits": _fields(self.limits),
-            "budget": _fields(self.budget),
+            "budget": self.budget.as_dict(),
             **({"plugins": plugins} if plugins else {}),
         }
 
@@ -228,8 +189,8 @@ class Plan:
 class PlannedStage:
     """What a stage will do, found without training. cached: its result is there already.
 
-    counts: predicted figures by metric name; those that depend on trained weights are left out. `network_bytes` is the
-    packed file without its note. seconds: what earlier runs suggest, None if there were none. skipped: (what, why) of
+    counts: predicted figures by metric; those that depend on trained weights are left out, and those of the packed
+    file are without its note. seconds: what earlier runs suggest, None if there were none. skipped: (what, why) of
     every part it will leave out. reads: stages of other recipes, which must be there before it.
     """
 
@@ -237,7 +198,7 @@ class PlannedStage:
     kind: str
     cached: bool
     epochs: int
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     reads: list[PlannedStage] = field(default_factory=list)

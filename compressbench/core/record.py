@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.before import index_before
+from compressbench.core.metric import MetricSpec
 from compressbench.core.paths import found_run, outputs_folder
 from compressbench.core.sealed import sealed, unsealed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-VERSION = 1
+VERSION = 2
+"""1: figures without what their metrics say of them."""
 
 
 @dataclass
 class StageRecord:
     """One stage's result.
 
-    metrics: value by metric name (`top1`, `macs`, ...). units: unit by metric name.
+    metrics: value by metric name (`top1`, `macs`, ...); what they are says the record's `metric_specs`.
     curve: one entry an epoch: `{"epoch": 1, "train_loss": ..., "validation_top1": ..., "lr": ...}`.
     skipped: `[what, why]` of every part the technique left out. cached: the result was there already.
     seconds: what computing it took, when it was computed. setting: how its last training was computed (precision,
@@ -33,7 +35,6 @@ class StageRecord:
     kind: str
     stage_id: str
     metrics: dict[str, float] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: list[list[str]] = field(default_factory=list)
     setting: dict[str, str] = field(default_factory=dict)
@@ -56,6 +57,8 @@ class RunRecord:
     weights were given. changed: what was written over the recipe, by key: how this run differs from others of its row.
     sweeps: the sweeps it is a point of: by id, the values that made it (`{"stages.prune.ratio": "0.5"}`).
     digests: SHA-256 of the files it was stored with, by name.
+    metric_specs: what the metrics say of their figures, by name, in the order of tables. primary: the metric by which
+    networks for its task are compared.
     """
 
     recipe: str
@@ -80,6 +83,8 @@ class RunRecord:
     given: StageRecord | None = None
     changed: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    metric_specs: dict[str, MetricSpec] = field(default_factory=dict)
+    primary: str = ""
     version: int = VERSION
 
     @property
@@ -143,7 +148,11 @@ class RunRecord:
         return folder / "model.cbp"
 
     def to_json(self) -> str:
-        return sealed(asdict(self), indent=1)
+        return sealed(self.as_dict(), indent=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-able data; of a metric only what is not as declared for all of them."""
+        return {**asdict(self), "metric_specs": {name: described(spec) for name, spec in self.metric_specs.items()}}
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
@@ -151,13 +160,19 @@ class RunRecord:
         try:
             data = unsealed(text)
             if data["version"] != VERSION:
-                raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}")
+                again = "the same command again writes a new one, with the stages it finds in the cache"
+                raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}: {again}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
             if "sweep" in data:  # records of version 0.2 knew the last sweep only
                 sweep, swept = data.pop("sweep"), data.pop("swept")
                 data["sweeps"] = {sweep: swept} if sweep else {}
             given = data.pop("given", None)  # older records have none
-            return cls(stages=stages, given=given and StageRecord(**given), **data)
+            specs = {name: read_spec(name, told) for name, told in data.pop("metric_specs").items()}
+            found = cls(stages=stages, given=given and StageRecord(**given), metric_specs=specs, **data)
+            unknown = sorted({name for network in found.networks for name in network.metrics} - specs.keys())
+            if unknown:
+                raise ValueError(f"a run record that does not say what these figures are: {', '.join(unknown)}")
+            return found
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a run record: {error}") from error
 
@@ -168,3 +183,17 @@ class RunRecord:
             return cls.from_json(path.read_text())
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def described(spec: MetricSpec) -> dict[str, Any]:
+    """Return what a metric says of a figure as JSON-able data, but for its name and what is as declared."""
+    declared = {own.name: own.default for own in fields(MetricSpec)}
+    return {key: value for key, value in vars(spec).items() if key != "name" and value != declared[key]}
+
+
+def read_spec(name: str, told: dict[str, Any]) -> MetricSpec:
+    """Return what `described` was given; of what newer versions add nothing is known here."""
+    known = {own.name for own in fields(MetricSpec)}
+    kept: dict[str, Any] = {key: value for key, value in told.items() if key in known}
+    kept |= {"rows": tuple(kept["rows"])} if "rows" in kept else {}
+    return MetricSpec(name, **kept)

@@ -18,6 +18,10 @@ Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 """From outputs and targets of a batch to one number, a mean, through which gradients flow."""
 
 
+SAID = ("in_channels", "classes", "vocabulary", "context", "length", "features", "outputs")
+"""What tasks say of their data, which no one who names a network need write: see `Task.arguments`."""
+
+
 class Task(Protocol):
     """A frozen dataclass whose fields say the shapes. Nothing in it reads data."""
 

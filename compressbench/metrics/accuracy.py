@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,12 @@ class Accuracy:
     `r2`.
     """
 
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        return tuple(replace(spec, on_data=True) for spec in task.specs)
+
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         found = accuracy(given.subject.model, given.task, given.test_batches())
-        return [MetricValue(spec.name, found[spec.name], spec.unit, spec.higher_is_better) for spec in given.task.specs]
-
-    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
-        return task.specs
+        return [MetricValue(spec, found[spec.name]) for spec in self.specs(given.task)]
 
 
 def accuracy(model: nn.Module, task: Task, batches: Iterable[tuple[Inputs, Tensor]]) -> dict[str, float]:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
-from compressbench.core.metric import EvaluationInput, MetricValue
-from compressbench.core.task import Inputs, first
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
+from compressbench.core.task import Inputs, Task, first
 from compressbench.metrics._forward import Call, calls
 
 IMAGES = 3
 """The counter ran a batch of three and the survey did not divide by it."""
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
+SURVEY = MetricSpec("flops_survey", "count", higher_is_better=False, heading="survey FLOPs", format="count")
+
 
 @dataclass(frozen=True)
 class FlopsSurvey:
     """`flops_survey`: see the function of that name."""
 
+    predictable: ClassVar[bool] = True
+
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        return (SURVEY,)
+
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
-        counted = flops_survey(given.subject.model, given.example)
-        return [MetricValue("flops_survey", counted, "count", higher_is_better=False)]
+        return [MetricValue(SURVEY, flops_survey(given.subject.model, given.example))]
 
 
 def flops_survey(model: nn.Module, example: Inputs) -> int:

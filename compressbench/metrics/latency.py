@@ -6,6 +6,7 @@ import copy
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import ClassVar
 
@@ -13,14 +14,19 @@ import torch
 from torch import Tensor
 
 from compressbench.core.errors import out_of_range, suggestion
-from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
 from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs, feed, first, moved, random_like, tensors
+from compressbench.core.task import Inputs, Task, feed, first, moved, random_like, tensors
 from compressbench.export.onnx_model import input_names, missing_packages, to_onnx
 from compressbench.metrics._rounds import FEWEST_ROUNDS, one_thread, ratio, take_turns
 
 Runner = Callable[[Inputs], Tensor]
 """A network in a runtime: inputs to outputs."""
+
+CHOOSING = "cross_entropy"
+"""The loss of tasks whose answer is one of several."""
+
+_spec = partial(MetricSpec, table="Latency: runtime, batch")
 
 
 @dataclass(frozen=True)
@@ -64,47 +70,58 @@ class Latency:
         if "onnx" in self.runtimes and (problem := missing_packages()):
             raise ValueError(f"runtimes has 'onnx', but {problem}; or leave it out: runtimes: [torch]")
 
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        timed = [spec for batch in self.batches for name in self.runtimes for spec in self._of_batch(name, batch)]
+        if CHOOSING not in task.losses:  # the answer is a number, and no choice
+            return tuple(timed)
+        rows = {name: tuple(f"{name}, {batch}" for batch in self.batches) for name in self.runtimes}
+        heading = f"same {task.primary} as dense"
+        share = partial(_spec, unit="fraction", higher_is_better=True, heading=heading, format="percent", limit=True)
+        agreements = [share(f"latency_{name}_agreement", on_data=True, rows=rows[name]) for name in self.runtimes]
+        return (*timed, *agreements)
+
+    def _of_batch(self, runtime: str, batch: int) -> list[MetricSpec]:
+        key, rows = f"latency_{runtime}_b{batch}", (f"{runtime}, {batch}",)
+        found = [
+            _spec(f"{key}_ms", "ms", False, "ms a batch", "ms", True, rows=rows),
+            _spec(f"{key}_ratio", "ratio", True, "times as fast as dense", "ratio", True, rows=rows),
+            _spec(f"{key}_ratio_spread", "ratio", False, "quartiles apart", "ratio", rows=rows),
+        ]
+        if runtime == "onnx" and "torch" in self.runtimes:
+            heading = "as dense in eager torch"
+            found.append(_spec(f"{key}_ratio_eager", "ratio", True, heading, "ratio", True, rows=rows))
+        return found
+
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         with one_thread():
             own = {name: RUNTIMES[name](given.subject, given.example) for name in self.runtimes}
             baseline = given.baseline()
             dense = {name: RUNTIMES[name](baseline, given.example) for name in self.runtimes}
-            found = [
-                metric_value
-                for batch in self.batches
-                for metric_value in self._timed(own, dense, random_inputs(batch, given.example))
-            ]
-            if dense[self.runtimes[0]](moved(given.example, "cpu")).shape[-1] == 1:
-                return found  # a single number is no choice
-            return found + [
-                MetricValue(
-                    f"latency_{name}_agreement",
-                    agreement(own[name], dense[name], given.test_batches(), self.images),
-                    "fraction",
-                    higher_is_better=True,
-                )
-                for name in self.runtimes
-            ]
+            found: dict[str, float] = {}
+            for batch in self.batches:
+                found |= self._timed(own, dense, random_inputs(batch, given.example))
+            specs = self.specs(given.task)
+            for name in self.runtimes if any(spec.on_data for spec in specs) else ():
+                same = agreement(own[name], dense[name], given.test_batches(), self.images)
+                found[f"latency_{name}_agreement"] = same
+        return [MetricValue(spec, found[spec.name]) for spec in specs]
 
-    def _timed(self, own: Mapping[str, Runner], dense: Mapping[str, Runner], inputs: Inputs) -> list[MetricValue]:
+    def _timed(self, own: Mapping[str, Runner], dense: Mapping[str, Runner], inputs: Inputs) -> dict[str, float]:
         works: dict[str, Callable[[], object]] = {}
         for name in self.runtimes:
             works[f"dense {name}"] = _call(dense[name], inputs)
             works[f"own {name}"] = _call(own[name], inputs)
         times = take_turns(works, self.rounds, self.seconds)
-        found, batch = [], len(tensors(inputs)[0])
+        found: dict[str, float] = {}
+        batch = len(tensors(inputs)[0])
         for name in self.runtimes:
             key, mine = f"latency_{name}_b{batch}", times[f"own {name}"]
             faster = ratio(times[f"dense {name}"], mine)
-            found += [
-                MetricValue(f"{key}_ms", 1000 * statistics.median(mine), "ms", higher_is_better=False),
-                MetricValue(f"{key}_ratio", faster.median, "ratio", higher_is_better=True),
-                MetricValue(f"{key}_ratio_spread", faster.spread, "ratio", higher_is_better=False),
-            ]
+            found[f"{key}_ms"] = 1000 * statistics.median(mine)
+            found[f"{key}_ratio"], found[f"{key}_ratio_spread"] = faster
         if {"onnx", "torch"} <= own.keys():
             across = ratio(times["dense torch"], times["own onnx"]).median
-            key = f"latency_onnx_b{batch}_ratio_eager"
-            found.append(MetricValue(key, across, "ratio", higher_is_better=True))
+            found[f"latency_onnx_b{batch}_ratio_eager"] = across
         return found
 
 

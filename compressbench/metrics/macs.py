@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from compressbench.core.metric import EvaluationInput, MetricValue
-from compressbench.core.task import Inputs, tensors
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
+from compressbench.core.task import Inputs, Task, tensors
 from compressbench.metrics._forward import Call, calls
 from compressbench.metrics._products import Products, products
 from compressbench.metrics.parameters import elements, nonzeros, parameters_of
@@ -28,9 +28,17 @@ BY_FORMULA = (_ConvNd, nn.Linear, *RECURRENT, *WITHOUT_MACS)
 class Macs:
     """`macs` of one example, and `macs_nonzero`: those whose weight is not zero."""
 
+    predictable: ClassVar[bool] = True
+
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        return (
+            MetricSpec("macs", "count", higher_is_better=False, heading="MACs", format="count", limit=True),
+            MetricSpec("macs_nonzero", "count", higher_is_better=False, format="count", limit=True),
+        )
+
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         counts = mac_counts(given.subject.model, given.example)
-        return [MetricValue(name, count, "count", higher_is_better=False) for name, count in counts.items()]
+        return [MetricValue(spec, counts[spec.name]) for spec in self.specs(given.task)]
 
 
 def mac_counts(model: nn.Module, example: Inputs) -> dict[str, int]:

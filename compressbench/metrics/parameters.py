@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from compressbench.core.metric import EvaluationInput, MetricValue
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
+from compressbench.core.task import Task
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """`params` and `params_without_bn` (a paper says which it prints), all of them and those that are not zero."""
+    """`params` and `params_without_bn`, which is what papers print, all of them and those that are not zero."""
+
+    predictable: ClassVar[bool] = True
+
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        def spec(name: str, heading: str = "", published_as: str = "", sparse_for: str = "") -> MetricSpec:
+            return MetricSpec(
+                name, "count", False, heading, "count", True, published_as=published_as, sparse_for=sparse_for
+            )
+
+        return (
+            spec("params", "params"),
+            spec("params_nonzero", "non-zero", sparse_for="params"),
+            spec("params_without_bn", published_as="params"),
+            spec("params_without_bn_nonzero", sparse_for="params_without_bn"),
+        )
 
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
         counts = parameter_counts(given.subject.model)
-        return [MetricValue(name, count, "count", higher_is_better=False) for name, count in counts.items()]
+        return [MetricValue(spec, counts[spec.name]) for spec in self.specs(given.task)]
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:

@@ -7,19 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError, suggestion
-from compressbench.core.metric import Metric
-from compressbench.core.plan import Budget, Limits, Plan, Reference, Stage
+from compressbench.core.plan import Limits, Plan, Stage
 from compressbench.core.structure import flatten
 from compressbench.core.technique import Technique
-from compressbench.planning.catalogue import group_file
-from compressbench.planning.catalogue import metrics as all_metrics
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
+from compressbench.planning.metrics import build_budget, build_metrics, build_reference, specs_of, without_data
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
 from compressbench.planning.others import Chain, other_plans
@@ -70,8 +68,9 @@ def build(
         faults.append(Fault("dataset", reason))
     model = attempt(build_model, config, dataset)
     stages = [attempt(_stage, config, name) for name in config.stages]
-    metrics = attempt(build_metrics, config)
-    budget, reference = attempt(_node, config, "budget", Budget), attempt(_node, config, "reference", Reference)
+    metrics, task = attempt(build_metrics, config), getattr(dataset, "task", None)
+    specs = attempt(specs_of, metrics, task) if metrics is not None and task else None
+    budget, reference = (attempt(make, config, specs, task) for make in (build_budget, build_reference))
     if given and schedules:
         faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)
     if None not in stages and model is not None:
@@ -86,7 +85,7 @@ def build(
         return None, faults
     if is_smoke(config):
         label = SMOKE
-        model, budget = replace(model, weights=None), replace(budget, accuracy_drop=None)
+        model, budget = replace(model, weights=None), without_data(budget, task)
     else:
         by_hand = changes_training(overrides) or limits != Limits()
         label = protocol(stages, schedules, reference, by_hand)
@@ -150,32 +149,3 @@ def _stage(config: DictConfig, name: str) -> Stage:
         raise PlanError(found)
     target = load_yaml(file)[TARGET] if file else kind
     return Stage(name, kind, typed(part(target, Technique, where), values, where))
-
-
-def build_metrics(config: DictConfig) -> tuple[tuple[str, Metric], ...]:
-    """Return the metrics of a configuration, by name. PlanError with every one that is not there or cannot be built.
-
-    `metrics` is a list of names, or of dotted paths of classes in a plugin; one with arguments is written
-    `{latency: {batch_size: 64}}`.
-    """
-    if not isinstance(config.get("metrics"), ListConfig):
-        what = f"is {config.get('metrics')!r}; allowed: a list of names, e.g. [accuracy, size]"
-        raise PlanError.of("metrics", what)
-    found, faults = [], []
-    entries: Any = OmegaConf.to_container(config.metrics, resolve=True)
-    for entry in entries:
-        name, own = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, {})
-        file = group_file("metric", str(name))
-        if file is None and not is_dotted(name):
-            near = suggestion(str(name), [each.name for each in all_metrics()])
-            faults.append(Fault("metrics", f"there is no {name!r}; {near}"))
-            continue
-        values = (load_yaml(file) if file else {TARGET: name}) | (own or {})
-        try:
-            metric = part(values.pop(TARGET), Metric, f"metrics.{name}")
-            found.append((str(name), typed(metric, values, f"metrics.{name}")))
-        except PlanError as error:
-            faults += error.faults
-    if faults:
-        raise PlanError(faults)
-    return tuple(found)

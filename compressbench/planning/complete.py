@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+from compressbench.core.budget import Budget
 from compressbench.core.errors import PlanError
-from compressbench.core.plan import Budget, Limits
+from compressbench.core.plan import Limits
 from compressbench.planning import catalogue
 from compressbench.planning.doors import completions
-from compressbench.planning.recipe import GROUPS, load_yaml, read_recipe
+from compressbench.planning.recipe import GROUPS, Tree, load_yaml, read_recipe
 from compressbench.planning.stages import TARGET, default_schedules, technique_file
 from compressbench.planning.trainings import layered
 
@@ -99,11 +100,18 @@ def _values(key: str) -> list[str]:
 
 def _nested(before: list[str]) -> list[str]:
     """Return `stages.prune.ratio` and the like for the recipe that stands on the line, and what is always there."""
-    found = [f"limits.{field.name}" for field in fields(Limits)] + [f"budget.{field.name}" for field in fields(Budget)]
+    found = [f"limits.{field.name}" for field in fields(Limits)] + [f"budget.{name}" for name in _limits(before)]
     for name, node in _stages(before).items():
         file = technique_file(str(node.get("technique")))
         found += [f"stages.{name}.{key}" for key in ("technique", *(_parameters(file) if file else []))]
     return found
+
+
+def _limits(before: list[str]) -> list[str]:
+    """Return what a budget limits whatever is measured, and what the recipe's own does."""
+    always = [own.name for own in fields(Budget) if own.name != "limits"]
+    budget = _recipe(before).get("budget", {})
+    return list(dict.fromkeys([*always, *(budget if isinstance(budget, dict) else {})]))
 
 
 def _parameters(file: Path) -> list[str]:
@@ -115,14 +123,18 @@ def _parameters(file: Path) -> list[str]:
 
 
 def _stages(before: list[str]) -> dict[str, dict[str, str]]:
+    stages = _recipe(before).get("stages", {})
+    return {str(name): node for name, node in stages.items() if isinstance(node, dict)}
+
+
+def _recipe(before: list[str]) -> Tree:
     names = [word.removeprefix("recipe=") for word in before if word.startswith("recipe=")]
     if not names:
         return {}
     try:
-        stages = read_recipe(names[-1], catalogue.recipe_folders())["stages"]
+        return read_recipe(names[-1], catalogue.recipe_folders())
     except PlanError:
         return {}
-    return {str(name): node for name, node in stages.items() if isinstance(node, dict)}
 
 
 def _tree(file: Path) -> dict[str, object]:

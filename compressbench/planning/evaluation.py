@@ -12,9 +12,11 @@ from compressbench.core.data import Dataset, measured_on
 from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
-from compressbench.planning.build import build_dataset, build_metrics, dataset_class
+from compressbench.core.task import Task
+from compressbench.planning.build import build_dataset, dataset_class
 from compressbench.planning.catalogue import datasets, group_file
 from compressbench.planning.compose import compose
+from compressbench.planning.metrics import build_metrics
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.settings import settings
 
@@ -30,6 +32,10 @@ class Evaluation:
     metrics: tuple[tuple[str, Metric], ...]
     device: str
     threads: int | None
+
+    @property
+    def task(self) -> Task:
+        return self.dataset.task
 
     def as_noted(self, note: dict[str, Any]) -> bool:
         """Return whether the data is what the file with this note was measured on: the same test pictures, prepared in

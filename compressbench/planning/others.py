@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from omegaconf import DictConfig
 
+from compressbench.core.budget import Budget, Reference
 from compressbench.core.errors import Fault, PlanError, suggestion
-from compressbench.core.plan import Budget, Plan, Reference, Stage
+from compressbench.core.plan import Plan, Stage
 from compressbench.core.source import START, Source, sources_in
 from compressbench.planning.compose import CONFIG_DIR, compose
 from compressbench.planning.overrides import node_of

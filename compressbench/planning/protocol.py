@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-from compressbench.core.plan import Reference, Stage
+from compressbench.core.budget import Reference
+from compressbench.core.plan import Stage
 from compressbench.core.training import TrainingConfig
 from compressbench.planning.settings import Schedules
 

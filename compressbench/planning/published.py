@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from compressbench.core.budget import Reference
 from compressbench.core.errors import PlanError
-from compressbench.core.plan import Plan, Reference
+from compressbench.core.plan import Plan
 from compressbench.core.structure import changed, structure
 from compressbench.planning.build import build
 from compressbench.planning.compose import compose

@@ -6,11 +6,11 @@ What is held against what is in `judging.py`, the rules of the verdicts in `verd
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
-from compressbench.core.plan import Reference
+from compressbench.core.budget import Reference
 from compressbench.core.record import RunRecord
 from compressbench.core.structure import changed, flatten, is_structural, structure
 from compressbench.reporting.comparison import ACCURACIES, Comparison, Handicap
@@ -43,7 +43,7 @@ def compare(
     for row in dict.fromkeys([*references, *(record.row for record in usable)]):
         mine = [record for record in usable if record.row == row]
         given = references.get(row) or (mine[0].reference if mine else {})
-        reference = Reference(**{f.name: given[f.name] for f in fields(Reference) if f.name in given})
+        reference = Reference.of({key: value for key, value in given.items() if key not in ("summary", "plan")})
         groups: dict[tuple[str, str], dict[int, RunRecord]] = {}
         newest: dict[tuple[str, str], dict[str, Any]] = {}
         for record in sorted(mine, key=lambda record: record.started, reverse=True):

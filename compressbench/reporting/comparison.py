@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from compressbench.core.plan import Reference
+from compressbench.core.budget import Reference
 from compressbench.core.record import RunRecord
 from compressbench.reporting import verdict as rules
 from compressbench.reporting.formatting import Estimate
@@ -118,13 +118,13 @@ class Comparison:
 
     @property
     def published_times_smaller(self) -> float | None:
-        before, after = self.reference.before.get("size_bytes"), self.reference.size_bytes
+        before, after = self.reference.before.get("size_bytes"), self.reference.figures.get("size_bytes")
         return before / after if before and after else None
 
     @property
     def published_at_equal_handicap(self) -> float | None:
         """The published top1 minus the handicap; None where no handicap was measured."""
-        published = self.reference.top1
+        published = self.reference.figures.get("top1")
         return None if self.handicap is None or published is None else published - self.handicap.points
 
     @property
@@ -135,8 +135,8 @@ class Comparison:
     def published_change(self, metric: str) -> float | None:
         """Return after minus before as published; None if one of the two is not, or the row changes nothing."""
         published = self.reference
-        after, before = getattr(published, metric), published.before.get(metric)
-        unchanged = after == before and published.params == published.before.get("params")
+        after, before = published.figures.get(metric), published.before.get(metric)
+        unchanged = after == before and published.figures.get("params") == published.before.get("params")
         return None if after is None or before is None or unchanged else after - before
 
 

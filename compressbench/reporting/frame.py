@@ -81,7 +81,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
     for name in ACCURACIES:
         if name in before and name in final:
             found |= {f"{name}_before": before[name], f"{name}_change": final[name] - before[name]}
-    has_budget = any(limit is not None for limit in record.plan.get("budget", {}).values())
+    has_budget = bool(record.plan.get("budget"))
     missed = [sentence.partition(" ")[0].removeprefix("budget.") for sentence in record.missed]
     return found | final | {"missed": ", ".join(missed) if has_budget else None, "plan_id": record.plan_id}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -70,7 +70,7 @@ def commit_records(records: Iterable[RunRecord], folder: Path) -> list[Path]:
     for record in records:
         parts = (record.row, record.dataset["name"], record.protocol, f"seed{record.seed}.json")
         path = folder / "-".join(part for part in parts if part).replace("/", "_")
-        write_atomically(path, _one_line_a_key(asdict(_small(record))))
+        write_atomically(path, _one_line_a_key(_small(record).as_dict()))
         written.append(path)
     return written
 
@@ -92,8 +92,10 @@ def _parts(table: str) -> tuple[str, ...]:
 
 
 def _small(record: RunRecord) -> RunRecord:
+    measured = {name for network in record.networks for name in network.metrics}
     return replace(
         record,
+        metric_specs={name: spec for name, spec in record.metric_specs.items() if name in measured},
         layers=[_small_layer(row) for row in record.layers if row["macs"]],
         tensors=[row for row in record.tensors if row["coder"]],
         stages=[_small_stage(stage, record.environment) for stage in record.stages],

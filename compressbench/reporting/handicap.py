@@ -25,8 +25,9 @@ def handicaps(bases: Mapping[str, dict[str, Any]], outputs: Path, folders: Itera
         records = [record for record in gather(table or ".", outputs, folders) if record.row == row]
         for made in compare(records, {row: given})[0]:
             schedule = schedule_before(made.records[0]) if made.records else {}
-            if schedule and made.reference.top1 is not None and "top1" in made.after:
-                of = name, made.dataset, made.protocol, made.reference.top1, made.after["top1"]
+            published = made.reference.figures.get("top1")
+            if schedule and published is not None and "top1" in made.after:
+                of = name, made.dataset, made.protocol, published, made.after["top1"]
                 found.append(Handicap(*of, schedule))
     return found
 

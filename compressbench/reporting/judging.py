@@ -26,8 +26,8 @@ def _accuracy(ours: Comparison) -> tuple[dict[str, str], dict[str, str]]:
         deciding, level = changed, ours.published_at_equal_handicap
         if after is not None and level is not None:
             beside = {LEVEL: rules.accuracy_verdict(after.mean, level, tolerance)}
-    elif after is not None and ours.reference.top1 is not None:
-        deciding, beside = {"top1": rules.accuracy_verdict(after.mean, ours.reference.top1, tolerance)}, changed
+    elif after is not None and (level := ours.reference.figures.get("top1")) is not None:
+        deciding, beside = {"top1": rules.accuracy_verdict(after.mean, level, tolerance)}, changed
     return deciding, beside
 
 
@@ -35,7 +35,7 @@ def _counts(ours: Comparison, accuracy: dict[str, str]) -> dict[str, str]:
     reference, found = ours.reference, {}
     holds = bool(accuracy) and rules.DIFFERS not in accuracy.values()
     for name in (*COUNTS, "size_bytes"):
-        published, value = getattr(reference, name), counted(ours.after, name)
+        published, value = reference.figures.get(name), counted(ours.after, name)
         if published is not None and value is not None:
             right = reference.corrected.get(name, published)
             fewer = holds and (name == "size_bytes" or (name == "params" and ours.sparse))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compressbench.core.budget import Reference
 from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import are_numbers
@@ -142,8 +143,9 @@ def _trace(label: str, line: Line, metric: str, factor: float, index: int, count
         found.add(found.before, "", *before(runs, metric), factor)
     found.before = list(dict.fromkeys(found.before))  # of points that share their trained network it is drawn once
     record = next(iter(line.values()))[0]
-    published = record.reference
-    if not joined and found.points and published.get("top1") and published.get("dataset") == record.dataset["name"]:
+    published = Reference.of(record.reference).figures
+    same_data = record.reference.get("dataset") == record.dataset["name"]
+    if not joined and found.points and published.get("top1") and same_data:
         at = published["macs"] * factor if metric == "macs" and published.get("macs") else found.points[0].x
         found.published.append(Mark(at, published["top1"] * 100))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from compressbench.core.budget import Reference
 from compressbench.core.record import RunRecord
 from compressbench.reporting import formatting
 from compressbench.reporting.latency import HEADINGS, timings
@@ -61,7 +62,7 @@ def in_a_line(record: RunRecord) -> str:
     ]
     if record.missed:
         said.append("budget missed: " + "; ".join(record.missed))
-    elif any(limit is not None for limit in record.plan.get("budget", {}).values()):
+    elif record.plan.get("budget"):
         said.append("budget met")
     return f"done in {formatting.duration(record.seconds)}: {', '.join(filter(None, said))}"
 
@@ -86,15 +87,16 @@ def stage_grid(record: RunRecord) -> Grid:
     """Return the table as data."""
     top1, *others = FIGURES
     grid = Grid("", ["stage", "technique", top1, "change, points", *others, "time"], left=2, optional=OPTIONAL)
-    published, before = record.reference, record.reference.get("before") or {}
+    published = Reference.of(record.reference)
     top1_before = None
     for stage in record.networks:
         if stage is record.before:
             top1_before = stage.metrics.get("top1")
         time = "cached" if stage.cached else formatting.duration(stage.seconds)
         grid.rows.append([stage.name, stage.kind, *_figures(stage.metrics, top1_before), time])
-    for name, found, start in (("published before", before, None), ("published", published, before.get("top1"))):
-        shown = _figures(found, start)
+    before, start = published.before, published.before.get("top1")
+    for name, found, first in (("published before", before, None), ("published", published.figures, start)):
+        shown = _figures(found, first)
         if any(shown):
             grid.rows.append([name, "", *shown, ""])
     return grid.without_empty_columns()

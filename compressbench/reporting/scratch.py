@@ -31,8 +31,8 @@ def scratch_grid(comparisons: list[Comparison]) -> Grid:
             continue
         if pruned.records:
             grid.rows.append([name, *_ours(pruned, scratch)])
-        if pruned.reference.top1 is not None and scratch.reference.top1 is not None:
-            printed = pruned.reference.top1, scratch.reference.top1
+        printed = pruned.reference.figures.get("top1"), scratch.reference.figures.get("top1")
+        if printed[0] is not None and printed[1] is not None:
             cells = [*map(formatting.percent, printed), formatting.points(printed[1] - printed[0])]
             grid.rows.append(["" if pruned.records else name, "published", *cells])
     return grid

@@ -41,13 +41,13 @@ def comparison_row(comparison: Comparison) -> dict[str, object]:
         row |= _both(f"{name}_before", comparison.before.get(name)) | _both(name, comparison.after.get(name))
         row |= _both(f"{name}_change", comparison.change.get(name))
         row[f"published_{name}_before"] = published.before.get(name)
-        row[f"published_{name}"] = getattr(published, name)
+        row[f"published_{name}"] = published.figures.get(name)
     for name in MEASURED:
         row |= _both(name, comparison.after.get(name))
     compared = counted(comparison.after, "params")
     row["params_compared"] = compared.mean if compared else None
     row["times_smaller"] = _rounded(comparison.times_smaller)
-    row |= {f"published_{name}": getattr(published, name) for name in (*COUNTS, "size_bytes")}
+    row |= {f"published_{name}": published.figures.get(name) for name in (*COUNTS, "size_bytes")}
     handicap = comparison.handicap
     row["handicap"], row["handicap_row"] = (_rounded(handicap.points), handicap.row) if handicap else (None, None)
     row["published_top1_at_equal_handicap"] = _rounded(comparison.published_at_equal_handicap)

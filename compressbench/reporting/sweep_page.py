@@ -131,7 +131,7 @@ def _budget(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> 
     if not any(budgets):
         return []
     met, same = int((points["budget"] == "met").sum()), all(budget == budgets[0] for budget in budgets)
-    limits = ", ".join(f"{key} {value:,}" for key, value in budgets[0].items())
+    limits = ", ".join(f"{key} {value:,.12g}" for key, value in budgets[0].items())
     return [f"{met} of {_point_count(sweep, points)} points meet the budget{f' ({limits})' if same else ''}"]
 
 
@@ -175,7 +175,7 @@ def _milliseconds(value: formatting.Estimate | float | None) -> str:
 
 
 def _limits(record: RunRecord) -> dict[str, Any]:
-    return {key: value for key, value in record.plan.get("budget", {}).items() if value is not None}
+    return dict(record.plan.get("budget", {}))
 
 
 def _point_count(sweep: SweepRecord, points: DataFrame) -> int:

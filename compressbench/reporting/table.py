@@ -117,13 +117,13 @@ def _rows(comparison: Comparison, name: str) -> list[list[str]]:
     printed = [
         "published",
         formatting.percent(published.before.get("top1")),
-        formatting.percent(published.top1),
+        formatting.percent(published.figures.get("top1")),
         formatting.points(comparison.published_change("top1")),
-        formatting.percent(published.top5),
-        formatting.count(published.params),
-        formatting.count(published.flops_survey),
-        formatting.count(published.macs),
-        formatting.size(published.size_bytes),
+        formatting.percent(published.figures.get("top5")),
+        formatting.count(published.figures.get("params")),
+        formatting.count(published.figures.get("flops_survey")),
+        formatting.count(published.figures.get("macs")),
+        formatting.size(published.figures.get("size_bytes")),
         formatting.times(comparison.published_times_smaller),
     ]
     has_published = any(printed[1:])
@@ -163,14 +163,14 @@ def _difference(comparison: Comparison) -> list[str]:
     return [
         "difference",
         _points_between(comparison.before.get("top1"), published.before.get("top1")) if levels else "",
-        _points_between(levels.get("top1"), published.top1),
+        _points_between(levels.get("top1"), published.figures.get("top1")),
         _points_between(change, printed),
-        _points_between(levels.get("top5"), published.top5),
+        _points_between(levels.get("top5"), published.figures.get("top5")),
         *(
-            formatting.relative(counted(after, name), getattr(published, name))
+            formatting.relative(counted(after, name), published.figures.get(name))
             for name in ("params", "flops_survey", "macs")
         ),
-        formatting.relative(after.get("size_bytes"), published.size_bytes),
+        formatting.relative(after.get("size_bytes"), published.figures.get("size_bytes")),
         "",
     ]
 

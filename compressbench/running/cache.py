@@ -16,7 +16,6 @@ import safetensors.torch
 from compressbench.core.atomic import write_atomically
 from compressbench.core.constraint import CONSTRAINTS, Constraint
 from compressbench.core.lock import alone
-from compressbench.core.metric import MetricValue
 from compressbench.core.sealed import file_digest, sealed, unsealed
 from compressbench.core.subject import Skipped, Subject
 from compressbench.packing import packed_file
@@ -27,14 +26,15 @@ MODEL, PROMISES = "model.cbp", "constraints.safetensors"
 
 @dataclass
 class StageResult:
-    """What is known of a finished stage besides its weights. `measured`: by identity of the measure.
+    """What is known of a finished stage besides its weights. `measured`: by identity of the metric, its
+    values by name.
 
     environment: versions and machine it was computed with; empty if it was stored before that was kept.
     digests: SHA-256 of the files it was stored with, so that a damaged one is found, or another one in its place; of
     the packed file without its note, which is written when the stage is measured.
     """
 
-    measured: dict[str, list[MetricValue]] = field(default_factory=dict)
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     setting: dict[str, str] = field(default_factory=dict)
@@ -109,11 +109,14 @@ class StageCache:
 
 def _from_json(text: bytes) -> StageResult:
     data = unsealed(text)
-    data["measured"] = {
-        key: [MetricValue(**metric_value) for metric_value in found] for key, found in data["measured"].items()
-    }
+    data["measured"] = {key: _values(found) for key, found in data["measured"].items()}
     data["skipped"] = [Skipped(**skipped) for skipped in data["skipped"]]
     return StageResult(**data)
+
+
+def _values(found: Any) -> dict[str, float]:
+    """Return a metric's values by name; results of version 0.4 and before list them with their units."""
+    return {each["name"]: each["value"] for each in found} if isinstance(found, list) else dict(found)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -7,7 +7,6 @@ not is found by `forecast`, which runs dry twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,23 +14,19 @@ from pathlib import Path
 import torch
 
 from compressbench.core.data import holds_out
-from compressbench.core.errors import Fault, PlanError, lack_of_memory
+from compressbench.core.errors import Fault, PlanError, RunError, lack_of_memory
 from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.source import START, Source, sources_in
 from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs
 from compressbench.metrics.macs import layer_table
 from compressbench.running.cache import StageCache
-from compressbench.running.counting import counts
 from compressbench.running.decided import decided
 from compressbench.running.dry_run_context import DryRunContext, move_from_zero
 from compressbench.running.environment import CPU
 from compressbench.running.fitting import check_fit
+from compressbench.running.prediction import Count, broken_limits, of_the_network
 from compressbench.running.sources import Load, subject_in_file, subject_of
 from compressbench.running.start import start_subject, unfit_weights
-
-Count = Callable[[Subject, Inputs], dict[str, int]]
-"""What is counted of a subject after each stage, given an example of its input."""
 
 
 def dry_run(
@@ -39,13 +34,14 @@ def dry_run(
 ) -> tuple[list[PlannedStage], list[Fault]]:
     """Return what every stage will do on `device`, and everything that would go wrong, including the budget.
 
-    count: `counts` if left out.
+    count: what looks at the network alone if left out.
 
     A stage that fails is left out for the stages after it, so that their faults are found too. PlanError if the network
     itself does not fit the task.
     """
     check_fit(plan)
-    stages, faults = play(plan, fresh_subject(plan), count or counts)
+    count = count or of_the_network(plan)
+    stages, faults = play(plan, fresh_subject(plan), count)
     if stages:
         stages[-1].skipped += _not_counted(plan)
     faults += _dry_run_others(plan, stages, outputs, device)
@@ -53,7 +49,8 @@ def dry_run(
         stage.cached = is_cached
     if reason := unfit_weights(plan):
         faults.append(Fault("model.weights", reason))
-    return stages, faults + _budget_faults(plan, stages)
+    limits = broken_limits(plan, stages, lambda: play(plan, other_subject(plan), count)[0])
+    return stages, faults + _budget_faults(plan, stages) + limits
 
 
 def _not_counted(plan: Plan) -> list[tuple[str, str]]:
@@ -70,6 +67,21 @@ def fresh_subject(plan: Plan) -> Subject:
     """Return the plan's network as if its first training were over: untrained, but no parameter is zero any more."""
     subject = start_subject(replace(plan, model=replace(plan.model, weights=None)))
     move_from_zero(subject.model)
+    return subject
+
+
+def other_subject(plan: Plan) -> Subject:
+    """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
+    if plan.model.weights_file is not None:
+        try:
+            return start_subject(plan)
+        except RunError:  # which `dry_run` has said
+            pass
+    subject, generator = fresh_subject(plan), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in subject.model.parameters():
+            drawn = torch.randn(parameter.shape, generator=generator) ** 3
+            parameter.copy_(drawn * parameter.abs().mean() + 1e-9)
     return subject
 
 
@@ -149,7 +161,7 @@ def _cached(plan: Plan, outputs: Path) -> list[bool]:
 
 
 def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
-    """Return a fault for every limit that the predicted counts or the planned epochs break, or that means nothing."""
+    """Return a fault for a limit that the planned epochs break, or that means nothing."""
     faults = []
     if plan.budget.accuracy_drop is not None and plan.before is None and plan.stages:
         first = plan.stages[0]
@@ -161,9 +173,4 @@ def _budget_faults(plan: Plan, stages: list[PlannedStage]) -> list[Fault]:
         faults.append(
             Fault("budget.epochs", f"the stages train for {epochs} epochs; the limit is {plan.budget.epochs}")
         )
-    final = stages[-1].counts if stages else {}
-    for name in ("params", "macs"):
-        limit = getattr(plan.budget, name)
-        if limit is not None and name in final and final[name] > limit:
-            faults.append(Fault(f"budget.{name}", f"the result will have {final[name]:,}; the limit is {limit:,}"))
     return faults

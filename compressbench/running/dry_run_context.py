@@ -12,13 +12,14 @@ from compressbench.core.objective import Hook, Objective
 from compressbench.core.plan import Limits
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs, Task, feed
+from compressbench.core.task import Inputs, Loss, Task, feed
 from compressbench.core.training import TrainingConfig
 from compressbench.running.counting import counts_and_size
 from compressbench.running.environment import CPU
 from compressbench.running.progress import SilentProgress
 from compressbench.running.sources import Elsewhere, Load, subject_of
 from compressbench.training.autotuning import PLAIN
+from compressbench.training.loss import loss_of
 from compressbench.training.scoring import scoring
 
 MADE_UP = 0.5
@@ -48,8 +49,9 @@ class DryRunContext:
         self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
     ) -> Subject:
         config.factors(name for name, parameter in subject.model.named_parameters() if parameter.requires_grad)
+        loss = loss_of(self.task, config)
         if objective is not None:
-            self._try_out(objective, subject.model)
+            self._try_out(objective, subject.model, loss)
         epochs = self.limits.cut(config.epochs)
         if epochs:
             move_from_zero(subject.model)
@@ -57,12 +59,11 @@ class DryRunContext:
         self.epochs += epochs
         return subject
 
-    def _try_out(self, objective: Objective, model: nn.Module) -> None:
+    def _try_out(self, objective: Objective, model: nn.Module, loss: Loss) -> None:
         """Score two made-up examples. ValueError if that fails, as where a teacher has other classes."""
         ((inputs, targets),) = self.calibration(2, 1)
         model.eval()
-        own = next(iter(self.task.losses.values()))
-        scored = scoring(objective, own, model, PLAIN, CPU)
+        scored = scoring(objective, loss, model, PLAIN, CPU)
         with torch.no_grad(), torch.random.fork_rng(devices=[]), scored as score:
             try:
                 score(inputs, feed(model, inputs), targets)

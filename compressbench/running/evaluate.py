@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 
 import torch
 
 from compressbench.core.data import Split
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.identity import digest, essence, raised
 from compressbench.core.metric import EvaluationInput, Metric, MetricValue
 from compressbench.core.subject import Subject
@@ -20,7 +22,7 @@ BATCH_ELEMENTS = 500 * 3 * 32 * 32
 
 
 def metric_key(metric: Metric) -> str:
-    """Return the identity under which a stage keeps a measure's result."""
+    """Return the identity under which a stage keeps a metric's result."""
     return digest([type(metric).__name__, essence(metric), *raised(metric)])
 
 
@@ -29,9 +31,13 @@ def reads_file(metric: Metric) -> bool:
     return bool(getattr(metric, "reads_file", False))
 
 
-def missing_metrics(metrics: Sequence[tuple[str, Metric]], result: StageResult) -> list[tuple[str, Metric]]:
-    """Return the metrics whose result is not known yet."""
-    return [(name, metric) for name, metric in metrics if metric_key(metric) not in result.measured]
+def missing_metrics(metrics: Sequence[tuple[str, Metric]], task: Task, result: StageResult) -> list[tuple[str, Metric]]:
+    """Return the metrics whose figures, all that they declare, are not known yet."""
+
+    def declared(metric: Metric) -> set[str]:
+        return {spec.name for spec in metric.specs(task)}
+
+    return [each for each in metrics if result.measured.get(metric_key(each[1]), {}).keys() != declared(each[1])]
 
 
 def evaluate(
@@ -42,8 +48,9 @@ def evaluate(
     task: Task,
     device: torch.device,
     baseline: Callable[[], Subject],
-) -> dict[str, list[MetricValue]]:
-    """Return the values, by identity of the metric, of the subject that was read from `file`."""
+) -> list[MetricValue]:
+    """Return the values, metric by metric, of the subject that was read from `file`. RunError for one that cannot be
+    had, as in `measured`."""
 
     example = task.example()
     fitting = BATCH_ELEMENTS // sum(each.numel() for each in tensors(example))
@@ -54,6 +61,32 @@ def evaluate(
 
     subject.model.to(device).eval()
     given = EvaluationInput(subject, task, moved(example, device), test_batches, file, baseline)
-    found = {metric_key(metric): metric.measure(given) for _, metric in metrics}
-    subject.model.cpu()
-    return found
+    try:
+        return [value for name, metric in metrics for value in measured(name, metric, given)]
+    except ValueError as error:
+        raise error if isinstance(error, PlanError) else RunError(str(error)) from error
+    finally:
+        subject.model.cpu()
+
+
+def measured(name: str, metric: Metric, given: EvaluationInput) -> list[MetricValue]:
+    """Return what a metric measures, in the order in which it declares it. ValueError, naming the metric, if it cannot
+    be measured, or is not a finite number for each of the figures it declares, and for no other."""
+    declared = [spec.name for spec in metric.specs(given.task)]
+    try:
+        found = {each.name: each for each in metric.measure(given)}
+    except ValueError as error:
+        raise ValueError(f"the metric {name!r}: {error}") from error
+    for what, names in (
+        ("does not return", [each for each in declared if each not in found]),
+        ("returns, but does not declare,", [each for each in found if each not in declared]),
+        ("returns something that is no finite number as", [n for n, each in found.items() if not _finite(each.value)]),
+    ):
+        if names:
+            told = ", ".join(f"{each} ({found[each].value})" if each in found else each for each in names)
+            raise ValueError(f"the metric {name!r} {what} {told}")
+    return [found[each] for each in declared]
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

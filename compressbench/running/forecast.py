@@ -13,18 +13,13 @@ from typing import Any
 
 import torch
 
-from compressbench.core.errors import Fault, RunError
-from compressbench.core.format import Coding
+from compressbench.core.errors import Fault
 from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.record import RunRecord, StageRecord
-from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs
-from compressbench.packing import packed_file
-from compressbench.running.counting import counts
-from compressbench.running.dry_run import dry_run, fresh_subject, play
+from compressbench.running.dry_run import dry_run, other_subject, play
 from compressbench.running.environment import environment
 from compressbench.running.folders import RECORD
-from compressbench.running.start import start_subject
+from compressbench.running.prediction import of_network_and_file
 
 SAME_MACHINE = ("processor", "cores", "threads", "device")
 """What of an environment decides how long a training takes."""
@@ -32,41 +27,15 @@ SAME_MACHINE = ("processor", "cores", "threads", "device")
 
 def forecast(plan: Plan, outputs: Path, device: torch.device) -> tuple[list[PlannedStage], list[Fault]]:
     """Return what `dry_run` does, with bytes, without figures that depend on the weights, and with seconds."""
-    stages, faults = dry_run(plan, outputs, device, _figures)
-    others, _ = play(plan, _other_subject(plan), _figures)
+    count = of_network_and_file(plan)
+    stages, faults = dry_run(plan, outputs, device, count)
+    others, _ = play(plan, other_subject(plan), count)
     paces = _seconds_by_kind(plan, outputs, device)
     for stage, other in zip(stages, others, strict=True):
         stage.counts = {name: value for name, value in stage.counts.items() if other.counts.get(name) == value}
         pace = paces.get(stage.kind)
         stage.seconds = 0.0 if stage.cached else None if pace is None else pace * max(stage.epochs, 1)
-    limit, final = plan.budget.size_bytes, stages[-1].counts if stages else {}
-    if limit is not None and final.get("network_bytes", 0) > limit:
-        what = f"the file will have {final['network_bytes']:,} and its note; the limit is {limit:,}"
-        faults.append(Fault("budget.size_bytes", what))
     return stages, faults
-
-
-def _figures(subject: Subject, example: Inputs) -> dict[str, int]:
-    """Return the counts, and the length of the packed file without a note unless its coders go by the weights."""
-    found = counts(subject, example)
-    if subject.coding == Coding():
-        found["network_bytes"] = len(packed_file.sealed(subject))
-    return found
-
-
-def _other_subject(plan: Plan) -> Subject:
-    """Return the plan's network with weights unlike `fresh_subject`'s: given ones that lie here, else heavy-tailed."""
-    if plan.model.weights_file is not None:
-        try:
-            return start_subject(plan)
-        except RunError:  # which `dry_run` has said
-            pass
-    subject, generator = fresh_subject(plan), torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in subject.model.parameters():
-            drawn = torch.randn(parameter.shape, generator=generator) ** 3
-            parameter.copy_(drawn * parameter.abs().mean() + 1e-9)
-    return subject
 
 
 def _seconds_by_kind(plan: Plan, outputs: Path, device: torch.device) -> dict[str, float]:

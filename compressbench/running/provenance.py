@@ -11,9 +11,6 @@ from compressbench.core.plan import Plan
 from compressbench.packing import feeding, packed_file
 from compressbench.running.cache import StageResult
 
-REPRODUCIBLE = ("fraction", "count", "nats")
-"""Units of figures that are the same whenever they are measured, so that equal networks are equal files."""
-
 
 def origin(plan: Plan, index: int) -> dict[str, Any]:
     """Return the plan of a network up to and including a stage, as far as it decides what comes out."""
@@ -37,9 +34,10 @@ def fed(plan: Plan) -> dict[str, Any]:
 
 def sign(file: Path, plan: Plan, index: int, result: StageResult) -> None:
     """Write a stage's origin, how its network is fed and the figures measured so far into its file, once: its length
-    stays afterwards."""
+    stays afterwards. Of the figures only counts and those on the test split, which are the same whenever they are
+    measured, so that equal networks are equal files."""
     if packed_file.note(file):
         return
-    figures = [metric_value for found in result.measured.values() for metric_value in found]
-    measured = {figure.name: figure.value for figure in figures if figure.unit in REPRODUCIBLE}
+    kept = {spec.name for spec in plan.metric_specs.values() if spec.on_data or spec.unit == "count"}
+    measured = {name: value for found in result.measured.values() for name, value in found.items() if name in kept}
     packed_file.rewrite_note(file, {**origin(plan, index), **fed(plan), "measured": measured})

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from compressbench.core.data import Splits
-from compressbench.core.identity import essence
 from compressbench.core.metric import Metric
 from compressbench.core.plan import Plan, Stage
 from compressbench.core.record import RunRecord, StageRecord
+from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageResult
 from compressbench.running.evaluate import metric_key
 
@@ -25,13 +25,11 @@ def stage_record(
     """Return the record of a stage, with what these metrics found. cached: its result was there already.
     reads: the identities of what else it reads.
     """
-    wanted = [metric_value for _, metric in metrics for metric_value in result.measured[metric_key(metric)]]
     return StageRecord(
         name=stage.name,
         kind=stage.kind,
         stage_id=stage_id,
-        metrics={metric_value.name: metric_value.value for metric_value in wanted},
-        units={metric_value.name: metric_value.unit for metric_value in wanted},
+        metrics={name: value for _, metric in metrics for name, value in result.measured[metric_key(metric)].items()},
         curve=result.curve,
         skipped=[[skipped.what, skipped.why] for skipped in result.skipped],
         setting=result.setting,
@@ -54,7 +52,16 @@ def run_record(plan: Plan, fingerprint: str, splits: Splits, **rest: Any) -> Run
         seed=plan.seed,
         plan_id=plan.plan_id(),
         plan=plan.as_dict(),
-        reference=essence(plan.reference),
+        reference=plan.reference.as_dict(),
+        metric_specs=plan.metric_specs,
+        primary=plan.task.primary,
         dataset={"name": plan.dataset.name, "fingerprint": fingerprint, **examples},
         **rest,
     )
+
+
+def bring_up_to_date(record: RunRecord, plan: Plan) -> None:
+    """Write today's names, published figures, budget, and what metrics say of themselves into a record of the plan."""
+    record.protocol, record.reference = plan.protocol, plan.reference.as_dict()
+    record.metric_specs, record.primary = plan.metric_specs, plan.task.primary
+    record.plan, record.missed = plan.as_dict(), missed_limits(plan.budget, record)

@@ -12,7 +12,7 @@ import torch
 from compressbench.core.atomic import write_atomically
 from compressbench.core.context import Progress
 from compressbench.core.errors import RunError
-from compressbench.core.identity import essence
+from compressbench.core.metric import Metric
 from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
@@ -26,12 +26,12 @@ from compressbench.running.budget import missed_limits
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.decided import decided
 from compressbench.running.environment import CPU, environment
-from compressbench.running.evaluate import evaluate, missing_metrics, reads_file
+from compressbench.running.evaluate import evaluate, metric_key, missing_metrics, reads_file
 from compressbench.running.finished import whole_record
 from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
 from compressbench.running.provenance import sign
-from compressbench.running.recorded import run_record, stage_record
+from compressbench.running.recorded import bring_up_to_date, run_record, stage_record
 from compressbench.running.stages import Stages
 from compressbench.running.start import start_subject
 from compressbench.training.loop import train
@@ -109,8 +109,7 @@ class Run:
         if record is None or [stage.stage_id for stage in record.networks] != [self.ids[n] for n in self.stages]:
             return None
         before = record.to_json()
-        record.protocol, record.reference = self.plan.protocol, essence(self.plan.reference)
-        record.plan, record.missed = self.plan.as_dict(), missed_limits(self.plan.budget, record)
+        bring_up_to_date(record, self.plan)
         if record.to_json() != before:
             self._write(record)
         return record
@@ -124,8 +123,8 @@ class Run:
             self.was_cached[index] = result is not None
             if result is None:
                 result = self.work.compute(index)
-            if missing_metrics(self.plan.metrics, result):
-                self._measure(index, result)
+            if missing := missing_metrics(self.plan.metrics, self.plan.task, result):
+                self._measure(index, result, missing)
             self.measured[index] = self.work.results[index] = result
             self._tell(index)
 
@@ -134,21 +133,23 @@ class Run:
         for figures in [*(stage.curve if stage.cached else []), stage.metrics]:
             self.observer.reached(stage.name, figures)
 
-    def _measure(self, index: int, result: StageResult) -> None:
-        """Add what is not measured yet. Every figure comes from the network decoded from its file.
+    def _measure(self, index: int, result: StageResult, missing: list[tuple[str, Metric]]) -> None:
+        """Add what is not measured yet. Every figure comes from the network decoded from its file. RunError if one is
+        not to be had.
 
         The first figures are noted in the file; then come the metrics that look at the file itself.
         """
         file = self.cache.model_path(self.ids[index])
         decoded = packed_file.read(file)
-        missing = sorted(missing_metrics(self.plan.metrics, result), key=lambda named: reads_file(named[1]))
+        missing.sort(key=lambda named: reads_file(named[1]))
         with self.progress.task(f"{self.stages[index].name}: measure", len(missing)) as advance:
             for name, metric in missing:
                 if reads_file(metric):
                     sign(file, self.plan, index, result)
                 task, test = self.plan.dataset.task, self.work.splits.test
                 baseline = partial(self._baseline, index)
-                result.measured |= evaluate([(name, metric)], decoded, file, test, task, self.device, baseline)
+                found = evaluate([(name, metric)], decoded, file, test, task, self.device, baseline)
+                result.measured[metric_key(metric)] = {each.name: each.value for each in found}
                 advance(1, name)
         sign(file, self.plan, index, result)
         self.cache.update(self.ids[index], result)

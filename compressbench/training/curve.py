@@ -22,5 +22,5 @@ def note(curve: Curve, epochs: int, task: Task) -> str:
     if curve:
         last, key = curve[-1], f"validation_{task.primary}"
         found += f", loss {last['train_loss']:.3f}"
-        found += f", validation {format(last[key], primary_spec(task).format)}" if key in last else ""
+        found += f", validation {primary_spec(task).text(last[key])}" if key in last else ""
     return found

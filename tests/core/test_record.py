@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from compressbench.core.record import RunRecord, StageRecord
+from tests.metric_specs import DESCRIBED
 
 RECORD = RunRecord(
     recipe="table5/row",
@@ -19,9 +20,8 @@ RECORD = RunRecord(
     reference={"top1": 0.9},
     dataset={"name": "mnist"},
     environment={"torch": "2.13"},
-    stages=[
-        StageRecord("train", "training/from_scratch", "id", {"top1": 0.98}, {"top1": "fraction"}, [{"epoch": 1.0}])
-    ],
+    stages=[StageRecord("train", "training/from_scratch", "id", {"top1": 0.98}, [{"epoch": 1.0}])],
+    **DESCRIBED,
 )
 
 
@@ -64,6 +64,24 @@ def test_what_is_no_record_of_ours_is_refused_by_the_name_of_its_file(text: str,
     path.write_text(text)
     with pytest.raises(ValueError, match=r"record\.json"):
         RunRecord.read(path)
+
+
+def test_a_record_that_does_not_say_what_its_figures_are_is_refused() -> None:
+    older = json.loads(undigested(RECORD.to_json()))
+    with pytest.raises(ValueError, match="a run record of version 1; this is version 2: the same command again"):
+        RunRecord.from_json(json.dumps(older | {"version": 1}))
+    del older["metric_specs"]["top1"]
+    with pytest.raises(ValueError, match="does not say what these figures are: top1"):
+        RunRecord.from_json(json.dumps(older))
+    del older["metric_specs"]
+    with pytest.raises(ValueError, match="not a run record: 'metric_specs'"):
+        RunRecord.from_json(json.dumps(older))
+
+
+def test_of_a_metric_only_what_is_its_own_is_written() -> None:
+    told = json.loads(RECORD.to_json())["metric_specs"]
+    assert told["macs_nonzero"] == {"unit": "count", "higher_is_better": False, "format": "count", "limit": True}
+    assert told["latency_onnx_agreement"]["rows"] == ["onnx, 1", "onnx, 64"]
 
 
 def test_a_frame_has_a_row_a_network_and_a_column_a_metric() -> None:

@@ -74,7 +74,7 @@ def metric(name: str, folder: Path) -> Made:
     given = EvaluationInput(subject, task, task.example(), lambda: [batch], folder / "model.cbp", lambda: subject)
     measured = found.measure(given)
     timed = isinstance(found, Latency)
-    figures = {one.name: one.unit if timed else _number(one.value, one.unit) for one in measured}
+    figures = {one.name: one.spec.unit if timed else _number(one.value, one.spec.unit) for one in measured}
     return getattr(found, "version", 1), figures
 
 

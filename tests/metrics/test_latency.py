@@ -27,8 +27,8 @@ def given(own: nn.Module, dense: nn.Module) -> EvaluationInput:
 
 def measured(own: nn.Module, dense: nn.Module, runtimes=("onnx", "torch"), batches=(1, 4)) -> dict[str, float]:
     found = Latency(list(runtimes), list(batches), 5, 0.0, 10).measure(given(own, dense))
-    assert {m.unit for m in found} == {"ms", "ratio", "fraction"}
-    assert {m.name.rpartition("_")[2] for m in found if m.higher_is_better} <= {"ratio", "agreement", "eager"}
+    assert {m.spec.unit for m in found} == {"ms", "ratio", "fraction"}
+    assert {m.name.rpartition("_")[2] for m in found if m.spec.higher_is_better} <= {"ratio", "agreement", "eager"}
     return {m.name: m.value for m in found}
 
 

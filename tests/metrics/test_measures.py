@@ -65,12 +65,12 @@ def test_a_measure_leaves_the_subject_in_evaluation_mode_and_unchanged(name, giv
 
 
 def test_only_accuracies_are_better_when_higher(given):
-    better = {m.name for name in NAMES for m in measure(name, given) if m.higher_is_better}
+    better = {m.name for name in NAMES for m in measure(name, given) if m.spec.higher_is_better}
     assert better == {"top1", "top5"}
 
 
 def test_units_say_what_the_numbers_are(given):
-    units = {m.name: m.unit for name in NAMES for m in measure(name, given)}
+    units = {m.name: m.spec.unit for name in NAMES for m in measure(name, given)}
     assert (units["top1"], units["loss"], units["params"], units["size_bytes"]) == (
         "fraction",
         "nats",

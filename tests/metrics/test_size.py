@@ -8,7 +8,7 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.metric import EvaluationInput, MetricValue
 from compressbench.core.subject import Subject
 from compressbench.data.tasks.image_classification import ImageClassification
-from compressbench.metrics.size import Size
+from compressbench.metrics.size import SIZE_BYTES, Size
 
 
 def test_the_size_is_the_length_of_the_file(tmp_path: Path) -> None:
@@ -17,4 +17,4 @@ def test_the_size_is_the_length_of_the_file(tmp_path: Path) -> None:
     subject = Subject(nn.Identity(), Architecture("compressbench.zoo.alexnet.AlexNet"))
     task = ImageClassification([1, 32, 32], 10)
     given = EvaluationInput(subject, task, task.example(), lambda: iter([]), file, baseline=lambda: subject)
-    assert Size().measure(given) == [MetricValue("size_bytes", 5, "bytes", higher_is_better=False)]
+    assert Size().measure(given) == [MetricValue(SIZE_BYTES, 5)]

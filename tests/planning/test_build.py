@@ -214,10 +214,10 @@ def test_nodes_that_are_no_mappings(row):
 
 def test_budget_and_reference_are_typed(row):
     assert faults("recipe=row", "budget.params=abc", "reference.top3=0.5") == [
-        "budget.params: is 'abc'; a whole number or null is needed",
+        "budget.params: is 'abc'; a number or null is needed",
         "reference.top3: there is no such key; did you mean 'top5'?",
     ]
-    assert built("recipe=row", "budget.params=1000").budget.params == 1000
+    assert built("recipe=row", "budget.params=1000").budget.limits == {"params": 1000}
 
 
 def test_a_stage_cannot_be_called_given(row):

@@ -86,8 +86,9 @@ def test_smoke_needs_neither_data_nor_weights(write, folder):
 
 
 def test_smoke_holds_no_accuracy_against_a_budget(row):
-    budget = built("recipe=row", "debug=smoke", "budget.accuracy_drop=0.01", "budget.params=5").budget
-    assert (budget.accuracy_drop, budget.params) == (None, 5)
+    limits = ("budget.accuracy_drop=0.01", "budget.params=5", "budget.top1=0.9")
+    budget = built("recipe=row", "debug=smoke", *limits).budget
+    assert (budget.accuracy_drop, budget.limits) == (None, {"params": 5})
 
 
 def test_smoke_leaves_limits_that_are_given(row):

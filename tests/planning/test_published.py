@@ -28,4 +28,4 @@ from tests.planning.plans import built
 def test_published_figures_stand_beside_the_row_only(write, overrides, about_it):
     write("row", f"{ROW}reference: {{source: somebody, top1: 0.9}}\n")
     plan = with_its_reference(built("recipe=row", *overrides), overrides)
-    assert plan.reference.top1 == (0.9 if about_it else None)
+    assert plan.reference.figures == ({"top1": 0.9} if about_it else {})

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from compressbench.core.record import RunRecord, StageRecord
+from tests.metric_specs import DESCRIBED
 
 MNIST_50 = {
     "source": "Choudhary et al. 2020, Table 5",
@@ -76,6 +77,7 @@ def made_record(
         stages=stages,
         started=started,
         seconds=61.0,
+        **DESCRIBED,
     )
 
 

@@ -57,7 +57,7 @@ def test_how_many_points_meet_the_budget_is_said_failed_ones_counted() -> None:
     sweep, records = swept("stages.prune.ratio", ("0.1", 0.98, 9e6), ("0.5", 0.97, 3e6))
     records[0].missed = ["budget.size_bytes is 4,000,000, but the result has 9,000,000"]
     for record in records:
-        record.plan["budget"] = {"size_bytes": 4_000_000, "macs": None}
+        record.plan["budget"] = {"size_bytes": 4_000_000}
     failed = Outcome(3, {"stages.prune.ratio": "1.5"}, 2, "stages.prune: ratio is 1.5; allowed: less than 1")
     text = plain(as_rich(sweep_page(replace(sweep, outcomes=[*sweep.outcomes, failed]), records)))
     assert "1 of 3 points meet the budget (size_bytes 4,000,000)" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
 import warnings
@@ -12,7 +13,6 @@ import torch
 
 from compressbench.core.constraint import Mask
 from compressbench.core.format import Sparse
-from compressbench.core.metric import MetricValue
 from compressbench.core.subject import Skipped, Subject
 from compressbench.running.cache import StageCache, StageResult
 from tests.running.plans import LENET
@@ -28,7 +28,7 @@ def subject() -> Subject:
 
 def stored(tmp_path: Path, subject: Subject) -> tuple[StageCache, StageResult]:
     cache = StageCache(tmp_path)
-    measured = {"key": [MetricValue("top1", 0.5, "fraction", True)]}
+    measured = {"key": {"top1": 0.5}}
     result = StageResult(measured, [{"epoch": 1.0}], [Skipped("conv1", "too small")], {"precision": "fp32"}, 1.5)
     cache.store("stage", subject, result)
     return cache, result
@@ -44,6 +44,18 @@ def test_weights_constraints_formats_and_what_is_known_come_back(tmp_path: Path,
     assert loaded.skipped == [Skipped("conv1", "too small")]
     assert torch.equal(loaded.constraints[0].keep, subject.constraints[0].keep)
     assert loaded.constraints[0].holds(loaded.model)
+
+
+def test_values_that_stood_in_a_list_with_their_units_are_read(tmp_path: Path, subject: Subject) -> None:
+    cache, _ = stored(tmp_path, subject)
+    file = tmp_path / "stage" / "stage.json"
+    content = json.loads(file.read_text())
+    content["measured"] = {"key": [{"name": "top1", "value": 0.5, "unit": "fraction", "higher_is_better": True}]}
+    del content["digest"]
+    file.write_text(json.dumps(content))
+    found = cache.find("stage")
+    assert found is not None
+    assert found.measured == {"key": {"top1": 0.5}}
 
 
 def test_what_was_never_stored_is_not_found(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from compressbench.core.plan import Budget, Stage
+from compressbench.core.budget import Budget
+from compressbench.core.plan import Stage
 from compressbench.running.dry_run import dry_run
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
@@ -36,10 +37,10 @@ def test_a_stage_that_cannot_work_does_not_hide_the_faults_after_it(tmp_path: Pa
 
 
 def test_a_budget_that_cannot_be_kept_is_a_fault_before_training(tmp_path: Path) -> None:
-    _, faults = dry_run(plan(budget=Budget(params=209_038, macs=1, epochs=3)), tmp_path)
+    _, faults = dry_run(plan(budget=Budget({"params": 209_038, "macs": 1}, epochs=3)), tmp_path)
     assert [fault.where for fault in faults] == ["budget.epochs", "budget.params", "budget.macs"]
     assert "209,039" in faults[1].what
-    assert dry_run(plan(budget=Budget(params=209_039, epochs=4)), tmp_path)[1] == []
+    assert dry_run(plan(budget=Budget({"params": 209_039}, epochs=4)), tmp_path)[1] == []
 
 
 def test_a_drop_from_no_network_is_a_fault_before_training(tmp_path: Path) -> None:

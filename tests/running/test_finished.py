@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compressbench.core.plan import Budget
+from compressbench.core.budget import Budget
 from compressbench.core.record import RunRecord
 from compressbench.running.finished import recall, remember
 from compressbench.running.folders import RECORD, WEIGHTS, run_folder
@@ -59,7 +59,7 @@ def test_a_record_that_lacks_the_given_network_is_not_taken(folder: Path, tmp_pa
 
 
 def test_a_record_that_another_budget_judged_since_is_not_taken(folder: Path, tmp_path: Path) -> None:
-    whole = plan(stages=plan().stages[:1], budget=Budget(params=10))
+    whole = plan(stages=plan().stages[:1], budget=Budget({"params": 10}))
     assert run(whole, tmp_path, SilentProgress()).missed
     assert recall(CONFIG, tmp_path) is None
     assert run(replace(whole, budget=Budget()), tmp_path, SilentProgress()).missed == []

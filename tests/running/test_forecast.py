@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from compressbench.core.architecture import Architecture
+from compressbench.core.budget import Budget
 from compressbench.core.model import Model
-from compressbench.core.plan import Budget, Limits, Plan, Stage
+from compressbench.core.plan import Limits, Plan, Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
 from compressbench.running.decided import decided
@@ -52,7 +53,7 @@ def test_zeros_that_training_fills_are_not_counted_and_the_bytes_are_those_of_th
     for stage, measured in zip(stages, record.stages, strict=True):
         for name in ("params", "params_nonzero", "params_without_bn_nonzero", "macs", "macs_nonzero"):
             assert stage.counts[name] == measured.metrics[name], (stage.name, name)
-    assert stages[-1].counts["network_bytes"] == length
+    assert stages[-1].counts["size_bytes"] == length
 
 
 def test_biases_that_a_stage_sets_to_zero_and_training_moves_are_counted(tmp_path: Path) -> None:
@@ -71,8 +72,8 @@ def test_what_depends_on_the_weights_is_left_out(tmp_path: Path) -> None:
     stages = (plan().stages[0], Stage("share", "sharing/kmeans", share), code)
     found, faults = forecast(plan(stages=stages), tmp_path, CPU)
     assert faults == []
-    assert "network_bytes" in found[1].counts  # so many bits for each weight
-    assert "network_bytes" not in found[2].counts  # Huffman codes are as long as the weights are often
+    assert "size_bytes" in found[1].counts  # so many bits for each weight
+    assert "size_bytes" not in found[2].counts  # Huffman codes are as long as the weights are often
     everywhere = replace(MAGNITUDE.technique, scope="global")
     found, _ = forecast(plan(stages=(plan().stages[0], replace(MAGNITUDE, technique=everywhere))), tmp_path, CPU)
     assert found[1].counts["params_nonzero"] < found[0].counts["params_nonzero"]
@@ -86,7 +87,7 @@ def test_epochs_are_those_that_limits_leave(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_small_enough_is_a_fault(tmp_path: Path) -> None:
-    _, faults = forecast(plan(budget=Budget(size_bytes=1000)), tmp_path, CPU)
+    _, faults = forecast(plan(budget=Budget({"size_bytes": 1000})), tmp_path, CPU)
     assert [fault.where for fault in faults] == ["budget.size_bytes"]
 
 

@@ -9,10 +9,12 @@ from typing import ClassVar
 import pytest
 import torch
 
+from compressbench.core.budget import Budget
 from compressbench.core.errors import RunError
-from compressbench.core.metric import EvaluationInput, MetricValue
-from compressbench.core.plan import Budget, Plan, Stage
+from compressbench.core.metric import EvaluationInput, MetricSpec, MetricValue
+from compressbench.core.plan import Plan, Stage
 from compressbench.core.record import RunRecord
+from compressbench.core.task import Task
 from compressbench.packing import packed_file
 from compressbench.running.folders import run_folder
 from compressbench.running.progress import SilentProgress
@@ -113,7 +115,11 @@ class WeightsBefore:
     needs_baseline: ClassVar[bool] = True
 
     def measure(self, given: EvaluationInput) -> list[MetricValue]:
-        return [MetricValue("before", float(given.baseline().model.conv1.weight.detach().sum()), "ratio")]
+        [spec] = self.specs(given.task)
+        return [MetricValue(spec, float(given.baseline().model.conv1.weight.detach().sum()))]
+
+    def specs(self, task: Task) -> tuple[MetricSpec, ...]:
+        return (MetricSpec("before", "ratio", None),)
 
 
 def conv1_sum(outputs: Path, stage_id: str) -> float:

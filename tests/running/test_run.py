@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from compressbench.core.budget import Budget
 from compressbench.core.errors import RunError
-from compressbench.core.plan import Budget, Stage
+from compressbench.core.plan import Stage
 from compressbench.core.record import RunRecord
 from compressbench.packing import packed_file
 from compressbench.running.folders import run_folder
@@ -115,7 +116,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_failed_record(tmp_path: Pa
 
 
 def test_a_budget_that_is_missed_is_in_the_record(tmp_path: Path) -> None:
-    record = run(plan(budget=Budget(params=1000, macs=10**9, accuracy_drop=0.5)), tmp_path, SilentProgress())
+    record = run(plan(budget=Budget({"params": 1000, "macs": 10**9}, accuracy_drop=0.5)), tmp_path, SilentProgress())
     assert record.missed == ["budget.params is 1,000, but the result has 209,039"]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.tracking.store import Store, client
+from tests.metric_specs import DESCRIBED
 
 TOP1 = {0.1: 0.9869, 0.3: 0.9871, 0.5: 0.9858, 0.7: 0.9801, 0.9: 0.9312}
 
@@ -36,7 +37,7 @@ def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "tab
         },
         "metrics": ["accuracy", "parameters"],
         "limits": {"epochs": None, "steps": None},
-        "budget": {"params": None},
+        "budget": {},
     }
     return RunRecord(
         recipe=f"{table}/{row}" if table != "." else row,
@@ -61,6 +62,7 @@ def record(ratio: float = 0.5, seed: int = 0, sweep: str = "", table: str = "tab
         started="2026-03-01T12:00:00+00:00",
         seconds=sum(stage.seconds for stage in stages),
         sweeps={sweep: swept} if sweep else {},
+        **DESCRIBED,
     )
 
 

@@ -14,9 +14,9 @@ from compressbench.core.task import Loss
 from compressbench.data.tasks._shapes import wrong_shape
 
 SPECS = (
-    MetricSpec("top1", "fraction", higher_is_better=True, heading="top1", format=".2%", limit=True),
-    MetricSpec("top5", "fraction", higher_is_better=True, heading="top5", format=".2%", limit=True),
-    MetricSpec("loss", "nats", higher_is_better=False, heading="loss", format=".4f", limit=True),
+    MetricSpec("top1", "fraction", higher_is_better=True, heading="top1", format="percent", limit=True),
+    MetricSpec("top5", "fraction", higher_is_better=True, heading="top5", format="percent", limit=True),
+    MetricSpec("loss", "nats", higher_is_better=False, limit=True),
 )
 
 

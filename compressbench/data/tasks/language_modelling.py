@@ -40,9 +40,11 @@ class LanguageModelling:
 
     name: ClassVar[str] = "language_modelling"
     specs: ClassVar[tuple[MetricSpec, ...]] = (
-        MetricSpec("bits_per_character", "bits", higher_is_better=False, heading="bits/char", format=".4f", limit=True),
-        MetricSpec("perplexity", "ratio", higher_is_better=False, heading="perplexity", format=".4f", limit=True),
-        MetricSpec("loss", "nats", higher_is_better=False, heading="loss", format=".4f", limit=True),
+        MetricSpec(
+            "bits_per_character", "bits", higher_is_better=False, heading="bits/char", format="number", limit=True
+        ),
+        MetricSpec("perplexity", "ratio", higher_is_better=False, heading="perplexity", format="number", limit=True),
+        MetricSpec("loss", "nats", higher_is_better=False, heading="loss", format="number", limit=True),
     )
     primary: ClassVar[str] = "bits_per_character"
     losses: ClassVar[Mapping[str, Loss]] = {"cross_entropy": cross_entropy}

@@ -31,8 +31,8 @@ class Regression:
 
     name: ClassVar[str] = "regression"
     specs: ClassVar[tuple[MetricSpec, ...]] = (
-        MetricSpec("mse", "squared", higher_is_better=False, heading="MSE", format=".4f", limit=True),
-        MetricSpec("r2", "share", higher_is_better=True, heading="R2", format=".4f", limit=True),
+        MetricSpec("mse", "squared", higher_is_better=False, heading="MSE", format="number", limit=True),
+        MetricSpec("r2", "share", higher_is_better=True, heading="R2", format="number", limit=True),
     )
     primary: ClassVar[str] = "mse"
     losses: ClassVar[Mapping[str, Loss]] = {
