@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "compressbench"
 
 ARROWS = {
-    "core": set(),
+    "core": {"vision"},  # for plugins, which import torchvision by themselves
     "vision": set(),
     "codecs": set(),
     "layers": set(),
@@ -28,6 +28,7 @@ ARROWS = {
     "metrics": {"core", "export"},
     "running": {"core", "training", "metrics", "packing", "zoo"},  # zoo: published weights
     "app": {"core", "planning", "running", "tracking", "reporting", "packing", "export", "data"},  # data: from pictures
+    "testing": {"core", "data", "packing", "running"},  # a context: the task, packing and counting of a real one
     "cli": {"core", "app"},
     "__main__": {"cli"},
     "__init__": {"app"},

@@ -160,12 +160,9 @@ class RunRecord:
         try:
             data = unsealed(text)
             if data["version"] != VERSION:
-                again = "the same command again writes a new one, with the stages it finds in the cache"
+                again = "docs/migrate_0_2.py moves those of version 1"
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}: {again}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
-            if "sweep" in data:  # records of version 0.2 knew the last sweep only
-                sweep, swept = data.pop("sweep"), data.pop("swept")
-                data["sweeps"] = {sweep: swept} if sweep else {}
             given = data.pop("given", None)  # older records have none
             specs = {name: read_spec(name, told) for name, told in data.pop("metric_specs").items()}
             found = cls(stages=stages, given=given and StageRecord(**given), metric_specs=specs, **data)

@@ -97,7 +97,7 @@ def random_like(example: Inputs, size: int, generator: torch.Generator) -> Input
     import torch
 
     found = tuple(
-        torch.randn((size, *each.shape[1:]), generator=generator)
+        torch.randn((size, *each.shape[1:]), generator=generator).to(each.dtype)
         if each.is_floating_point()
         else torch.randint(2, (size, *each.shape[1:]), generator=generator).to(each.dtype)
         for each in tensors(example)
