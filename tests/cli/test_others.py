@@ -13,13 +13,8 @@ SMALL = (
     "model: {name: lenet5, image_size: 32, filters: [2, 3], hidden: 8}\ndataset: digits\ntraining: reduced\nstages:\n"
 )
 TEACHER = (
-    "model: {name: lenet5, image_size: 32}
-dataset: digits
-training: reduced
-stages:
-"
-    "  train: {technique: training/from_scratch}
-"
+    "model: {name: lenet5, image_size: 32}\ndataset: digits\ntraining: reduced\nstages:\n"
+    "  train: {technique: training/from_scratch}\n"
 )
 STUDENT = "  distill: {technique: distillation/kd, teacher: {recipe: teacher, stage: train}}\n"
 WORDS = ["tracking=off", "limits.epochs=1", "limits.steps=2", "threads=1"]
