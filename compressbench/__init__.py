@@ -1,6 +1,6 @@
 """compressbench: a declarative experiment runner for model compression."""
 
-from compressbench.app.api import PlanError, RunError, load, run, sweep
+from compressbench.app.api import PlanError, RunError, compress, load, run, sweep
 
-__all__ = ["PlanError", "RunError", "load", "run", "sweep"]
+__all__ = ["PlanError", "RunError", "compress", "load", "run", "sweep"]
 __version__ = "0.2.0"

@@ -23,16 +23,21 @@ def torchvision(submodule: str = "") -> ModuleType:
 
     ValueError, saying what to install, if it cannot be imported.
     """
-    if not _KEPT_ALIVE and not _operators_load():
-        library = torch.library.Library("torchvision", "DEF")
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _KEPT_ALIVE.append(library)
+    mend()
     try:
         return importlib.import_module(f"torchvision.{submodule}" if submodule else "torchvision")
     except ImportError as error:
         what = f"install the one that belongs to torch {torch.__version__}: pip install torchvision"
         raise ValueError(f"torchvision cannot be imported ({error}); {what}") from error
+
+
+def mend() -> None:
+    """Let torchvision be imported from here on, by whoever does: other people's code imports it by itself."""
+    if not _KEPT_ALIVE and not _operators_load():
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _KEPT_ALIVE.append(library)
 
 
 def _operators_load() -> bool:

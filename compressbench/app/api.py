@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from torch import Tensor, nn
 
+    from compressbench.app.compress import Compressed
     from compressbench.app.words import Recipe
+    from compressbench.core.data import Dataset
     from compressbench.core.plugins import Told
     from compressbench.core.preprocessing import Preprocessing
     from compressbench.core.record import RunRecord
+    from compressbench.core.technique import Technique
 
 
 def run(
@@ -81,6 +84,58 @@ def sweep(
 
     words = words_of(recipe, [*overrides, *([f"tracking={tracking}"] if tracking else [])], outputs)
     return sweep_of_values(words, values, progress)
+
+
+def compress(
+    module: nn.Module,
+    dataset: str | Mapping[str, Any] | Dataset,
+    stages: Sequence[Mapping[str, Any] | Technique] | Mapping[str, Mapping[str, Any] | Technique],
+    *,
+    budget: Mapping[str, float] | None = None,
+    overrides: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
+    builder: Callable[..., nn.Module] | None = None,
+    outputs: str | Path | None = None,
+    tracking: str | None = None,
+    progress: bool = True,
+) -> Compressed:
+    """Compress a network in hand, with the weights it has; return its `record`, the packed file's `path`, and `model`,
+    the network decoded from that file.
+
+        >>> from nets import Net  # a file of your own
+        >>> net = Net(width=4)  # ... trained
+        >>> small = compressbench.compress(
+        ...     net,
+        ...     "digits",
+        ...     stages=[
+        ...         {"technique": "pruning/magnitude", "ratio": 0.8},
+        ...         {"technique": "training/finetune", "training": {"epochs": 2}},
+        ...         {"technique": "sharing/kmeans", "bits": 4},
+        ...         {"technique": "coding/huffman"},
+        ...     ],
+        ...     budget={"accuracy_drop": 0.02},
+        ...     arguments={"width": 4},
+        ... )
+        >>> small.record.to_frame()[["top1", "size_bytes"]]
+        >>> small.model(images)
+
+    module: it is left as it is. dataset: a name (`compressbench list datasets`), a mapping as in a recipe, a Dataset.
+    stages: as in a recipe, in a list (each may say its `name`) or by name; techniques may be objects. budget: as in a
+    recipe. overrides: as behind `compressbench run` (`["seed=1", "training=reduced"]`). The others are as for `run`.
+
+    A file can only say what builds the network: its class, or a function that returns it (`builder`), by the module it
+    is imported from, with `arguments`. What the task knows of itself (channels, classes) is added where it is taken. So
+    the code must lie in a file (not in the notebook), and `load` must be told of it: `load(path, plugins=[nets])`. What
+    is built so must compute what `module` does, or a `PlanError` says what differs. Raises as `run` does.
+    """
+    from compressbench.app.compress import InHand, compressed
+    from compressbench.app.objects import dataset_node, stages_node
+
+    parts = {"dataset": dataset_node(dataset), "stages": stages_node(stages), "budget": dict(budget or {})}
+    words = [*overrides, *([f"tracking={tracking}"] if tracking else [])]
+    return compressed(
+        InHand(module, builder or type(module), arguments or {}), parts, words, outputs, _console(progress)
+    )
 
 
 def load(path: str | Path, plugins: Sequence[Told] = ()) -> nn.Module:

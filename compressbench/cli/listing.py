@@ -30,9 +30,9 @@ def list_names(words: list[str]) -> int:
     from compressbench.app.listing import KINDS, entries, look_up
 
     if given.what is None:
-        for kind in KINDS:
+        for kind, found in {kind: entries(kind) for kind in KINDS}.items():
             print(f"{kind}:")
-            _print_entries(entries(kind), indent="  ")
+            _print_entries(found, indent="  ")
     elif given.what in KINDS:
         _print_entries(entries(given.what))
     else:

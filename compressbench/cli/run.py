@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import traceback
 import warnings
-from argparse import Namespace
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,6 +12,7 @@ from compressbench.cli.whole_lines import whole_lines
 from compressbench.core.errors import PlanError, RunError
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Callable
 
     from compressbench.app.run import Prepared, Ran
@@ -161,4 +160,6 @@ def _say(error: BaseException, who: str) -> None:
     if isinstance(error, PlanError | RunError):
         print("\n".join(f"{who}error: {line}" for line in str(error).splitlines()), file=sys.stderr)
     elif not isinstance(error, SystemExit):
+        import traceback
+
         print(f"{who}error:\n{''.join(traceback.format_exception(error))}", file=sys.stderr)

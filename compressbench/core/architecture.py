@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +78,14 @@ class Architecture:
     def lay_out(self) -> nn.Module:
         """Return the network for its names and shapes; the global random state is left alone.
 
-        One that is ours has no memory for its weights (the meta device). Another one is built in full: what its
-        constructor computes beside parameters stands in no file. ValueError as `build` raises it.
+        One that is ours has no memory for its weights (the meta device), unless its constructor reads values. Another
+        one is built in full: what its constructor computes beside parameters stands in no file. ValueError as `build`
+        raises it.
         """
         import torch
 
         if self.is_ours:
-            with torch.device("meta"):
+            with suppress(NotImplementedError), torch.device("meta"):
                 return self.build()
         with torch.random.fork_rng(devices=[]):
             return self.build()

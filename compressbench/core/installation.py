@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ def missing(packages: list[str], extra: str) -> str:
 
 def _origin() -> str | None:
     """Return where pip installed ours from, None if it does not say."""
+    from importlib.metadata import PackageNotFoundError, distribution  # 40 ms that only this message should cost
+
     try:
         noted = distribution("compressbench").read_text("direct_url.json")
         found: dict[str, Any] = json.loads(noted or "{}")

@@ -17,12 +17,12 @@ class Weights:
     file: a path to tensors by name (.pt, .pth, .safetensors) or a packed file (.cbp).
     key: where in the file they lie (`model_ema`, `checkpoint.generator`); None: wherever trainings put them.
     rename: what the file calls a part of the network, and what the network does (`{layer: stage, linear: fc}`). It is
-        replaced wherever a part of a name begins with it.
+        replaced wherever a part of a name begins with it; null leaves such names out.
     """
 
     file: str
     key: str | None = None
-    rename: dict[str, str] = field(default_factory=dict)
+    rename: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

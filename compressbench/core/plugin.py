@@ -50,6 +50,9 @@ class Plugin:
 
     def load(self) -> ModuleType:
         """Return the imported module. ValueError, naming the plugin and what it raised, if it cannot be imported."""
+        from compressbench.vision import mend
+
+        mend()  # it may import torchvision
         try:
             return _imported_from(self) if self.of_file else importlib.import_module(self.module)
         except (Exception, SystemExit) as error:

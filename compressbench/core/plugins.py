@@ -63,6 +63,15 @@ def use(dotted: str) -> None:
         _named.update((plugin.module, plugin) for plugin in declared() if plugin.holds(dotted))
 
 
+def hand_over(module: ModuleType) -> None:
+    """Take into use the module of something that the user hands over in Python. ValueError if it lies in no file.
+
+    It brings no conf entries: only its code may be named.
+    """
+    if plugin_of(module.__name__) is None and not module.__name__.startswith("compressbench."):
+        _named[module.__name__] = _plugin(module)
+
+
 @contextmanager
 def only(told: Sequence[Told]) -> Iterator[None]:
     """Let the code of these plugins be named within, and of no other. PlanError for one that is not there."""

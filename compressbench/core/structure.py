@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from compressbench.core.task import SAID
 from compressbench.core.training import TrainingConfig
 
 OF_THE_PROTOCOL = frozenset({"init", *(field.name for field in fields(TrainingConfig))})
@@ -34,8 +35,7 @@ def is_structural(key: str) -> bool:
     if key.startswith("model.weights."):
         return False
     return OF_THE_PROTOCOL.isdisjoint(key.split(".")[2:]) and key not in (
-        "model.in_channels",
-        "model.classes",
+        *(f"model.{name}" for name in SAID),
         "model.weights",
     )
 

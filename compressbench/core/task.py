@@ -18,6 +18,10 @@ Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 """From outputs and targets of a batch to one number, a mean, through which gradients flow."""
 
 
+SAID = ("in_channels", "classes", "vocabulary", "context", "length", "features", "outputs")
+"""What tasks say of their data, which no one who names a network need write: see `Task.arguments`."""
+
+
 class Task(Protocol):
     """A frozen dataclass whose fields say the shapes. Nothing in it reads data."""
 
@@ -93,7 +97,7 @@ def random_like(example: Inputs, size: int, generator: torch.Generator) -> Input
     import torch
 
     found = tuple(
-        torch.randn((size, *each.shape[1:]), generator=generator)
+        torch.randn((size, *each.shape[1:]), generator=generator).to(each.dtype)
         if each.is_floating_point()
         else torch.randint(2, (size, *each.shape[1:]), generator=generator).to(each.dtype)
         for each in tensors(example)

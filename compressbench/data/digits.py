@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compressbench.core.data import Splits
 from compressbench.core.preprocessing import Preprocessing
-from compressbench.data import _location
+from compressbench.data import _location, _sklearn
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
     from compressbench.data.tasks.image_classification import ImageClassification
 
+    Indices = NDArray[numpy.int64]
+
+FILE = "digits.csv.gz"
 IMAGE_SIZE = 32
 TEST_IMAGES, VALIDATION_IMAGES = 360, 180
 MEAN, STD = (0.305,), (0.376,)
@@ -47,12 +51,10 @@ class Digits:
         return [str(digit) for digit in range(10)]
 
     def missing(self) -> str | None:
-        if self._file().is_file():
-            return None
-        return f"digits is not there: looked for {self._file()}, a part of scikit-learn; pip install scikit-learn."
+        return _sklearn.missing(self.name, FILE)
 
     def sources(self) -> list[str]:
-        return [str(self._file())] if self._file().is_file() else []
+        return _sklearn.sources(FILE)
 
     def fingerprint(self) -> str:
         return _location.fingerprint(self, self.sources())
@@ -64,26 +66,33 @@ class Digits:
         import numpy
         import torch
 
-        from compressbench.data._selection import held_out
         from compressbench.data.in_memory import InMemorySplit
         from compressbench.data.preparing import framed
 
         _location.require(self.missing())
-        table = _location.content_of(self._file()).decode()
-        rows = numpy.loadtxt(table.splitlines(), delimiter=",", dtype=numpy.int64)
-        pixels, labels = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]
-        images = framed(torch.from_numpy((pixels * 255 // 16).astype(numpy.uint8)), PREPROCESSING)
+        shades, labels = read()
+        pixels = (shades[:, None] * 255 // 16).astype(numpy.uint8)
+        images = framed(torch.from_numpy(pixels), PREPROCESSING)
 
-        def split(chosen: numpy.typing.NDArray[numpy.int64]) -> InMemorySplit:
+        def split(chosen: Indices) -> InMemorySplit:
             part = torch.from_numpy(chosen)
             return InMemorySplit(images[part], torch.from_numpy(labels)[part], MEAN, STD, pad=0, flip=False)
 
-        rest, test = held_out(labels, TEST_IMAGES)
-        train, validation = held_out(labels[rest], VALIDATION_IMAGES)
-        return Splits(split(rest[train]), split(rest[validation]), split(test))
+        return Splits(*map(split, parts(labels)))
 
-    def _file(self) -> Path:
-        # Found without importing scikit-learn, which takes a second.
-        found = importlib.util.find_spec("sklearn")
-        folder = Path(found.origin).parent if found and found.origin else Path("sklearn")
-        return folder / "datasets" / "data" / "digits.csv.gz"
+
+def read() -> tuple[Indices, Indices]:
+    """Return shades of grey from 0 to 16, (N, 8, 8), and labels (N,)."""
+    import numpy
+
+    rows = _sklearn.table(FILE, numpy.int64, delimiter=",")
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
+
+
+def parts(labels: Indices) -> tuple[Indices, Indices, Indices]:
+    """Return which digits are for training, for validation and for the test: always the same ones."""
+    from compressbench.data._selection import held_out
+
+    rest, test = held_out(labels, TEST_IMAGES)
+    train, validation = held_out(labels[rest], VALIDATION_IMAGES)
+    return rest[train], rest[validation], test

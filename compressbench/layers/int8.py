@@ -94,6 +94,21 @@ class Int8Linear(nn.Linear):
         return _without_packed(self)
 
 
+def keep_unfused(model: nn.Module) -> None:
+    """Keep torch from computing a TransformerEncoderLayer in one kernel where an int8 layer is in it, in place.
+
+    That kernel takes the weights off the layers as floats. It is not used where a layer has a hook.
+    """
+    for block in model.modules():
+        for layer in block.children() if isinstance(block, nn.TransformerEncoderLayer) else ():
+            if isinstance(layer, Int8Linear) and not layer._forward_pre_hooks:
+                layer.register_forward_pre_hook(_as_it_is)
+
+
+def _as_it_is(layer: nn.Module, given: Any) -> None:
+    """Change nothing."""
+
+
 def _hold_integers(layer: nn.Conv2d | nn.Linear, quantized_output: bool) -> None:
     """Put buffers in the place of the weight; they are worth nothing until they are loaded or filled."""
     shape = layer.weight.shape

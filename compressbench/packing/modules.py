@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from compressbench import layers
 from compressbench.core.architecture import Architecture
 from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
+from compressbench.packing.resizing import RESIZED, resize, resized
 
 OF_TORCH = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm),
@@ -52,8 +54,12 @@ def fresh_network(architecture: Architecture) -> nn.Module:
         return architecture.lay_out()
 
 
-def changed_network(architecture: Architecture, changed: dict[str, dict[str, Any]]) -> nn.Module:
-    """Return the network with its changed layers, these without memory.
+def changed_network(
+    architecture: Architecture,
+    changed: dict[str, dict[str, Any]],
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> nn.Module:
+    """Return the network with its changed layers, these without memory. shapes: of the file's tensors, by name.
 
     ValueError for a layer that it does not have, or one that is described in another way than `describe` does.
     """
@@ -62,6 +68,9 @@ def changed_network(architecture: Architecture, changed: dict[str, dict[str, Any
     for name, description in changed.items():
         if name not in names:
             raise ValueError(f"{architecture.target} has no module {name!r}")
+        if description["type"] == RESIZED:
+            resize(model.get_submodule(name), name, description["arguments"], shapes)
+            continue
         made = make_module(description)
         if describe(made) != description:
             raise ValueError(f"the description of {name!r} is not one that is written: {description}")
@@ -127,7 +136,10 @@ def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[
     if type(model) is not type(fresh):
         raise ValueError(f"{name or 'the network'} is a {type(model).__name__}, which a packed file cannot store")
     ours, before = _settings(model), _settings(fresh)
-    if ours != before:
+    sizes = resized(ours, before)
+    if sizes:
+        changed[name] = {"type": RESIZED, "arguments": sizes}
+    elif ours != before or sizes is None:
         raise ValueError(f"{name or 'the network'} has {ours} instead of {before}, which a packed file cannot store")
     if list(model._modules) != list(fresh._modules):
         found, wanted = ", ".join(model._modules), ", ".join(fresh._modules)

@@ -23,6 +23,7 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.format import Coding, Dense, Format
 from compressbench.core.plugins import use
 from compressbench.core.subject import Subject
+from compressbench.layers.int8 import keep_unfused
 from compressbench.packing.arrays import name_of
 from compressbench.packing.container import Content, PackedFileError, seal, unseal
 from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
@@ -108,6 +109,7 @@ def read(path: Path) -> Subject:
         architecture, model, found = _opened(content)
         tensors = {entry.name: unpack(entry, part) for entry, part in _parts(found, content)}
         tied = fill(model, tensors)
+        keep_unfused(model)
         formats: dict[str, Format] = {each.name: each.format for each in found if not isinstance(each.format, Dense)}
         formats |= {name: formats[other] for name, other in tied.items() if other in formats}
         return Subject(model.eval(), architecture, formats, coding=_coding(content))
@@ -173,7 +175,8 @@ def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
     """Return the network a file names, without its weights, and the entries of its tensors, which fit it."""
     found, architecture = _entries(content), _architecture(content)
     check_needs(content.header)
-    model = changed_network(architecture, content.header["modules"])
+    shapes = {entry.name: entry.shape for entry in found}
+    model = changed_network(architecture, content.header["modules"], shapes)
     _compare(found, model)
     return architecture, model, found
 

@@ -51,11 +51,8 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, str]:
     model.load_state_dict(both, strict=True, assign=True)
     for name, other in left_out.items():
         module, _, last = name.rpartition(".")
-        holder = model.get_submodule(module)
-        if last in holder._parameters:
-            holder._parameters[last] = model.get_parameter(other)
-        elif last in holder._buffers:
-            holder._buffers[last] = model.get_buffer(other)
+        at, _, first = other.rpartition(".")
+        setattr(model.get_submodule(module), last, getattr(model.get_submodule(at), first))
     return left_out
 
 

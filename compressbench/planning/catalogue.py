@@ -34,8 +34,12 @@ def conf_folder() -> Path:
 
 
 def conf_folders() -> list[Path]:
-    """Return ours, then those of the declared plugins. PlanError for a plugin that is not there."""
-    return [home.folder for home in homes(conf_folder())]
+    """Return ours, then those of the declared plugins. PlanError for a plugin that is not there, and for every entry of
+    one whose name is taken."""
+    found = homes(conf_folder())
+    if len(found) > 1:
+        unique([(name, file, plugin) for folder, plugin in found for name, file in files_below(folder).items()])
+    return [home.folder for home in found]
 
 
 def recipe_folders(further: Sequence[Path] = ()) -> list[Path]:

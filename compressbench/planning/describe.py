@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
+from compressbench.core.task import SAID
 from compressbench.planning import catalogue
 from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import MISSING, in_words, located
@@ -67,7 +68,7 @@ def _described(group: str, entry: catalogue.Entry) -> Description:
     written = layered(written, {}, default_schedules())
     declared = _declared(code)
     if group == "model":  # what the dataset says, or what chose this network among several
-        declared = {name: each for name, each in declared.items() if name not in ("in_channels", "classes", "name")}
+        declared = {name: each for name, each in declared.items() if name not in (*SAID, "name")}
         declared["weights"] = (str | None, None)
     meanings = _meanings(Model, ["weights"]) | _comments(file)
     parameters = _parameters(code, declared, written, _resolved(written), meanings)

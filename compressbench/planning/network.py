@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any
 
 from omegaconf import DictConfig
@@ -14,10 +14,11 @@ from compressbench.core.data import Dataset
 from compressbench.core.errors import PlanError
 from compressbench.core.model import Model, Weights
 from compressbench.core.plugins import use
+from compressbench.core.task import SAID
 from compressbench.planning.schema import resolved, schema_of, typed
 from compressbench.planning.stages import TARGET
 
-WITHOUT_DATA = {"in_channels": 1, "classes": 10, "image_size": 32}
+WITHOUT_DATA = {**dict.fromkeys(SAID, 10), "image_size": 32}
 """What a network takes from the data, where its arguments are checked without any."""
 
 
@@ -39,13 +40,18 @@ def build_model(config: DictConfig, dataset: Dataset | None) -> Model:
         raise PlanError.of("model", str(error)) from error
     said = dataset.task.arguments() if dataset else WITHOUT_DATA
     values = taken(said, known) | values
+    lacking = [name for name in SAID if name in known and name not in values and known[name].default is Parameter.empty]
+    if dataset and lacking:
+        has = f"{dataset.task.name} has {', '.join(dataset.task.arguments())}"
+        what = f"takes {', '.join(lacking)}, which {dataset.name} does not have ({has}); take another model or dataset"
+        raise PlanError.of("model", what)
     checked = typed(_schema(builder, values, known), values, "model")
     architecture = Architecture(target, {key: getattr(checked, key) for key in values if key != "weights"})
     _try(architecture)
     return Model(_name(config, target), architecture, weights)
 
 
-def _schema(builder: Callable[..., Any], values: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> type:
+def _schema(builder: Callable[..., Any], values: Mapping[str, Any], known: Mapping[str, Parameter]) -> type:
     """Return a dataclass of what a network takes, and `weights`; of one that takes anything (`**options`) also of what
     it is given."""
     schema = schema_of(builder)

@@ -67,7 +67,11 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key not in schema:
-            faults.append(Fault(f"{where}.{key}", f"there is no such key; {_nearest(key, hints)}"))
+            faults.append(
+                Fault(
+                    f"{where}.{key}", f"there is no such key; {_nearest(key, {name: hints[name] for name in schema})}"
+                )
+            )
             continue
         try:
             found[key] = _value(key, hints[key], value, f"{where}.{key}")
@@ -93,8 +97,10 @@ def _nearest(key: str, hints: Mapping[str, Any]) -> str:
         if dataclasses.is_dataclass(each)
         for inner in dataclasses.fields(each)
     ]
-    meant = next((path for path in inside if path.endswith(f".{key}")), None)
-    return f"did you mean {meant!r}?" if meant else suggestion(key, hints)
+    meant = {path.rpartition(".")[2]: path for path in inside} | {name: name for name in hints}
+    near = suggestion(key, meant)
+    _, name, *_ = near.split("'") if near.startswith("did") else ("", "")
+    return f"did you mean {meant[name]!r}?" if name else suggestion(key, hints)
 
 
 def schema_of(function: Callable[..., Any]) -> type:

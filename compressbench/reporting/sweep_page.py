@@ -126,7 +126,7 @@ def _budget(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> 
     if not any(budgets):
         return []
     met, same = int((points["budget"] == "met").sum()), all(budget == budgets[0] for budget in budgets)
-    limits = ", ".join(f"{key} {value:,}" for key, value in budgets[0].items())
+    limits = ", ".join(f"{key} {value:,.12g}" for key, value in budgets[0].items())
     return [f"{met} of {_point_count(sweep, points)} points meet the budget{f' ({limits})' if same else ''}"]
 
 

@@ -12,9 +12,9 @@ def missed_limits(budget: Budget, record: RunRecord) -> list[str]:
     missed = []
     for name, limit in budget.limits.items():
         if name not in record.final.metrics:
-            missed.append(f"budget.{name} is {limit:,}, but {name} was not measured")
+            missed.append(f"budget.{name} is {limit:,.12g}, but {name} was not measured")
         elif breaks(record.metric_specs[name], record.final.metrics[name], limit):
-            missed.append(f"budget.{name} is {limit:,}, but the result has {plain(record.final.metrics[name])}")
+            missed.append(f"budget.{name} is {limit:,.12g}, but the result has {plain(record.final.metrics[name])}")
     return missed if budget.accuracy_drop is None else [*missed, *_missed_drop(budget.accuracy_drop, record)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import compressbench
 from compressbench.core.atomic import write_atomically
-from compressbench.core.plugins import declared
+from compressbench.core.plugins import declared, in_use
 from compressbench.core.record import RunRecord
 from compressbench.core.sealed import file_digest, sealed, stamp, unsealed
 from compressbench.packing.container import unseal
@@ -27,7 +27,7 @@ def config_id(config: dict[str, Any]) -> str:
     metrics."""
     package = Path(compressbench.__file__).parent
     code = {str(file.relative_to(package)): stamp(file) for file in package.rglob("*.py")}
-    code |= {str(file): stamp(file) for plugin in declared() for file in plugin.files()}
+    code |= {str(file): stamp(file) for plugin in (*declared(), *in_use()) for file in plugin.files()}
     text = json.dumps([compressbench.__version__, code, config], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -16,6 +16,10 @@ UNUSABLE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFErr
 """What torch raises for a file that holds no state dict, or that of another network."""
 
 
+COUNTER = "num_batches_tracked"
+"""What batch norm counts, and no network computes with."""
+
+
 def give_weights(network: nn.Module, model: Model) -> str:
     """Put the model's given weights into its network, in place; return in words how they were matched.
 
@@ -56,7 +60,8 @@ def _give(network: nn.Module, model: Model) -> str:
     if len(set(new_names.values())) < len(new_names):
         twice = sorted(new_names.values(), key=list(new_names.values()).count)[-1]
         raise ValueError(f"rename gives several tensors of the file the name {twice}")
-    tensors, dropped = _needed({new_names[name]: tensor for name, tensor in found.tensors.items()}, state)
+    taken = {new_name: found.tensors[name] for name, new_name in new_names.items()}
+    tensors, dropped = _needed(taken, state)
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     theirs = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     matching = match(theirs, shapes, _optional(network, theirs), type(network).__name__)
@@ -69,15 +74,16 @@ def _give(network: nn.Module, model: Model) -> str:
 
 
 def _needed(tensors: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Return the tensors without whole numbers that the network has no name for, and the names of these: they count
-    batches or positions, and are no weights."""
-    dropped = [name for name, each in tensors.items() if name not in state and not each.is_floating_point()]
-    return {name: each for name, each in tensors.items() if name not in dropped}, dropped
+    """Return the tensors without whole numbers that the network has no name for, and the names of these but counters
+    of batches: they say how many or where, and are no weights."""
+    dropped = {name for name, each in tensors.items() if name not in state and not each.is_floating_point()}
+    told = [name for name in tensors if name in dropped and not name.endswith(COUNTER)]
+    return {name: each for name, each in tensors.items() if name not in dropped}, told
 
 
 def _optional(network: nn.Module, theirs: dict[str, tuple[int, ...]]) -> frozenset[str]:
     """Return which tensors need no other: counters of batches, and what is one with a tensor that the file has."""
-    names = [name for name in network.state_dict() if name.rpartition(".")[2] == "num_batches_tracked"]
+    names = [name for name in network.state_dict() if name.endswith(COUNTER)]
     by_identity: dict[int, list[str]] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         by_identity.setdefault(id(parameter), []).append(name)

@@ -19,13 +19,15 @@ class Matching(NamedTuple):
     how: str
 
 
-def renamed(names: Sequence[str], rename: Mapping[str, str]) -> dict[str, str]:
-    """Return what each name becomes: every part of it that begins as a key of `rename` says begins as its value."""
+def renamed(names: Sequence[str], rename: Mapping[str, str | None]) -> dict[str, str]:
+    """Return what each name becomes: every part of it that begins as a key of `rename` says begins as its value. A name
+    with such a part is left out where the value is None."""
     if not rename:
         return {name: name for name in names}
     longest_first = sorted(rename, key=len, reverse=True)
     pattern = re.compile(r"(?:^|(?<=\.))(" + "|".join(map(re.escape, longest_first)) + ")")
-    return {name: pattern.sub(lambda match: rename[match.group(1)], name) for name in names}
+    kept = [name for name in names if not any(rename[found] is None for found in pattern.findall(name))]
+    return {name: pattern.sub(lambda match: rename[match.group(1)] or "", name) for name in kept}
 
 
 def aligned(names: Sequence[str], ours: Sequence[str]) -> dict[str, str]:
@@ -110,6 +112,10 @@ def _doubt(
 
 def _advice(pairs: Sequence[Pair], theirs: Mapping[str, Shape], ours: Mapping[str, Shape]) -> str:
     """Return the last line: a renaming under which more fits, if there is one."""
+    if not pairs:
+        more = ", ".join(sorted({f"{name.partition('.')[0]}: null" for name in theirs.keys() - ours.keys()}))
+        leave = f"leave out what is not needed: weights: {{file: FILE, rename: {{{more}}}}}"
+        return leave if more else "the file is of a smaller network"
     rename: dict[str, str] = {}
     for other, own in pairs:
         for before, after in _changes(other, own):

@@ -63,7 +63,7 @@ def broken_limits(plan: Plan, stages: list[PlannedStage], again: Callable[[], li
         Fault(
             f"budget.{name}",
             f"the {'file' if name in from_file else 'result'} will have {plain(final[name])}"
-            f"{' and its note' if name in from_file else ''}; the limit is {limit:,}",
+            f"{' and its note' if name in from_file else ''}; the limit is {limit:,.12g}",
         )
         for name, limit in broken.items()
         if other.get(name) == final[name]

@@ -18,12 +18,12 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 def notebook_console() -> Console:
-    """Return where progress of Python's own calls is shown: a terminal, a notebook, or plain lines anywhere else.
+    """Return where progress of calls from Python is shown: bars on a terminal or in a notebook, else lines on stderr.
 
-    rich needs ipywidgets for bars in a notebook; without them what it writes there is plain lines too.
+    rich needs ipywidgets for bars in a notebook; without them it gets lines too.
     """
-    found = Console()
-    return found if not found.is_jupyter or find_spec("ipywidgets") else Console(force_jupyter=False)
+    found = Console(stderr=True)
+    return found if not found.is_jupyter or find_spec("ipywidgets") else Console(stderr=True, force_jupyter=False)
 
 
 class ConsoleProgress:

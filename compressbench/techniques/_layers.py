@@ -1,6 +1,7 @@
 """Which layers a technique works on: the selectors that every recipe uses.
 
-A selector is a type (`conv`, `linear`, `bn`), a position (`first`, `last`: in the order of definition, among the
+A selector is a type (`conv`, `linear`, `bn`; for what works on single weights also `rnn`, `attention`: the projections
+of queries, keys and values, and `embedding`), a position (`first`, `last`: in the order of definition, among the
 kinds of layer the technique works on), the exact name of a layer, or a glob over names (`stage1.*.conv1`). Types and
 positions are reserved: a layer that is called `conv` is reached by a glob.
 """
@@ -21,14 +22,19 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "conv": (nn.Conv1d, nn.Conv2d, nn.Conv3d),
     "linear": (nn.Linear,),
     "bn": (_BatchNorm,),
+    "rnn": (nn.RNNBase, nn.RNNCellBase),
+    "attention": (nn.MultiheadAttention,),
+    "embedding": (nn.Embedding,),
 }
 POSITIONS = ("first", "last")
 WEIGHTED = ("conv", "linear")
+SINGLE = (*WEIGHTED, "rnn", "attention", "embedding")
+"""The kinds of layer whose single weights can be pruned or shared; `weights_of` says which tensors these are."""
 Value = TypeVar("Value")
 
 
 def kind_of(layer: nn.Module) -> str | None:
-    """Return `conv`, `linear`, `bn`, or None for any other module."""
+    """Return one of `KINDS`, or None for any other module."""
     return next((kind for kind, types in KINDS.items() if isinstance(layer, types)), None)
 
 
@@ -41,6 +47,18 @@ def layers_of(model: nn.Module, kinds: Iterable[str] = WEIGHTED) -> dict[str, nn
     """Return the layers of these kinds by name, in the order of definition."""
     wanted = tuple(kinds)
     return {name: layer for name, layer in model.named_modules() if kind_of(layer) in wanted}
+
+
+def weights_of(model: nn.Module, layers: Iterable[str]) -> dict[str, str]:
+    """Return the name of the layer by the name of each weight matrix of these layers; one that is tied to an earlier
+    one is left out."""
+    seen: dict[int, str] = {}
+    found = {}
+    for name in layers:
+        for weight, parameter in model.get_submodule(name).named_parameters(recurse=False):
+            if "weight" in weight and seen.setdefault(id(parameter), name) == name:
+                found[f"{name}.{weight}"] = name
+    return found
 
 
 def select(
@@ -68,26 +86,37 @@ def names_in(selectors: Iterable[str]) -> set[str]:
 
 
 def ratio_by_layer(
-    model: nn.Module, targets: Iterable[str], ignore: Iterable[str], ratio: float, ratios: Mapping[str, float]
+    model: nn.Module,
+    targets: Iterable[str],
+    ignore: Iterable[str],
+    ratio: float,
+    ratios: Mapping[str, float],
+    kinds: tuple[str, ...] = WEIGHTED,
 ) -> dict[str, float]:
-    """Return the ratio of every selected conv and linear layer, as `value_by_layer` does."""
-    return value_by_layer(model, targets, ignore, ratio, ratios, "ratios")
+    """Return the ratio of every selected layer, as `value_by_layer` does."""
+    return value_by_layer(model, targets, ignore, ratio, ratios, "ratios", kinds)
 
 
 def value_by_layer(
-    model: nn.Module, targets: Iterable[str], ignore: Iterable[str], value: Value, values: Mapping[str, Value], key: str
+    model: nn.Module,
+    targets: Iterable[str],
+    ignore: Iterable[str],
+    value: Value,
+    values: Mapping[str, Value],
+    key: str,
+    kinds: tuple[str, ...] = WEIGHTED,
 ) -> dict[str, Value]:
-    """Return the value of every selected conv and linear layer.
+    """Return the value of every selected layer of these kinds.
 
     `values`, by selector, overrides `value`; an exact name wins over a glob, a glob over a position, a position over a
     type. key: what people call `values`, for messages. Raises ValueError as `select` does, for a selector of `values`
     that matches no layer that `targets` does, and for two equally specific selectors that disagree about a layer.
     """
-    selected = select(model, targets, ignore)
-    candidates, wanted = layers_of(model), select(model, targets, [])
+    selected = select(model, targets, ignore, kinds)
+    candidates, wanted = layers_of(model, kinds), select(model, targets, [], kinds)
     found: dict[str, tuple[int, str, Value]] = dict.fromkeys(selected, (-1, "", value))
     for selector, own in values.items():
-        names = _matches(selector, candidates, WEIGHTED, key)
+        names = _matches(selector, candidates, kinds, key)
         if not any(name in wanted for name in names):
             raise ValueError(f"{key} has {selector!r}, but targets {list(targets)} select no layer that it matches")
         rank = _rank(selector, candidates)

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from compressbench.core.installation import missing
-from compressbench.vision import torchvision
+from compressbench.vision import mend
 
 
 def timm_model(in_channels: int, classes: int, name: str, options: dict[str, Any] | None = None) -> nn.Module:
@@ -16,7 +16,7 @@ def timm_model(in_channels: int, classes: int, name: str, options: dict[str, Any
     options: whatever else it takes (`img_size`, `drop_path_rate`). ValueError if timm is not installed, and for what it
     refuses.
     """
-    torchvision()  # which timm imports, and this machine may have to mend first
+    mend()  # torchvision, which timm imports, and this machine may have to mend first
     try:
         import timm
     except ImportError as error:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from compressbench.core.installation import missing
+from compressbench.vision import mend
 
 KEYS = {
     "classes": "num_labels",
@@ -48,6 +49,7 @@ def transformers_model(
     options: entries of its configuration (`hidden_size`, `num_hidden_layers`), which win over what the task says.
     ValueError if transformers is not installed, and for what it refuses.
     """
+    mend()  # torchvision, which transformers imports, and this machine may have to mend first
     try:
         import transformers
     except ImportError as error:

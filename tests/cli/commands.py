@@ -12,12 +12,13 @@ Captured = pytest.CaptureFixture[str]
 
 
 def refused(capsys: Captured, *words: str) -> str:
-    """Return what a command that must be refused as bad input prints: one line, or one and a list of what is wrong."""
+    """Return what a command that must be refused as bad input prints: one line, or one and a list of what is wrong; the
+    lines of one fault are indented."""
     assert main(list(words)) == 2
     printed = capsys.readouterr()
     first, *others = printed.err.splitlines()
     assert first.startswith("error: ")
-    assert all(line.startswith("  - ") for line in others)
+    assert all(line.startswith(("  - ", "    ")) for line in others)
     assert printed.out == "" or words[0] == "check"  # which shows what it would do all the same
     return printed.err
 

@@ -40,11 +40,11 @@ def test_an_unknown_recipe_is_met_with_the_nearest_one(capsys: Captured) -> None
 def test_all_faults_of_a_recipe_come_in_one_message(capsys: Captured) -> None:
     own = recipe(
         "extends: quickstart\n"
-        "stages:\n  train: {lrr: 0.1, batch_size: many}\n  prune: {ratio: 1.5}\n"
+        "stages:\n  train: {lrr: 0.1, training: {batch_size: many}}\n  prune: {ratio: 1.5}\n"
         "budget: {parms: 3}\n"
     )
     said = refused(capsys, "run", own)
-    for words in ("stages.train", "did you mean 'lr'", "many", "stages.prune", "1.5", "did you mean 'params'"):
+    for words in ("stages.train", "did you mean 'training.lr'", "many", "stages.prune", "1.5", "did you mean 'params'"):
         assert words in said
 
 

@@ -26,5 +26,5 @@ def test_in_a_checkout_the_extra_is_installed_from_there():
 )
 def test_a_wheel_is_installed_again_from_where_it_came_from_not_by_its_bare_name(monkeypatch, tmp_path, noted, origin):
     monkeypatch.setattr(installation, "CHECKOUT", tmp_path)
-    monkeypatch.setattr(installation, "distribution", lambda name: SimpleNamespace(read_text=lambda file: noted))
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: SimpleNamespace(read_text=lambda file: noted))
     assert installation.missing(["onnx"], "onnx").endswith(f"pip install 'compressbench[onnx] @ {origin}'")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from compressbench.core.errors import PlanError
+from compressbench.data import _sklearn
 from compressbench.data.digits import MEAN, STD, Digits
 
 
@@ -81,6 +82,6 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
 
 def test_a_damaged_file_is_named(monkeypatch, tmp_path):
     (tmp_path / "digits.csv.gz").write_bytes(gzip.compress(b"1,2,3\n")[:-5])
-    monkeypatch.setattr(Digits, "_file", lambda self: tmp_path / "digits.csv.gz")
+    monkeypatch.setattr(_sklearn, "file_of", lambda name: tmp_path / name)
     with pytest.raises(PlanError, match=r"digits.csv.gz: cannot be read"):
         Digits().load()

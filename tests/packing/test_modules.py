@@ -6,7 +6,7 @@ from torch import nn
 
 from compressbench.core.architecture import Architecture
 from compressbench.packing.modules import changed_modules, changed_network, describe, fresh_network, make_module
-from compressbench.zoo.resnet_cifar import Shortcut
+from compressbench.packing.resizing import resize
 
 LAYERS = [
     nn.Conv2d(4, 8, (3, 5), stride=2, padding=(1, 2), dilation=2, groups=4, bias=False),
@@ -62,11 +62,41 @@ def test_a_layer_that_went_missing_or_came_between_is_an_error(layers: tuple[nn.
         changed_modules(nn.Sequential(*layers), nn.Sequential(nn.Linear(3, 4), nn.ReLU()))
 
 
-def test_a_layer_that_files_cannot_name_may_not_change_its_settings() -> None:
-    fresh, model = (nn.Sequential(Shortcut(16, stride)) for stride in (2, 1))
+class Scaled(nn.BatchNorm2d):
+    """A layer of somebody else, with settings of every kind."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.kernel, self.mode, self.exact = (1, 1), "zeros", True
+
+
+def test_of_a_layer_that_files_cannot_name_they_say_its_new_sizes() -> None:
+    fresh, model = (nn.Sequential(nn.Conv2d(3, channels, 1), Scaled(channels)) for channels in (8, 5))
+    changed = changed_modules(model, fresh)
+    assert changed["1"] == {"type": "resized", "arguments": {"num_features": 5}}
     assert changed_modules(fresh, fresh) == {}
-    with pytest.raises(ValueError, match=r"'stride': 1.*which a packed file cannot store"):
+    shapes = {f"1.{name}": tuple(tensor.shape) for name, tensor in model[1].state_dict().items()}
+    resize(fresh[1], "1", changed["1"]["arguments"], shapes)
+    assert fresh[1].num_features == 5
+    assert {name: tensor.shape for name, tensor in fresh[1].state_dict().items()} == {
+        name: tensor.shape for name, tensor in model[1].state_dict().items()
+    }
+
+
+@pytest.mark.parametrize(("setting", "value"), [("mode", "reflect"), ("exact", False), ("eps", 0.1), ("kernel", 3)])
+def test_any_other_setting_of_it_may_not_change(setting: str, value: object) -> None:
+    fresh, model = (nn.Sequential(Scaled(8)) for _ in range(2))
+    setattr(model[0], setting, value)
+    with pytest.raises(ValueError, match=rf"'{setting}': .*which a packed file cannot store"):
         changed_modules(model, fresh)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"mode": "x"}, {"exact": 1}, {"forward": 3}, {"__class__": 3}, {"num_features": -1}, {"kernel": [1, "a"]}]
+)
+def test_a_file_can_change_nothing_but_sizes(sizes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="is no size of 0"):
+        resize(Scaled(8), "0", sizes, {})
 
 
 def test_a_description_cannot_say_where_a_layer_lies_or_of_what_dtype_it_is() -> None:

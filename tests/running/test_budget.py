@@ -43,7 +43,7 @@ def test_where_more_is_better_a_limit_is_the_least_and_a_loss_may_rise_by_the_dr
     assert missed_limits(Budget({"top1": 0.7, "loss": 1.0}), record(top1=0.7, loss=1.0)) == []
     assert missed_limits(Budget({"top1": 0.7, "loss": 1.0}), record(top1=0.69, loss=1.5)) == [
         "budget.top1 is 0.7, but the result has 0.6900",
-        "budget.loss is 1.0, but the result has 1.5000",
+        "budget.loss is 1, but the result has 1.5000",
     ]
     stages = [StageRecord("train", "training/from_scratch", "", {"loss": 0.5}), StageRecord("prune", "", "", {})]
     risen = replace(RECORD, primary="loss", stages=[stages[0], replace(stages[1], metrics={"loss": 0.75})])

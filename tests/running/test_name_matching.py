@@ -109,3 +109,10 @@ def test_a_first_part_that_all_share_comes_off_or_on_where_that_gives_more_of_th
     assert aligned(["model.fc.weight", "model.fc.bias"], ["fc.weight", "fc.bias"])["model.fc.bias"] == "fc.bias"
     assert aligned(["fc.weight"], ["network.fc.weight"])["fc.weight"] == "network.fc.weight"
     assert aligned(["features.weight"], ["features.weight"])["features.weight"] == "features.weight"
+
+
+def test_what_the_network_does_not_need_is_left_out_where_the_recipe_says_so() -> None:
+    more = {**OURS, "auxiliary.weight": (3, 3)}
+    assert refusal(more)[4] == "leave out what is not needed: weights: {file: FILE, rename: {auxiliary: null}}"
+    assert list(renamed(list(more), {"auxiliary": None})) == list(OURS)
+    assert refusal({"conv1.weight": (4, 1, 3, 3)})[4] == "the file is of a smaller network"

@@ -38,7 +38,8 @@ def test_what_goes_to_a_file_or_a_notebook_without_widgets_has_no_control_charac
             monkeypatch.setattr("compressbench.running.progress.SECONDS_BETWEEN_LINES", -1.0)
             advance(1, "loss 2.3")
             advance(1, "loss 2.2")
-        printed = capsys.readouterr().out
+        out, printed = capsys.readouterr()
+        assert out == ""
         assert printed.splitlines()[0] == "1 of 2: train: 1 of 2  loss 2.3"
         assert all(character.isprintable() for character in printed.replace("\n", ""))
 

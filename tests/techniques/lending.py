@@ -1,23 +1,19 @@
-"""What a runner lends to a technique, as little of it as a test needs, on made-up images."""
+"""Subjects, and what a runner lends to a technique, on made-up images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from compressbench.core.architecture import Architecture
-from compressbench.core.context import Advance
-from compressbench.core.objective import Hook
-from compressbench.core.source import Source
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.data.tasks.image_classification import ImageClassification
-from compressbench.running.counting import counts_and_size
+from compressbench.testing.made_up import MadeUpContext, Silent, seeded
+
+__all__ = ["Silent", "StageContext", "bare", "seeded", "subject_of", "trained_by"]
 
 Made = TypeVar("Made")
 
@@ -46,74 +42,9 @@ def trained_by(technique: type[Made], **fields: object) -> Made:
     return technique(training=TrainingConfig(**own), **fields)  # type: ignore[call-arg, arg-type]
 
 
-def seeded(make: Callable[[], Made]) -> Made:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return make()
-
-
-class Silent:
-    """Progress that nobody sees."""
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Advance]:
-        yield lambda steps=1, note="": None
-
-
-class StageContext:
-    """A context without a runner. `trained`: the trainings that were asked for, in order."""
+class StageContext(MadeUpContext):
+    """A context without a runner, for made-up images."""
 
     def __init__(self, channels: int = 3, side: int = 32, classes: int = 10, seed: int = 0):
-        self.generator = torch.Generator().manual_seed(seed)
-        self.task = ImageClassification([channels, side, side], classes)
-        self.example = self.task.example()
-        self.progress = Silent()
-        self.trained: list[TrainingConfig] = []
-        self.stages: dict[str, Subject] = {}
-        made = torch.Generator().manual_seed(1)
-        self.images = torch.randn(16, channels, side, side, generator=made)
-        self.labels = torch.randint(classes, (16,), generator=made)
-
-    def train(
-        self, subject: Subject, training: TrainingConfig, objective: Any = None, hooks: Sequence[Hook] = ()
-    ) -> Subject:
-        """Plain SGD with momentum on 16 images, constraints enforced after every step."""
-        self.trained.append(training)
-        model = subject.model.train()
-        optimizer = torch.optim.SGD(model.parameters(), lr=training.lr, momentum=training.momentum)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # dropout
-            for _ in range(max(1, training.epochs)):
-                for images, labels in zip(self.images.split(8), self.labels.split(8), strict=True):
-                    optimizer.zero_grad()
-                    nn.functional.cross_entropy(model(images), labels).backward()
-                    for hook in hooks:
-                        if hook.after_backward:
-                            hook.after_backward(model)
-                    optimizer.step()
-                    subject.enforce()
-        model.eval()
-        return subject
-
-    def steps(self, training: TrainingConfig) -> int:
-        return 2 * max(1, training.epochs)
-
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for number in range(batches):
-            chosen = torch.arange(number * batch_size, (number + 1) * batch_size) % len(self.images)
-            yield self.images[chosen], self.labels[chosen]
-
-    def validate(self, subject: Subject) -> dict[str, float]:
-        """On the images that it trains on: there are no others here."""
-        with torch.no_grad():
-            logits = subject.model.eval()(self.images)
-        top1 = (logits.argmax(1) == self.labels).float().mean()
-        return {"top1": float(top1), "loss": float(nn.functional.cross_entropy(logits, self.labels))}
-
-    def count(self, subject: Subject) -> dict[str, int]:
-        return counts_and_size(subject, self.example)
-
-    def subject_of(self, source: Source) -> Subject:
-        if source.stage not in self.stages:
-            raise ValueError(f"no stage {source.stage!r}; there are: {', '.join(self.stages)}")
-        return self.stages[source.stage].clone()
+        super().__init__(ImageClassification([channels, side, side], classes), seed)
+        self.images, self.labels = self.inputs, self.targets

@@ -24,7 +24,7 @@ from compressbench.core.errors import suggestion
 from compressbench.core.format import Sparse
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import WEIGHTED, check_ratios, kind_of, ratio_by_layer
+from compressbench.techniques._layers import SINGLE, check_ratios, kind_of, ratio_by_layer, weights_of
 
 SCOPES = ("per_layer", "per_kind", "global")
 Keep = Mapping[str, Fraction]
@@ -47,9 +47,9 @@ def check_fields(ratio: float, ratios: Mapping[str, float], scope: str) -> None:
         raise ValueError(f"scope is {scope!r}; {suggestion(scope, SCOPES)}")
     if scope == "global" and ratios:
         raise ValueError(f"ratios is {dict(ratios)!r}; with scope global there is one pool and one ratio")
-    strange = [selector for selector in ratios if selector not in WEIGHTED]
+    strange = [selector for selector in ratios if selector not in SINGLE]
     if scope == "per_kind" and strange:
-        raise ValueError(f"ratios has {strange[0]!r}; with scope per_kind allowed: conv, linear")
+        raise ValueError(f"ratios has {strange[0]!r}; with scope per_kind allowed: {', '.join(SINGLE)}")
 
 
 def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
@@ -70,7 +70,7 @@ def kept_fractions(
     model: nn.Module, targets: list[str], ignore: list[str], ratio: float, ratios: Mapping[str, float]
 ) -> dict[str, Fraction]:
     """Return 1 - ratio, exact, by name of the selected layer. Raises ValueError as `ratio_by_layer` does."""
-    found = ratio_by_layer(model, targets, ignore, ratio, ratios)
+    found = ratio_by_layer(model, targets, ignore, ratio, ratios, SINGLE)
     return {name: 1 - Fraction(str(value)) for name, value in found.items()}
 
 
@@ -80,20 +80,22 @@ def prune_weights(subject: Subject, score: Callable[[Tensor], Tensor], kept: Kee
     score: of each weight of a tensor, in its shape, 0 or more; weights that are masked already stay so.
     Raises ValueError if a score is not a number.
     """
-    pools = _pools(subject.model, kept, scope)
-    weights = {name: subject.model.get_submodule(name).get_parameter("weight").detach() for name in kept}
+    layers = weights_of(subject.model, kept)
+    pools = _pools(subject.model, layers, scope)
+    weights = {name: subject.model.get_parameter(name).detach() for name in layers}
     masks = {constraint.parameter: constraint for constraint in subject.constraints if isinstance(constraint, Mask)}
-    asked = [sum((weights[name].numel() * kept[name] for name in pool), Fraction(0)) for pool in pools]
+    asked = [sum((weights[name].numel() * kept[layers[name]] for name in pool), Fraction(0)) for pool in pools]
     for pool, count in zip(pools, apportion(asked), strict=True):
-        keys = [sort_keys(score(weights[name]), masks.get(f"{name}.weight")) for name in pool]
+        keys = [sort_keys(score(weights[name]), masks.get(name)) for name in pool]
         survives = highest(np.concatenate(keys) if len(keys) > 1 else keys[0], count)
         ends = np.cumsum([len(own) for own in keys])[:-1]
         for name, part, own in zip(pool, np.split(survives, ends), keys, strict=True):
             if not part.any():
                 part[own.argmax()] = True
-                subject.skipped.append(Skipped(name, f"none of its {len(part)} weights would stay; its best one does"))
+                what = f"none of its {len(part)} weights would stay; its best one does"
+                subject.skipped.append(Skipped(name.removesuffix(".weight"), what))
             part &= own != MASKED
-            keep_masked(subject, f"{name}.weight", torch.from_numpy(part).reshape(weights[name].shape))
+            keep_masked(subject, name, torch.from_numpy(part).reshape(weights[name].shape))
     subject.enforce()
     return subject
 
@@ -149,15 +151,15 @@ def sort_keys(scores: Tensor, earlier: Mask | None) -> Keys:
     return keys
 
 
-def _pools(model: nn.Module, kept: Keep, scope: str) -> list[list[str]]:
-    if scope == "per_layer":
-        return [[name] for name in kept]
+def _pools(model: nn.Module, layers: Mapping[str, str], scope: str) -> list[list[str]]:
+    """Return the names of the weights that compete with each other. layers: by name of a weight, its layer's."""
     if scope == "global":
-        return [list(kept)]
-    kinds: dict[str | None, list[str]] = {}
-    for name in kept:
-        kinds.setdefault(kind_of(model.get_submodule(name)), []).append(name)
-    return list(kinds.values())
+        return [list(layers)]
+    pools: dict[str | None, list[str]] = {}
+    for name, layer in layers.items():
+        pool = layer if scope == "per_layer" else kind_of(model.get_submodule(layer))
+        pools.setdefault(pool, []).append(name)
+    return list(pools.values())
 
 
 def keep_masked(subject: Subject, parameter: str, keep: Tensor) -> None:

@@ -12,7 +12,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.task import Inputs
-from compressbench.layers.int8 import Int8Conv2d, Int8Linear
+from compressbench.layers.int8 import Int8Conv2d, Int8Linear, keep_unfused
 from compressbench.techniques._layers import names_in, select
 from compressbench.techniques.quantization._observers import Range, Ranges, activation_ranges, check_range
 
@@ -114,6 +114,7 @@ def to_int8(subject: Subject, ranges: Mapping[str, Ranges]) -> Subject:
         assert isinstance(layer, nn.Conv2d | nn.Linear)
         subject.model.set_submodule(name, int8_layer(layer, seen))
         subject.formats.pop(f"{name}.weight", None)
+    keep_unfused(subject.model)
     done = {f"{name}.weight" for name in ranges}
     subject.constraints = [each for each in subject.constraints if getattr(each, "parameter", None) not in done]
     return subject

@@ -134,14 +134,14 @@ def _pass(
     watch: _Watch | None,
 ) -> None:
     def hook(name: str) -> Any:
-        def see(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
-            look(inputs[name], given[0])
+        def see(layer: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor) -> None:
+            look(inputs[name], next(iter((*given, *named.values()))))
             if name in outputs:
                 look(outputs[name], output)
 
         return see
 
-    handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in inputs]
+    handles = [model.get_submodule(name).register_forward_hook(hook(name), with_kwargs=True) for name in inputs]
     modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
     model.eval()

@@ -15,7 +15,7 @@ from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import Codebook, Sparse
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import value_by_layer
+from compressbench.techniques._layers import SINGLE, value_by_layer, weights_of
 from compressbench.techniques.sharing import _kmeans
 from compressbench.techniques.sharing._precision import PRECISIONS, rounded
 
@@ -67,13 +67,17 @@ class SharedWeights(Technique):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         """Raises ValueError for a selector that matches nothing, and for weights that are infinite or not a number."""
+        model = subject.model
         chosen = value_by_layer(
-            subject.model, self.targets, self.ignore, self.bits, self.bits_by_layer, "bits_by_layer"
+            model, self.targets, self.ignore, self.bits, self.bits_by_layer, "bits_by_layer", SINGLE
         )
+        weights = weights_of(model, chosen)
         for name, bits in chosen.items():
-            self._share(subject, f"{name}.weight", bits, context.generator)
-            if self.bias_bits is not None and subject.model.get_submodule(name).bias is not None:
-                self._share(subject, f"{name}.bias", self.bias_bits, context.generator)
+            for weight in (weight for weight, layer in weights.items() if layer == name):
+                self._share(subject, weight, bits, context.generator)
+            for bias, _ in model.get_submodule(name).named_parameters(recurse=False):
+                if self.bias_bits is not None and "bias" in bias:
+                    self._share(subject, f"{name}.{bias}", self.bias_bits, context.generator)
         return subject
 
     @torch.no_grad()

@@ -173,7 +173,7 @@ def test_filters_may_be_removed_before_weights():
         ({"rounds": 2}, "retrain is None with rounds 2"),
         ({"scope": "per_network"}, "scope is 'per_network'"),
         ({"scope": "global", "ratios": {"conv": 0.5}}, "with scope global there is one pool"),
-        ({"scope": "per_kind", "ratios": {"fc1": 0.5}}, "with scope per_kind allowed: conv, linear"),
+        ({"scope": "per_kind", "ratios": {"fc1": 0.5}}, "with scope per_kind allowed: conv, linear, "),
         ({"ratio": 1.0}, "ratio is 1.0; allowed: 0 or more and less than 1"),
         ({"ratios": {"conv": 1.5}}, r"ratios\.conv is 1\.5"),
     ],

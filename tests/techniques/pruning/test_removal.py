@@ -59,6 +59,7 @@ def test_slimmed_networks_agree_with_their_masked_twins(name):
     build, side = NETWORKS[name]
     subject, context = build(), StageContext(side=side)
     whole = copy.deepcopy(lived_in(subject.model).double().eval())
+    context.example = context.example.double()
     images = context.images[:4].double()
     pruned, removed = apply_and_note(NetworkSlimming(0.3, ["bn"], [], 1), subject, context)
     with torch.no_grad():
