@@ -52,6 +52,9 @@ def test_every_yaml_says_in_its_first_line_what_it_is(group):
     assert [entry.name for entry in entries if not entry.summary] == []
 
 
+OPEN = {"distillation/kd": ", teacher: {stage: start}"}
+"""What a technique cannot do without, in words of YAML."""
+
 FITTING = {
     "gpt": "python_topics",
     "lstm_language_model": "python_topics",
@@ -71,7 +74,9 @@ def planned(*overrides: str) -> Plan:
 @pytest.fixture(scope="module")
 def stages() -> dict[str, Stage]:
     """Every technique as a stage of one plan, by its name."""
-    added = [f"+stages.number{number}={{technique: {name}}}" for number, name in enumerate(TECHNIQUES)]
+    added = [
+        f"+stages.number{number}={{technique: {name}{OPEN.get(name, '')}}}" for number, name in enumerate(TECHNIQUES)
+    ]
     return dict(zip(TECHNIQUES, planned(*added).stages[-len(added) :], strict=True))
 
 

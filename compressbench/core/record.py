@@ -28,7 +28,7 @@ class StageRecord:
     seconds: what computing it took, when it was computed. setting: how its last training was computed (precision,
     memory layout, device, threads); of given weights, how they were matched (`weights`). environment: what it was
     computed in, which may be long before the run that has it from the cache; empty if that is not known or the record's
-    own.
+    own. reads: the identity of each other result that it reads (`table6/cifar10_base: train`), such as a teacher's.
     """
 
     name: str
@@ -41,6 +41,7 @@ class StageRecord:
     environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
+    reads: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -159,12 +160,9 @@ class RunRecord:
         try:
             data = unsealed(text)
             if data["version"] != VERSION:
-                again = "the same command again writes a new one, with the stages it finds in the cache"
+                again = "docs/migrate_0_2.py moves those of version 1"
                 raise ValueError(f"a run record of version {data['version']}; this is version {VERSION}: {again}")
             stages = [StageRecord(**stage) for stage in data.pop("stages")]
-            if "sweep" in data:  # records of version 0.2 knew the last sweep only
-                sweep, swept = data.pop("sweep"), data.pop("swept")
-                data["sweeps"] = {sweep: swept} if sweep else {}
             given = data.pop("given", None)  # older records have none
             specs = {name: read_spec(name, told) for name, told in data.pop("metric_specs").items()}
             found = cls(stages=stages, given=given and StageRecord(**given), metric_specs=specs, **data)
