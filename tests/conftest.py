@@ -9,6 +9,7 @@ import pytest
 
 from compressbench.core import plugin, plugins
 
+collect_ignore = ["example_plugin"]  # a package of its own, whose tests need it installed
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side; small networks gain nothing from more
 

@@ -12,10 +12,13 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.constraint import CONSTRAINTS, Constraint
+from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.lock import alone
+from compressbench.core.plugins import plugin_of
 from compressbench.core.sealed import file_digest, sealed, unsealed
 from compressbench.core.subject import Skipped, Subject
 from compressbench.packing import packed_file
@@ -132,10 +135,23 @@ def _write_constraints(constraints: list[Constraint], path: Path) -> None:
         for name, value in vars(constraint).items():
             if isinstance(value, str):
                 words[name] = value
-            else:
+            elif isinstance(value, torch.Tensor):
                 tensors[f"{index}.{name}"] = value.detach().cpu().contiguous()
-        described.append({"kind": type(constraint).__name__, "words": words})
+            else:
+                what = f"keeps {name}, a {type(value).__name__}; allowed: texts and tensors"
+                raise ValueError(f"the constraint {type(constraint).__name__} cannot be stored: it {what}")
+        described.append({"kind": _kind_of(constraint), "words": words})
     write_atomically(path, safetensors.torch.save(tensors, {"constraints": json.dumps(described)}))
+
+
+def _kind_of(constraint: Constraint) -> str:
+    """Return how the class of a constraint is named: ours by its name, a plugin's by its dotted path."""
+    kind = type(constraint)
+    if CONSTRAINTS.get(kind.__name__) is kind:
+        return kind.__name__
+    if plugin_of(dotted_path(kind)) is None:
+        raise ValueError(f"the constraint {dotted_path(kind)} cannot be stored: it is neither ours nor in a plugin")
+    return dotted_path(kind)
 
 
 def _read_constraints(path: Path) -> list[Constraint]:
@@ -146,5 +162,6 @@ def _read_constraints(path: Path) -> list[Constraint]:
     for index, description in enumerate(described):
         prefix = f"{index}."
         own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        constraints.append(CONSTRAINTS[description["kind"]](**description["words"], **own))
+        kind = CONSTRAINTS.get(description["kind"]) or locate(description["kind"], "compressbench.core.constraint.")
+        constraints.append(kind(**description["words"], **own))
     return constraints

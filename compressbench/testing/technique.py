@@ -132,6 +132,10 @@ def check_trainable(subject: Subject) -> None:
 
 def check_constraints(subject: Subject, context: MadeUpContext) -> None:
     """Its constraints hold at once, and after a training. The subject is left as it is."""
+    for constraint in subject.constraints:
+        for name, value in vars(constraint).items():
+            kept = f"{type(constraint).__name__} keeps {name}, a {type(value).__name__}"
+            assert isinstance(value, str | torch.Tensor), f"{kept}; allowed: texts and tensors"
     assert not subject.broken(), f"its result breaks {subject.broken()}"
     trained = context.train(subject.clone(), TRAINING)
     assert not trained.broken(), f"after a training {trained.broken()} do not hold"

@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from compressbench.core.constraint import Mask
+from compressbench.core.dotted import locate
 from compressbench.core.format import Sparse
+from compressbench.core.plugins import only, use
 from compressbench.core.subject import Skipped, Subject
 from compressbench.running.cache import StageCache, StageResult
 from tests.running.plans import LENET
+from tests.users_plugins import write_plugins
 
 
 @pytest.fixture
@@ -116,3 +119,48 @@ def test_a_locked_stage_makes_the_next_process_wait_and_say_so(tmp_path: Path) -
         warnings.simplefilter("error")
         with StageCache(tmp_path).lock("stage", "nobody holds it now"):
             pass
+
+
+PROMISE = """
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(eq=False)
+class Within:
+    parameter: str
+    limit: torch.Tensor
+
+    def enforce(self, model):
+        pass
+
+    def holds(self, model):
+        return True
+
+
+@dataclass(eq=False)
+class Counted(Within):
+    times: int = 1
+"""
+
+
+def test_a_constraint_of_a_plugin_comes_back_by_its_dotted_path(tmp_path: Path, subject: Subject) -> None:
+    write_plugins(PROMISE)
+    use("plugins.Within")
+    made = locate("plugins.Within", "compressbench.")
+    subject.constraints.append(made("fc1.weight", torch.tensor(0.5)))
+    cache, result = stored(tmp_path / "cache", subject)
+    loaded = cache.load("stage", result)
+    assert type(loaded.constraints[1]) is made
+    assert loaded.constraints[1].limit == 0.5
+    with only([]), pytest.raises(ValueError, match="'plugins', declared in the working folder, was not asked for"):
+        cache.load("stage", result)
+
+
+def test_a_constraint_that_cannot_be_stored_is_named(tmp_path: Path, subject: Subject) -> None:
+    write_plugins(PROMISE)
+    use("plugins.Counted")
+    subject.constraints.append(locate("plugins.Counted", "compressbench.")("fc1.weight", torch.tensor(0.5)))
+    with pytest.raises(ValueError, match="Counted cannot be stored: it keeps times, a int; allowed: texts and tensors"):
+        stored(tmp_path, subject)

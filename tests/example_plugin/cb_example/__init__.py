@@ -1,0 +1,1 @@
+"""One technique, one dataset, one metric and one network. Nothing is imported until a recipe names it."""
