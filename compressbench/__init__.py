@@ -3,4 +3,4 @@
 from compressbench.app.api import PlanError, RunError, compress, load, run, sweep
 
 __all__ = ["PlanError", "RunError", "compress", "load", "run", "sweep"]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
