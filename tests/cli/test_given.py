@@ -19,7 +19,7 @@ TRAINING = "batch_size: 32, lr: 0.05, precision: fp32"
 @pytest.fixture
 def weights() -> str:
     """Train on the digits, and save the state dict as one's own code would."""
-    train = f"stages: {{train: {{technique: training/from_scratch, epochs: 3, {TRAINING}}}}}\n"
+    train = f"stages: {{train: {{technique: training/from_scratch, training: {{epochs: 3, {TRAINING}}}}}}}\n"
     assert main(["run", recipe(NETWORK + train, "own"), "tracking=off"]) == 0
     [file] = Path("outputs/cache/stages").glob("*/model.cbp")
     torch.save(compressbench.load(file).state_dict(), "own.pt")
@@ -63,7 +63,7 @@ def test_given_weights_can_be_measured_alone(weights: str, capsys: Captured) -> 
 
 
 def test_what_can_only_be_wrong_is_said_before_the_run(capsys: Captured) -> None:
-    stage = f"stages: {{train: {{technique: pruning/gradual, epochs: 1, {TRAINING}}}}}\n"
+    stage = f"stages: {{train: {{technique: pruning/gradual, training: {{epochs: 1, {TRAINING}}}}}}}\n"
     own = recipe(f"{NETWORK}{stage}budget: {{accuracy_drop: 0.01}}\n", "gradual")
     assert "there is no network before compression" in refused(capsys, "run", own)
     said = refused(capsys, "run", "recipe=quickstart", "budget.accuracy_drop=1")
