@@ -56,7 +56,7 @@ class Subject:
         return None
 
     def constrain(self, constraint: Constraint) -> None:
-        """Make a promise, in the place of an earlier one of its kind about the same parameter; `enforce` keeps it."""
+        """Make a promise, in the place of an earlier one of its kind about the same parameter; `enforce` keeps."""
         about = _parameter_of(constraint)
         self.constraints = [
             kept
