@@ -45,8 +45,11 @@ def test_a_promise_takes_the_place_of_one_of_its_kind_and_leaves_the_others(subj
 
 def test_promises_for_a_while_end_with_it_and_stand_beside_the_others(subject: Subject) -> None:
     before = promises(subject)
-    with pytest.raises(RuntimeError), subject.constrained([Mask("0.weight", torch.ones(1, 2, dtype=torch.bool))]):
+    mask = Mask("0.weight", torch.ones(1, 2, dtype=torch.bool))
+    with subject.constrained([mask]):
         assert promises(subject) == [*before, ("Mask", "0.weight")]
+    assert promises(subject) == before
+    with pytest.raises(RuntimeError), subject.constrained([mask]):
         raise RuntimeError
     assert promises(subject) == before
 
