@@ -13,6 +13,7 @@ from compressbench.core.errors import PlanError, RunError, check_memory
 from compressbench.core.observer import NOBODY
 from compressbench.core.parent import end_with_announced
 from compressbench.core.record import RunRecord
+from compressbench.core.source import sources_in
 from compressbench.core.sweep import Place
 from compressbench.running import finished
 from compressbench.running.folders import RECORD, write_record
@@ -172,7 +173,8 @@ def _run(
         raise
     if place:
         _join(place, record, folder)
-    finished.remember(identity, outputs, folder, _sources(plan))
+    if not plan.others:  # whose recipes may change without this one
+        finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
 
 
@@ -186,12 +188,14 @@ def _tell_of_failure(worker: Worker, folder: Path, error: Exception) -> None:
 
 
 def _sources(plan: Plan) -> list[str]:
-    """Return the files that lead to a record beside its configuration: the data's, the metrics', given weights."""
+    """Return the files that lead to a record beside its configuration: the data's, the metrics', given weights, and
+    those that stages read."""
     from compressbench.planning.catalogue import group_file
 
     files = [group_file("metric", name) for name, _ in plan.metrics]
     if plan.model.weights_file is not None:
         files.append(plan.model.weights_file.absolute())
+    files += [source.path.absolute() for stage in plan.stages for source in sources_in(stage.technique) if source.file]
     return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]
 
 

@@ -14,6 +14,7 @@ from compressbench.core.identity import digest, essence, origin, raised
 from compressbench.core.metric import Metric, MetricSpec
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
+from compressbench.core.source import START, Source, sources_in
 from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
@@ -58,6 +59,7 @@ class Plan:
     auto: what `precision: auto` means for this network on the device it runs on ("fp32 contiguous"), the same for all
     of its trainings; empty as long as no device is known. The runner decides it before anything is computed.
     changed: (key, value) of what was written over the recipe; only a name for what the others hold.
+    others: the parts of other recipes whose stages ours read, up to the stage that is read, by `Source.run`.
     """
 
     recipe: str
@@ -72,6 +74,7 @@ class Plan:
     reference: Reference = field(default_factory=Reference)
     auto: str = ""
     changed: tuple[tuple[str, str], ...] = ()
+    others: dict[str, Plan] = field(default_factory=dict)
 
     @property
     def table(self) -> str:
@@ -112,15 +115,38 @@ class Plan:
     def stage_ids(self, fingerprint: str = "") -> tuple[str, ...]:
         """Return the identity of each stage's result, in order.
 
-        It covers the start and every stage up to and including its own; the versions of their code; and for a stage
-        that trains anywhere with `precision: auto` what that was decided to be.
+        It covers the start and every stage up to and including its own; the versions of their code; for a stage that
+        trains anywhere with `precision: auto` what that was decided to be; and all that a stage reads: the stages that
+        there are form a graph of identities.
         """
-        ids = [self.start_id(fingerprint)]
+        last = self.start_id(fingerprint)
+        ids = {START: last}
         for stage in self.stages:
-            link = [ids[-1], stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
+            link = [last, stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
             link += origin(dotted_path(type(stage.technique)))
-            ids.append(digest(link + self._how_it_trains(stage.technique)))
-        return tuple(ids[1:])
+            link += [self._id_of(source, ids, fingerprint) for source in sources_in(stage.technique)]
+            ids[stage.name] = last = digest(link + self._how_it_trains(stage.technique))
+        return tuple(ids.values())[1:]
+
+    def reads(self, stage: Stage, fingerprint: str = "") -> dict[str, str]:
+        """Return the identity of every result that a stage reads beside the one before it, by what it is in words."""
+        sources = list(sources_in(stage.technique))
+        if not sources:
+            return {}
+        ids = dict(zip((each.name for each in self.stages), self.stage_ids(fingerprint), strict=True))
+        ids[START] = self.start_id(fingerprint)
+        return {str(source): self._id_of(source, ids, fingerprint) for source in sources}
+
+    def _id_of(self, source: Source, ids: dict[str, str], fingerprint: str) -> str:
+        """Return the identity of what is read. ids: of this plan's stages, by name."""
+        if source.file:
+            return source.file_id()
+        if not source.recipe:
+            return ids.get(source.stage, "")  # a dry run says that there is none
+        other = self.others[source.run]
+        if other.dataset != self.dataset and fingerprint:
+            fingerprint = other.dataset.fingerprint()
+        return [other.start_id(fingerprint), *other.stage_ids(fingerprint)][-1]
 
     def _how_it_trains(self, technique: Technique) -> list[Any]:
         """Return what decides the trainings of a technique beside its fields; nothing for one that does not train."""
@@ -137,8 +163,10 @@ class Plan:
         """Return the version of every plugin whose code the plan names, by the plugin's name."""
         parts = [self.dataset, *(stage.technique for stage in self.stages), *(metric for _, metric in self.metrics)]
         named = [self.model.architecture.target, *(dotted_path(type(part)) for part in parts)]
-        found = [plugin for dotted in named if (plugin := plugin_of(dotted))]
-        return {plugin.name: plugin.version for plugin in sorted(found, key=lambda plugin: plugin.name)}
+        found = {plugin.name: plugin.version for dotted in named if (plugin := plugin_of(dotted))}
+        for other in self.others.values():
+            found |= other.plugins()
+        return dict(sorted(found.items()))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data, complete, enough to see what was run. `plugins`: only if it names any."""
@@ -163,7 +191,7 @@ class PlannedStage:
 
     counts: predicted figures by metric; those that depend on trained weights are left out, and those of the packed
     file are without its note. seconds: what earlier runs suggest, None if there were none. skipped: (what, why) of
-    every part it will leave out.
+    every part it will leave out. reads: stages of other recipes, which must be there before it.
     """
 
     name: str
@@ -173,6 +201,7 @@ class PlannedStage:
     counts: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    reads: list[PlannedStage] = field(default_factory=list)
 
 
 def _fields(value: Any) -> dict[str, Any]:

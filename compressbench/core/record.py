@@ -28,7 +28,7 @@ class StageRecord:
     seconds: what computing it took, when it was computed. setting: how its last training was computed (precision,
     memory layout, device, threads); of given weights, how they were matched (`weights`). environment: what it was
     computed in, which may be long before the run that has it from the cache; empty if that is not known or the record's
-    own.
+    own. reads: the identity of each other result that it reads (`table6/cifar10_base: train`), such as a teacher's.
     """
 
     name: str
@@ -41,6 +41,7 @@ class StageRecord:
     environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
+    reads: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -38,6 +38,11 @@ class Source:
         if self.overrides and not self.recipe:
             raise ValueError("overrides are given, but they are for another recipe; name it (recipe)")
 
+    @property
+    def run(self) -> str:
+        """What names the part of another recipe that is run for it; empty for a stage of this run, or a file."""
+        return " ".join([str(self), *self.overrides]) if self.recipe else ""
+
     def __str__(self) -> str:
         return self.file or (f"{self.recipe}: {self.stage}" if self.recipe else self.stage)
 

@@ -13,13 +13,16 @@ from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.plan import Limits, Plan, Stage
+from compressbench.core.plugins import use
 from compressbench.core.structure import flatten
+from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
 from compressbench.planning.metrics import build_budget, build_metrics, build_reference, specs_of, without_data
 from compressbench.planning.network import build_model
 from compressbench.planning.order import order_faults
+from compressbench.planning.others import Chain, other_plans
 from compressbench.planning.overrides import changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
 from compressbench.planning.recipe import load_yaml
@@ -34,12 +37,12 @@ LIST = "`compressbench list techniques` shows all"
 
 
 def build(
-    config: DictConfig, overrides: Sequence[str] = (), plain: Settings | None = None
+    config: DictConfig, overrides: Sequence[str] = (), plain: Settings | None = None, chain: Chain = ()
 ) -> tuple[Plan | None, list[Fault]]:
     """Return the plan of a composed configuration, and everything that is wrong.
 
     config: as `compose` returns it. overrides: what was written on the command line; the protocol hangs on it.
-    plain: its plain keys, if they were typed before.
+    plain: its plain keys, if they were typed before. chain: what reads this recipe, see `other_plans`.
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
@@ -74,11 +77,13 @@ def build(
         faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)
     if None not in stages and model is not None:
         faults += order_faults(stages, trained=model.weights is not None)
-        if not stages and (model.weights is None or is_smoke(config)):
+        if not stages and not chain and (model.weights is None or is_smoke(config)):
             without = "debug=smoke takes no weights" if model.weights else "model.weights is null"
             faults.append(Fault("stages", f"there are none, and {without}, so there is nothing to measure"))
+    others, own = other_plans(config, [stage for stage in stages if stage], _of_another, chain)
+    faults += own
     parts = (config.recipe, plain, model, dataset, schedules, limits, budget, reference, metrics, *stages)
-    if any(part is None for part in parts):
+    if own or any(part is None for part in parts):
         return None, faults
     if is_smoke(config):
         label = SMOKE
@@ -87,7 +92,12 @@ def build(
         by_hand = changes_training(overrides) or limits != Limits()
         label = protocol(stages, schedules, reference, by_hand)
     plan = Plan(config.recipe, model, dataset, tuple(stages), metrics, plain.seed, label, limits, budget, reference)
+    plan = replace(plan, others=others)
     return replace(plan, changed=changed(overrides, flatten(plan.as_dict()))), faults
+
+
+def _of_another(config: DictConfig, overrides: Sequence[str], chain: Chain) -> tuple[Plan | None, list[Fault]]:
+    return build(config, overrides, chain=chain)
 
 
 def _own_copy(config: DictConfig) -> DictConfig:
@@ -110,6 +120,13 @@ def build_dataset(config: DictConfig) -> Dataset:
     """Return the dataset of a configuration. PlanError with everything that is wrong with its node."""
     kind, values = dataset_class(config), resolved(config.dataset, "dataset")
     values.pop(TARGET, None)
+    for key, value in values.items():
+        named = value.get(TARGET) if isinstance(value, dict) else None
+        if isinstance(named, str) and key == "task":
+            own = {name: each for name, each in value.items() if name != TARGET}
+            values[key] = typed(part(named, Task, "dataset.task"), own, "dataset.task")
+        elif isinstance(named, str):
+            use(named)
     dataset: Dataset = typed(kind, values, "dataset")
     return dataset
 

@@ -25,6 +25,8 @@ from compressbench.planning.stages import complete_stages
 CONFIG = "config"
 CHOSEN = ("model", "dataset", "training", "debug")
 """Groups whose chosen name is kept, under `chosen`."""
+CONFIG_DIR = "config_dir"
+"""What `chosen` calls the further folder of config groups, if there is one."""
 CHECKED = ("stages", "model", "dataset", "training", "limits", "budget", "reference")
 """Nodes whose keys we check ourselves, with their types, after Hydra has composed them."""
 
@@ -53,7 +55,7 @@ def compose(overrides: Sequence[str], further: str | None = None) -> DictConfig:
     with for_people():
         loader = config_loader(further)
         composed = loader.load_configuration(CONFIG, readable(overrides), RunMode.RUN, from_shell=False)
-        return completed(composed, composed.hydra)
+        return completed(composed, composed.hydra, further)
 
 
 def config_loader(further: str | None = None) -> Loader:
@@ -79,8 +81,11 @@ def config_loader(further: str | None = None) -> Loader:
     return Loader(config_search_path=path)
 
 
-def completed(composed: DictConfig, hydra: DictConfig) -> DictConfig:
-    """Return a configuration without its `hydra` node, with what was `chosen` by name and the stages' defaults."""
+def completed(composed: DictConfig, hydra: DictConfig, further: str | None = None) -> DictConfig:
+    """Return a configuration without its `hydra` node, with what was `chosen` by name and the stages' defaults.
+
+    further: is kept, for the recipes that its stages read.
+    """
     if "chosen" in composed:
         raise PlanError.of("chosen", "there is no such key; model=NAME, dataset=NAME and so on choose")
     choices = hydra.runtime.choices
@@ -89,6 +94,8 @@ def completed(composed: DictConfig, hydra: DictConfig) -> DictConfig:
     with open_dict(config):
         config.pop("hydra", None)
     config.chosen = {group: choices.get(group) for group in CHOSEN}
+    if further is not None:
+        config.chosen[CONFIG_DIR] = further
     _check_chosen_once(config)
     complete_stages(config)
     return config

@@ -84,7 +84,7 @@ def launch(sweep: Sweep, job: Job, further: str | None = None) -> list[Outcome]:
                 loader.load_sweep_config(master, run)
             JobRuntime.instance().set("name", CONFIG)
             context = HydraContext(config_loader=loader, callbacks=Callbacks(master))
-            launcher = Plugins.instance().instantiate_launcher(context, _Point(sweep, job), master)
+            launcher = Plugins.instance().instantiate_launcher(context, _Point(sweep, job, further), master)
             size = _batch_size(master, len(runs))
             return [
                 each.return_value
@@ -111,15 +111,15 @@ def _batch_size(master: DictConfig, runs: int) -> int:
 class _Point:
     """What Hydra calls for every run, here or in a launcher's process."""
 
-    def __init__(self, sweep: Sweep, job: Job):
-        self.sweep, self.job, self.launcher = sweep, job, os.getpid()
+    def __init__(self, sweep: Sweep, job: Job, further: str | None):
+        self.sweep, self.job, self.further, self.launcher = sweep, job, further, os.getpid()
 
     def __call__(self, composed: DictConfig) -> Outcome:
         hydra: Any = HydraConfig.get()
         index = int(hydra.job.num)
         place = self.sweep.place(index, parallel=os.getpid() != self.launcher)
-        return self.job(partial(_prepared, composed, hydra, self.sweep.points[index].overrides), place)
+        return self.job(partial(_prepared, composed, hydra, self.sweep.points[index].overrides, self.further), place)
 
 
-def _prepared(composed: DictConfig, hydra: DictConfig, overrides: list[str]) -> Prepared:
-    return prepared(completed(composed, hydra), overrides)
+def _prepared(composed: DictConfig, hydra: DictConfig, overrides: list[str], further: str | None) -> Prepared:
+    return prepared(completed(composed, hydra, further), overrides)

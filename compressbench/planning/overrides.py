@@ -61,6 +61,11 @@ def changes_training(overrides: Sequence[str]) -> bool:
     return any(_changes_training(text) for text in overrides)
 
 
+def node_of(override: str) -> str:
+    """Return the part of the configuration that an override changes: `dataset` of `dataset.root=/data`."""
+    return _key(override.lstrip("+~")).partition(".")[0]
+
+
 def changed(overrides: Sequence[str], plan: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (key, value) of every override that makes this another run than the recipe's own, as written.
 

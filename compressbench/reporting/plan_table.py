@@ -37,6 +37,9 @@ def plan_table(plan: Plan, stages: list[PlannedStage]) -> Group:
         table.add_column(title, justify="right", no_wrap=True)
     settings = plan.as_dict()["stages"]
     for stage in stages:
+        for read in stage.reads:
+            known = "yes" if read.cached else "no"
+            table.add_row(read.name, read.kind, f"read by {stage.name}", str(read.epochs or ""), known)
         given = {key: value for key, value in settings[stage.name].items() if key != "technique"}
         table.add_row(
             *(stage.name, stage.kind, _brief(given), str(stage.epochs or ""), "yes" if stage.cached else "no"),

@@ -12,10 +12,13 @@ from compressbench.training.autotuning import decide, has_bf16
 
 
 def decided(plan: Plan, device: torch.device) -> Plan:
-    """Return the plan with `auto`; for the same plan, device, processor and number of threads it is always the same.
+    """Return the plan with `auto`, and the others that it reads with theirs.
+
+    For the same plan, device, processor and number of threads it is always the same.
 
     The network is only laid out, so the global random state is left alone.
     """
     network = plan.model.architecture.lay_out().eval()
     layers = layer_table(network, plan.dataset.task.example())
-    return replace(plan, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))
+    others = {name: decided(other, device) for name, other in plan.others.items()}
+    return replace(plan, others=others, auto=str(decide(layers, device, torch.get_num_threads(), has_bf16())))

@@ -7,102 +7,26 @@ not is found by `forecast`, which runs dry twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from compressbench.core.data import holds_out
 from compressbench.core.errors import Fault, PlanError, RunError, lack_of_memory
-from compressbench.core.objective import Hook, Objective
-from compressbench.core.plan import Limits, Plan, PlannedStage
-from compressbench.core.source import START, Source
+from compressbench.core.plan import Plan, PlannedStage
+from compressbench.core.source import START, Source, sources_in
 from compressbench.core.subject import Subject
-from compressbench.core.task import Inputs, Loss, Task, feed
-from compressbench.core.training import TrainingConfig
 from compressbench.metrics.macs import layer_table
 from compressbench.running.cache import StageCache
-from compressbench.running.counting import counts_and_size
 from compressbench.running.decided import decided
+from compressbench.running.dry_run_context import DryRunContext, move_from_zero
 from compressbench.running.environment import CPU
 from compressbench.running.fitting import check_fit
 from compressbench.running.prediction import Count, broken_limits, of_the_network
-from compressbench.running.progress import SilentProgress
-from compressbench.running.sources import Load, subject_of
+from compressbench.running.sources import Load, subject_in_file, subject_of
 from compressbench.running.start import start_subject, unfit_weights
-from compressbench.training.autotuning import PLAIN
-from compressbench.training.loss import loss_of
-from compressbench.training.scoring import scoring
-
-MADE_UP = 0.5
-"""What validation is said to give before anything is trained."""
-
-
-@dataclass
-class DryRunContext:
-    """Lends everything a technique may ask for, but trains nothing: trainings are counted in epochs.
-
-    held_out: whether training examples are held out for validation.
-    """
-
-    task: Task
-    earlier_stages: Mapping[str, Load]
-    limits: Limits
-    held_out: bool
-    epochs: int = 0
-
-    def __post_init__(self) -> None:
-        self.generator = torch.Generator().manual_seed(0)
-        self.example = self.task.example()
-        self.progress = SilentProgress()
-
-    def train(
-        self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
-    ) -> Subject:
-        config.factors(name for name, parameter in subject.model.named_parameters() if parameter.requires_grad)
-        loss = loss_of(self.task, config)
-        if objective is not None:
-            self._try_out(objective, subject.model, loss)
-        epochs = self.limits.cut(config.epochs)
-        if epochs:
-            move_from_zero(subject.model)
-            subject.enforce()
-        self.epochs += epochs
-        return subject
-
-    def _try_out(self, objective: Objective, model: nn.Module, loss: Loss) -> None:
-        """Score two made-up examples. ValueError if that fails, as where a teacher has other classes."""
-        ((inputs, targets),) = self.calibration(2, 1)
-        model.eval()
-        scored = scoring(objective, loss, model, PLAIN, CPU)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), scored as score:
-            try:
-                score(inputs, feed(model, inputs), targets)
-            except (RuntimeError, KeyError, AttributeError, TypeError) as error:
-                raise ValueError(f"its objective cannot be computed: {str(error).splitlines()[0]}") from error
-
-    def validate(self, subject: Subject) -> dict[str, float]:
-        if not self.held_out:
-            raise ValueError(
-                "it chooses by validation, but no training examples are held out for that; allowed: a dataset that "
-                "holds some out, with training.hold_out=true"
-            )
-        return {spec.name: MADE_UP for spec in self.task.specs}
-
-    def count(self, subject: Subject) -> dict[str, int]:
-        return counts_and_size(subject, self.example)
-
-    def steps(self, config: TrainingConfig) -> int:
-        return max(1, self.limits.cut(config.epochs))
-
-    def calibration(self, batch_size: int, batches: int) -> Iterator[tuple[Inputs, Tensor]]:
-        few = min(batch_size, 2)  # shapes are all that counts, and large inputs take long
-        return iter([self.task.random_batch(few, torch.Generator().manual_seed(0))])
-
-    def subject_of(self, source: Source) -> Subject:
-        return subject_of(source, self.earlier_stages)
 
 
 def dry_run(
@@ -120,6 +44,7 @@ def dry_run(
     stages, faults = play(plan, fresh_subject(plan), count)
     if stages:
         stages[-1].skipped += _not_counted(plan)
+    faults += _dry_run_others(plan, stages, outputs, device)
     for stage, is_cached in zip(stages, _cached(decided(plan, device), outputs), strict=True):
         stage.cached = is_cached
     if reason := unfit_weights(plan):
@@ -160,25 +85,21 @@ def other_subject(plan: Plan) -> Subject:
     return subject
 
 
-@torch.no_grad()
-def move_from_zero(model: nn.Module) -> None:
-    """Let no parameter that is trained be zero any more, in place, as after a training."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        zero = parameter == 0
-        if parameter.requires_grad and bool(zero.any()):
-            parameter[zero] = 0.01 + 0.01 * torch.rand(int(zero.sum()), generator=generator)
+def play(
+    plan: Plan, subject: Subject, count: Count, earlier: dict[str, Load] | None = None
+) -> tuple[list[PlannedStage], list[Fault]]:
+    """Return what every stage does to the subject, and what the stages themselves refuse.
 
-
-def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage], list[Fault]]:
-    """Return what every stage does to the subject, and what the stages themselves refuse."""
+    earlier: is given what loads the result of each stage, by name.
+    """
+    earlier = {} if earlier is None else earlier
     task = plan.dataset.task
     example = task.example()
     # Every stage gets a clone, so what came out of the stages before stays as it was and is cloned on demand.
-    earlier: dict[str, Load] = {START: subject.clone}
+    earlier[START] = subject.clone
     stages, faults, predictable = [], [], True
     for stage in plan.stages:
-        context = DryRunContext(task, earlier, plan.limits, holds_out(plan.dataset))
+        context = DryRunContext(task, earlier, plan.limits, holds_out(plan.dataset), partial(_elsewhere, plan))
         attempt = subject.clone()
         attempt.skipped = []
         planned = PlannedStage(stage.name, stage.kind, cached=False, epochs=0)
@@ -206,11 +127,34 @@ def play(plan: Plan, subject: Subject, count: Count) -> tuple[list[PlannedStage]
     return stages, faults
 
 
+def _elsewhere(plan: Plan, source: Source) -> Subject:
+    """Return what a file holds, or what a dry run makes of another recipe, whose own faults `dry_run` says."""
+    if source.file:
+        return subject_in_file(source, plan)
+    other, earlier = plan.others[source.run], dict[str, Load]()
+    play(other, fresh_subject(other), lambda subject, example: {}, earlier)
+    return subject_of(Source(source.stage), earlier, partial(_elsewhere, other))
+
+
+def _dry_run_others(plan: Plan, stages: list[PlannedStage], outputs: Path, device: torch.device) -> list[Fault]:
+    """Say of each stage what those of other recipes that it reads will do; return what would go wrong there."""
+    faults, seen = [], set[str]()
+    for stage, planned in zip(plan.stages, stages, strict=True):
+        for source in sources_in(stage.technique):
+            if source.run in plan.others and source.run not in seen:
+                seen.add(source.run)
+                found, own = dry_run(plan.others[source.run], outputs, device)
+                planned.reads += [replace(each, name=f"{source.recipe}: {each.name}") for each in found]
+                faults += [Fault(f"stages.{stage.name}", f"reads {source}; {fault}") for fault in own]
+    return faults
+
+
 def _cached(plan: Plan, outputs: Path) -> list[bool]:
-    """Return which stages are there already. Nothing is if the data is missing: it is part of the identity."""
+    """Return which stages are there already. Nothing is if the data, or a file that a stage reads, is missing: they are
+    part of the identity."""
     try:
         stage_ids = plan.stage_ids(plan.dataset.fingerprint())
-    except PlanError:
+    except ValueError:
         return [False] * len(plan.stages)
     cache = StageCache(outputs / "cache" / "stages")
     return [cache.find(stage_id) is not None for stage_id in stage_ids]

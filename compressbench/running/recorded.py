@@ -15,9 +15,16 @@ from compressbench.running.evaluate import metric_key
 
 
 def stage_record(
-    stage: Stage, stage_id: str, result: StageResult, metrics: Sequence[tuple[str, Metric]], cached: bool
+    stage: Stage,
+    stage_id: str,
+    result: StageResult,
+    metrics: Sequence[tuple[str, Metric]],
+    cached: bool,
+    reads: dict[str, str],
 ) -> StageRecord:
-    """Return the record of a stage, with what these metrics found. cached: its result was there already."""
+    """Return the record of a stage, with what these metrics found. cached: its result was there already.
+    reads: the identities of what else it reads.
+    """
     return StageRecord(
         name=stage.name,
         kind=stage.kind,
@@ -29,6 +36,7 @@ def stage_record(
         environment=result.environment,
         seconds=result.seconds,
         cached=cached,
+        reads=reads,
     )
 
 

@@ -111,7 +111,8 @@ def _named_in_records(outputs: Path) -> set[str]:
     found: set[str] = set()
     for path in (outputs / "runs").rglob(RECORD):
         with suppress(OSError, ValueError):
-            found |= {stage.stage_id for stage in RunRecord.read(path).stages}
+            for stage in RunRecord.read(path).stages:
+                found |= {stage.stage_id, *stage.reads.values()}
     return found
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.context import Progress
-from compressbench.core.data import Splits
-from compressbench.core.errors import PlanError, RunError
+from compressbench.core.errors import RunError
 from compressbench.core.metric import Metric
 from compressbench.core.observer import NOBODY, Observer
 from compressbench.core.plan import Plan
 from compressbench.core.record import RunRecord, StageRecord
 from compressbench.core.sealed import file_digest
-from compressbench.core.source import START
 from compressbench.core.subject import Subject
 from compressbench.core.trainer import Trainer
 from compressbench.metrics.macs import layer_table
@@ -32,13 +30,10 @@ from compressbench.running.evaluate import evaluate, metric_key, missing_metrics
 from compressbench.running.finished import whole_record
 from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
-from compressbench.running.progress import NamedProgress
 from compressbench.running.provenance import sign
 from compressbench.running.recorded import bring_up_to_date, run_record, stage_record
-from compressbench.running.sources import Load
-from compressbench.running.stage_context import StageContext
-from compressbench.running.start import AS_GIVEN, seed_of, start_subject, started
-from compressbench.training.autotuning import Setting
+from compressbench.running.stages import Stages
+from compressbench.running.start import start_subject
 from compressbench.training.loop import train
 
 
@@ -58,12 +53,12 @@ def run(
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
     runner = Run(plan, outputs, progress, device, observer, trainer)
-    with relying_on(runner.ids.values(), outputs / "cache"):
+    with relying_on(runner.work.all_ids(), outputs / "cache"):
         return runner.execute()
 
 
 class Run:
-    """One plan being carried out. `results` holds what is known of the stages done so far, by their number.
+    """One plan being carried out. `measured` holds what is known of the stages done so far, by their number.
 
     If weights are given, stage -1 stores and measures the network as it is.
     """
@@ -78,29 +73,14 @@ class Run:
         trainer: Trainer = train,
     ):
         self.plan = plan = decided(plan, device)
-        self.outputs, self.progress, self.device = outputs, progress, device
-        self.observer, self.trainer = observer, trainer
+        self.progress, self.device, self.observer = progress, device, observer
         self.cache = StageCache(outputs / "cache" / "stages")
         self.folder = run_folder(outputs, plan)
-        self.fingerprint = self._fingerprint()
-        given = {} if plan.model.weights is None else {-1: AS_GIVEN}
-        self.stages = {**given, **dict(enumerate(plan.stages))}
-        self.ids = {-1: plan.start_id(self.fingerprint), **dict(enumerate(plan.stage_ids(self.fingerprint)))}
-        self.results: dict[int, StageResult] = {}
+        self.work = Stages(plan, self.cache, progress, device, trainer, observer)
+        self.stages, self.ids = self.work.stages, self.work.ids
+        self.measured: dict[int, StageResult] = {}
         self.was_cached: dict[int, bool] = {}
         self.started, self.clock = datetime.now(UTC), time.monotonic()
-
-    @cached_property
-    def splits(self) -> Splits:
-        return self.plan.dataset.load().limit(self.plan.limits.examples)
-
-    def _fingerprint(self) -> str:
-        """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""
-        try:
-            return self.plan.dataset.fingerprint()
-        except PlanError:
-            _ = self.splits
-            return self.plan.dataset.fingerprint()
 
     def execute(self) -> RunRecord:
         found = self._finished()
@@ -135,42 +115,23 @@ class Run:
         return record
 
     def _stage(self, index: int) -> None:
-        stage, stage_id = self.stages[index], self.ids[index]
-        with self.cache.lock(stage_id, f"waiting for another process that computes the stage {stage.name!r}"):
+        stage_id = self.ids[index]
+        if self.cache.find(stage_id) is None:
+            self.work.prepare(index)
+        with self.cache.lock(stage_id, f"waiting for another process that computes {self.work.named(index)}"):
             result = self.cache.find(stage_id)
             self.was_cached[index] = result is not None
             if result is None:
-                result = self._compute(index)
+                result = self.work.compute(index)
             if missing := missing_metrics(self.plan.metrics, self.plan.task, result):
                 self._measure(index, result, missing)
-            self.results[index] = result
+            self.measured[index] = self.work.results[index] = result
             self._tell(index)
 
     def _tell(self, index: int) -> None:
         stage = self._stage_record(index)
         for figures in [*(stage.curve if stage.cached else []), stage.metrics]:
             self.observer.reached(stage.name, figures)
-
-    def _compute(self, index: int) -> StageResult:
-        stage = self.stages[index]
-        subject, how = started(self.plan) if index < 0 else (self._result_of(index - 1), "")
-        subject.skipped = []
-        context, clock = self._lend(index), time.monotonic()
-        try:
-            subject = stage.technique.apply(subject, context)
-            subject.model.cpu()
-            seconds = round(time.monotonic() - clock, 3)
-            if broken := subject.broken():
-                raise ValueError(f"its result breaks what was promised: {'; '.join(map(str, broken))}")
-            made_in = environment(self.device)
-            setting = {**context.setting, "weights": how} if how else context.setting
-            result = StageResult({}, context.curve, subject.skipped, setting, made_in, seconds)
-            self.cache.store(self.ids[index], subject, result)
-        except PlanError:
-            raise
-        except ValueError as error:
-            raise RunError(f"stages.{stage.name} ({stage.kind}): {error}") from error
-        return result
 
     def _measure(self, index: int, result: StageResult, missing: list[tuple[str, Metric]]) -> None:
         """Add what is not measured yet. Every figure comes from the network decoded from its file. RunError if one is
@@ -185,7 +146,7 @@ class Run:
             for name, metric in missing:
                 if reads_file(metric):
                     sign(file, self.plan, index, result)
-                task, test = self.plan.dataset.task, self.splits.test
+                task, test = self.plan.dataset.task, self.work.splits.test
                 baseline = partial(self._baseline, index)
                 found = evaluate([(name, metric)], decoded, file, test, task, self.device, baseline)
                 result.measured[metric_key(metric)] = {each.name: each.value for each in found}
@@ -199,40 +160,14 @@ class Run:
             return packed_file.read(self.cache.model_path(self.ids[0]))
         return start_subject(self.plan)
 
-    def _lend(self, index: int) -> StageContext:
-        earlier: dict[str, Load] = {START: partial(self._result_of, -1)}
-        for number in range(index):
-            earlier[self.stages[number].name] = partial(self._result_of, number)
-        stage_id, seconds = self.ids[index], self.plan.budget.seconds
-        return StageContext(
-            seed=seed_of(self.plan.seed, self.stages[index].name),
-            splits=self.splits,
-            task=self.plan.dataset.task,
-            progress=NamedProgress(self.progress, self.stages[index].name),
-            limits=self.plan.limits,
-            checkpoints=self.cache.checkpoint_path(stage_id),
-            auto=Setting(*self.plan.auto.split()),
-            device=self.device,
-            earlier_stages=earlier,
-            trainer=self.trainer,
-            deadline=None if seconds is None else self.clock + seconds,
-            on_epoch=partial(self.observer.reached, self.stages[index].name),
-        )
-
-    def _result_of(self, index: int) -> Subject:
-        """Return a copy of what came out of a stage; -1 is the start."""
-        if index < 0:
-            return start_subject(self.plan)
-        return self.cache.load(self.ids[index], self.results[index])
-
     def _record(self, status: str, error: str = "") -> RunRecord:
         return run_record(
             self.plan,
-            self.fingerprint,
-            self.splits,
+            self.work.fingerprint,
+            self.work.splits,
             environment=environment(self.device),
-            stages=[self._stage_record(index) for index in self.results if index >= 0],
-            given=self._stage_record(-1) if -1 in self.results else None,
+            stages=[self._stage_record(index) for index in self.measured if index >= 0],
+            given=self._stage_record(-1) if -1 in self.measured else None,
             status=status,
             error=error,
             started=self.started.isoformat(timespec="seconds"),
@@ -241,7 +176,8 @@ class Run:
 
     def _stage_record(self, index: int) -> StageRecord:
         stage, cached = self.stages[index], self.was_cached[index]
-        return stage_record(stage, self.ids[index], self.results[index], self.plan.metrics, cached)
+        reads = self.plan.reads(stage, self.work.fingerprint)
+        return stage_record(stage, self.ids[index], self.measured[index], self.plan.metrics, cached, reads)
 
     def _write(self, record: RunRecord) -> None:
         write_record(record, self.folder)

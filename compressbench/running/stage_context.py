@@ -20,7 +20,7 @@ from compressbench.core.task import Inputs, Task, scored
 from compressbench.core.trainer import Trainer
 from compressbench.core.training import TrainingConfig
 from compressbench.running.counting import counts_and_size
-from compressbench.running.sources import Load, subject_of
+from compressbench.running.sources import Elsewhere, Load, subject_of
 from compressbench.running.start import seed_of
 from compressbench.training.autotuning import Setting
 from compressbench.training.epoch import VALIDATION_BATCH, answered
@@ -31,7 +31,7 @@ from compressbench.training.loop import length, train
 class StageContext:
     """Lent to one stage. Trainings of the stage are numbered, so that each has its own checkpoint and seed.
 
-    earlier_stages: by name, what loads the result of a stage before this one.
+    earlier_stages: by name, what loads the result of a stage before this one. elsewhere: loads those of other recipes.
     auto: what `precision: auto` stands for in this run. trainer: carries trainings out.
     on_epoch: hears of every entry of the curve as soon as it is there.
     curve, setting: collected from the trainings.
@@ -46,6 +46,7 @@ class StageContext:
     auto: Setting
     device: torch.device
     earlier_stages: Mapping[str, Load]
+    elsewhere: Elsewhere
     trainer: Trainer = train
     deadline: float | None = None
     on_epoch: Callable[[dict[str, float]], None] = lambda entry: None
@@ -108,4 +109,4 @@ class StageContext:
         yield from islice(self.splits.train.batches(batch_size, order, augmented=False), batches)
 
     def subject_of(self, source: Source) -> Subject:
-        return subject_of(source, self.earlier_stages)
+        return subject_of(source, self.earlier_stages, self.elsewhere)

@@ -68,7 +68,8 @@ def test_rows_share_their_trained_baseline(tmp_path: Path) -> None:
 def test_every_stage_keeps_the_environment_it_was_computed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(plan(), tmp_path, SilentProgress())
     assert all(stage.environment == first.environment for stage in first.stages)
-    monkeypatch.setattr("compressbench.running.run.environment", lambda device: {"device": "another"})
+    for module in ("run", "stages"):
+        monkeypatch.setattr(f"compressbench.running.{module}.environment", lambda device: {"device": "another"})
     other = plan(recipe="tests/other")
     pruned = Stage("prune", "pruning/l1_norm", L1NormPruning(["conv"], 0.3, {}, [], 1))
     second = run(replace(other, stages=(other.stages[0], pruned)), tmp_path, SilentProgress())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from compressbench.core.data import Splits
@@ -33,6 +34,7 @@ def lent(tmp_path: Path, seed: int = 1) -> StageContext:
         auto=PLAIN,
         device=torch.device("cpu"),
         earlier_stages={},
+        elsewhere=pytest.fail,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from torch import nn
 
+from compressbench.core.source import Source
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
@@ -44,7 +45,7 @@ NEEDED = {
     "final_lr": 0.0,
 }
 """The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
-OPEN = {"training": NEEDED, "init": "torch"}
+OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start")}
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
 
 
