@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 ABOUT = "_tables.yaml"
-"""The file in a folder of recipes that says what its tables are about."""
+"""The file in a folder of recipes that says what its tables are about, and as `columns` which come first."""
+COLUMNS = "columns"
 
 
 @dataclass
@@ -43,9 +44,15 @@ class TableReport:
         """What the recipes say of each row."""
         return references(self.table, self.row)
 
+    @property
+    def order(self) -> list[str]:
+        """The metrics whose columns come first."""
+        return [str(name) for name in _told(self.folders).get(COLUMNS, [])]
+
     def shown(self, style: str = "rich") -> str | Group:
         """Return text, or for `rich` something a rich console prints."""
-        return by_table.report(self.table, self.outputs, self.folders, self.rows, style, self.row, bases(self.rows))
+        rows = self.rows
+        return by_table.report(self.table, self.outputs, self.folders, rows, style, self.row, bases(rows), self.order)
 
     @cached_property
     def records(self) -> list[RunRecord]:
@@ -92,12 +99,17 @@ def summary(outputs: Path, style: str = "rich") -> str | Group:
     """Return a line a table: how many of its rows have which verdict."""
     folders = recipe_folders()
     rows = {table: references(table) for table in tables()}
-    about: dict[str, str] = {}
-    for file in (folder / ABOUT for folder in folders):
-        if file.is_file():
-            about = {name: str(text) for name, text in load_yaml(file).items()} | about
+    about = {name: str(text) for name, text in _told(folders).items() if name != COLUMNS}
     every = {f"{table}/{row}": given for table, found in rows.items() for row, given in found.items()}
     return summary_of(outputs, folders, rows, about, bases(every), style)
+
+
+def _told(folders: list[Path]) -> dict[str, Any]:
+    """Return what the folders say of tables; the first folder wins."""
+    found: dict[str, Any] = {}
+    for file in (folder / ABOUT for folder in folders):
+        found = (load_yaml(file) if file.is_file() else {}) | found
+    return found
 
 
 def draw(found: TableReport | SweepReport, picture: Path) -> Path:
@@ -129,6 +141,8 @@ def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]
         plan, _ = build(compose([f"recipe={entry.name}"]))  # missing data is no fault of a report
         reference = plan.reference.as_dict() if plan else {}
         found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
+        if plan:
+            found[row] |= {"metric_specs": plan.metric_specs, "primary": plan.task.primary}
     return found
 
 

@@ -12,12 +12,15 @@ from typing import Any
 
 from compressbench.core.budget import Reference
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import primary_of, scores, specs_of
 from compressbench.core.structure import changed, flatten, is_structural, structure
-from compressbench.reporting.comparison import ACCURACIES, Comparison, Handicap
+from compressbench.reporting.comparison import Comparison, Handicap
 from compressbench.reporting.formatting import Estimate, estimate
 from compressbench.reporting.judging import judged
 from compressbench.reporting.schedule import schedule_before
 
+BESIDE = ("summary", "plan", "metric_specs", "primary")
+"""What stands beside the published figures in what `compare` is told of a row."""
 CUSTOM = "custom"
 """The label of training that keeps to no protocol."""
 
@@ -28,9 +31,10 @@ def compare(
     """Return the comparisons in the order of `references`, and a sentence for every record that was left out.
 
     references: by row, the row's reference with `summary` (what the row is) and, if known, `plan` (the recipe as
-    it stands, `Plan.as_dict()`), added. Left out: failed and smoke runs, runs whose pruning or network was changed on
-    the command line, and runs that were trained unlike the newest of their row, dataset and protocol (the schedule
-    behind a protocol's name was another then). Of runs that differ in nothing the newest counts for its seed.
+    it stands, `Plan.as_dict()`), its `metric_specs` and `primary` metric, added. Left out: failed and smoke runs, runs
+    whose pruning or network was changed on the command line, and runs that were trained unlike the newest of their
+    row, dataset and protocol (the schedule behind a protocol's name was another then). Of runs that differ in nothing
+    the newest counts for its seed.
     """
     usable, sentences = [], []
     for record in records:
@@ -43,7 +47,10 @@ def compare(
     for row in dict.fromkeys([*references, *(record.row for record in usable)]):
         mine = [record for record in usable if record.row == row]
         given = references.get(row) or (mine[0].reference if mine else {})
-        reference = Reference.of({key: value for key, value in given.items() if key not in ("summary", "plan")})
+        reference = Reference.of({key: value for key, value in given.items() if key not in BESIDE})
+        specs = {**given.get("metric_specs", {}), **specs_of(mine or usable)}
+        blank = Comparison(row, given.get("summary", ""), reference, specs=specs)
+        blank = replace(blank, primary=given.get("primary") or primary_of(mine or usable))
         groups: dict[tuple[str, str], dict[int, RunRecord]] = {}
         newest: dict[tuple[str, str], dict[str, Any]] = {}
         for record in sorted(mine, key=lambda record: record.started, reverse=True):
@@ -55,36 +62,32 @@ def compare(
                 sentences.append(f"{row}, seed {record.seed}: {older}")
             else:
                 groups.setdefault(key, {}).setdefault(record.seed, record)
-        summary = given.get("summary", "")
         for key in sorted(groups, key=lambda key: (key[0] != reference.dataset, *key)):
-            made = _comparison(row, summary, reference, key, groups[key], handicaps)
+            made = _comparison(blank, key, groups[key], handicaps)
             found.append(replace(made, by_hand=any(map(_by_hand, made.records, repeat(given.get("plan"))))))
         if not groups:
-            found.append(Comparison(row, summary, reference))
+            found.append(blank)
     return found, sentences
 
 
 def _comparison(
-    row: str,
-    summary: str,
-    reference: Reference,
-    key: tuple[str, str],
-    by_seed: dict[int, RunRecord],
-    handicaps: Sequence[Handicap],
+    blank: Comparison, key: tuple[str, str], by_seed: dict[int, RunRecord], handicaps: Sequence[Handicap]
 ) -> Comparison:
+    """Return a row with what was measured. key: the dataset and the protocol."""
     records = tuple(by_seed[seed] for seed in sorted(by_seed))
     pairs = [(record.before, record.final) for record in records]
     before = _estimates([stage.metrics for stage, _ in pairs if stage])
     after = _estimates([stage.metrics for _, stage in pairs])
+    compared = [spec.name for spec in scores(blank.specs)]
     change = _estimates(
         [
-            {name: last.metrics[name] - first.metrics[name] for name in ACCURACIES if name in last.metrics}
+            {name: last.metrics[name] - first.metrics[name] for name in compared if name in last.metrics}
             for first, last in pairs
             if first is not None and first is not last
         ]
     )
-    found = Comparison(row, summary, reference, *key, records=records, before=before, after=after, change=change)
-    if reference.handicap and not found.same_dataset:
+    found = replace(blank, dataset=key[0], protocol=key[1], records=records, before=before, after=after, change=change)
+    if found.reference.handicap and not found.same_dataset:
         found = replace(found, handicap=_handicap(found, handicaps))
     return judged(found)
 

@@ -6,25 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compressbench.core.budget import Reference
+from compressbench.core.metric import MetricSpec
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import Specs, sparse_one
 from compressbench.reporting import verdict as rules
 from compressbench.reporting.formatting import Estimate
 
-ACCURACIES = ("top1", "top5")
-COUNTS = ("params", "macs", "flops_survey")
-CHANGE = "top1_change"
-LEVEL = "top1_at_equal_handicap"
-FIGURES = {"params": "params", "macs": "MACs", "flops_survey": "survey FLOPs", "top1": "top1", CHANGE: "change in top1"}
-FIGURES |= {"size_bytes": "file", LEVEL: "level at equal handicap"}
-"""What a verdict can be about, in words."""
+WEIGHTS, FILE = "params", "size_bytes"
+"""What tells how many times smaller a file is than the network before compression: its parameters, at 4 bytes each."""
 
 SPARSE = 0.99
-"""A network with fewer non-zero parameters than this share is a sparse one: its non-zero parameters are compared."""
+"""A network with fewer non-zero parameters than this share is a sparse one: what is not zero of it is compared."""
 
 
 @dataclass(frozen=True)
 class Handicap:
-    """What our data costs a network without compression: its published top1 (a fraction) and ours on this dataset.
+    """What our data costs a network without compression: its published score (top1) and ours on this dataset.
 
     row: the recipe that measures it (`table6/cifar10_base`). schedule: how that was trained (`schedule_before`).
     """
@@ -50,6 +47,7 @@ class Comparison:
     before, of each seed, then averaged. verdicts: by measure; `top1_change` where levels cannot be compared.
     beside: verdicts on what decides nothing: `top1_change` where levels can be compared, else the level at equal
     handicap. by_hand: the training is no protocol's, nor the recipe's own: the command line changed it.
+    specs: what metrics say of the figures, by name. primary: the metric that decides (`top1`).
     """
 
     row: str
@@ -65,6 +63,28 @@ class Comparison:
     verdicts: dict[str, str] = field(default_factory=dict)
     beside: dict[str, str] = field(default_factory=dict)
     by_hand: bool = False
+    specs: Specs = field(default_factory=dict)
+    primary: str = ""
+
+    @property
+    def score(self) -> MetricSpec:
+        """What the metric that decides says of itself."""
+        return self.specs.get(self.primary) or MetricSpec(self.primary or "score", "", None, self.primary)
+
+    @property
+    def change_key(self) -> str:
+        """What the verdict on the change of the primary metric is called."""
+        return f"{self.primary}_change"
+
+    @property
+    def level_key(self) -> str:
+        """What the verdict on the level at equal handicap is called."""
+        return f"{self.primary}_at_equal_handicap"
+
+    def called(self, name: str) -> str:
+        """Return what a verdict is about, in words."""
+        named = {self.change_key: f"change in {self.score.heading}", self.level_key: "level at equal handicap"}
+        return named.get(name) or (self.specs[name].heading if name in self.specs else "") or name
 
     @property
     def verdict(self) -> str:
@@ -74,14 +94,15 @@ class Comparison:
     def judgement(self) -> str:
         """The verdict and what it rests on: the figures that are not the print's, or what could be compared at all;
         and behind it what is above the print or says otherwise."""
-        deciding = self.verdicts.get("top1", self.verdicts.get(CHANGE, ""))
-        others = [f"{FIGURES[name]} {found}" for name, found in self.beside.items() if not rules.alike(found, deciding)]
-        level = {"top1": "top1 (level)"} if others else {}
-        if others and "top1" in self.verdicts and deciding not in (self.verdict, rules.ABOVE):  # it is not named yet
-            others = [f"level of top1 {deciding}, {others[0]}"]
+        score, change = self.primary, self.change_key
+        deciding = self.verdicts.get(score, self.verdicts.get(change, ""))
+        others = [f"{self.called(n)} {found}" for n, found in self.beside.items() if not rules.alike(found, deciding)]
+        level = {score: f"{self.score.heading} (level)"} if others else {}
+        if others and score in self.verdicts and deciding not in (self.verdict, rules.ABOVE):  # it is not named yet
+            others = [f"level of {self.score.heading} {deciding}, {others[0]}"]
 
         def named(wanted: str) -> str:
-            return ", ".join((FIGURES | level)[name] for name, found in self.verdicts.items() if found == wanted)
+            return ", ".join(level.get(n) or self.called(n) for n, found in self.verdicts.items() if found == wanted)
 
         said = self.verdict
         if said in (rules.WITHIN, rules.DIFFERS):
@@ -90,16 +111,16 @@ class Comparison:
         elif said == rules.ABOVE:
             said = f"{said}: {named(said)}"
         elif said == rules.REPRODUCED and self.same_dataset:
-            said += " (level)" if others and "top1" in self.verdicts else ""
+            said += " (level)" if others and score in self.verdicts else ""
         elif said == rules.REPRODUCED:
-            said += " (change)" if CHANGE in self.verdicts else " (counts only)"
+            said += " (change)" if change in self.verdicts else " (counts only)"
         return "; ".join([said, *others])
 
     @property
     def agrees_at_equal_handicap(self) -> bool:
-        """Whether nothing but the change in top1 differs, and the level at equal handicap does not."""
+        """Whether nothing but the change in the primary metric differs, and the level at equal handicap does not."""
         differing = [name for name, found in self.verdicts.items() if found == rules.DIFFERS]
-        return differing == [CHANGE] and self.beside.get(LEVEL) in rules.AGREES
+        return differing == [self.change_key] and self.beside.get(self.level_key) in rules.AGREES
 
     @property
     def same_dataset(self) -> bool:
@@ -113,48 +134,40 @@ class Comparison:
     @property
     def times_smaller(self) -> float | None:
         """The trained network's parameters at 4 bytes each, over the mean length of the final file."""
-        params, size = self.before.get("params", self.after.get("params")), self.after.get("size_bytes")
+        params, size = self.before.get(WEIGHTS, self.after.get(WEIGHTS)), self.after.get(FILE)
         return 4 * params.mean / size.mean if params and size and size.mean else None
 
     @property
     def published_times_smaller(self) -> float | None:
-        before, after = self.reference.before.get("size_bytes"), self.reference.figures.get("size_bytes")
+        before, after = self.reference.before.get(FILE), self.reference.figures.get(FILE)
         return before / after if before and after else None
 
     @property
     def published_at_equal_handicap(self) -> float | None:
-        """The published top1 minus the handicap; None where no handicap was measured."""
-        published = self.reference.figures.get("top1")
+        """The published score minus the handicap; None where no handicap was measured."""
+        published = self.reference.figures.get(self.primary)
         return None if self.handicap is None or published is None else published - self.handicap.points
-
-    @property
-    def sparse(self) -> bool:
-        """Whether the final network's non-zero parameters are compared, not all."""
-        return is_sparse(self.after)
 
     def published_change(self, metric: str) -> float | None:
         """Return after minus before as published; None if one of the two is not, or the row changes nothing."""
         published = self.reference
         after, before = published.figures.get(metric), published.before.get(metric)
-        unchanged = after == before and published.figures.get("params") == published.before.get("params")
+        unchanged = after == before and published.figures.get(WEIGHTS) == published.before.get(WEIGHTS)
         return None if after is None or before is None or unchanged else after - before
 
+    def counted(self, name: str) -> Estimate | None:
+        """Return what a paper prints as `name`: where metrics say so another one of ours (parameters without batch
+        norm's), and of a sparse network what is not zero of it."""
+        dense = self._dense(name)
+        return self.after.get(dense if (sparse := self.sparse(name)) is None else sparse.name)
 
-def counted(measured: dict[str, Estimate], name: str) -> Estimate | None:
-    """Return the count that a paper prints as `name`: parameters without batch norm's, of a sparse network the
-    non-zero ones; MACs and survey FLOPs as they are."""
-    if name != "params":
-        return measured.get(name)
-    dense, nonzero = _parameters(measured)
-    return nonzero if is_sparse(measured) else dense
+    def sparse(self, name: str) -> MetricSpec | None:
+        """Return the count of what is not zero that stands for `name`; None if the network is not sparse."""
+        dense = self._dense(name)
+        found = sparse_one(self.specs, dense)
+        every, some = self.after.get(dense), self.after.get(found.name) if found else None
+        return found if every is not None and some is not None and some.mean < SPARSE * every.mean else None
 
-
-def is_sparse(measured: dict[str, Estimate]) -> bool:
-    """Whether fewer of the parameters than the share `SPARSE` are not zero."""
-    dense, nonzero = _parameters(measured)
-    return dense is not None and nonzero is not None and nonzero.mean < SPARSE * dense.mean
-
-
-def _parameters(measured: dict[str, Estimate]) -> tuple[Estimate | None, Estimate | None]:
-    dense = measured.get("params_without_bn", measured.get("params"))
-    return dense, measured.get("params_without_bn_nonzero", measured.get("params_nonzero"))
+    def _dense(self, name: str) -> str:
+        found = (spec.name for spec in self.specs.values() if spec.published_as == name)
+        return next((each for each in found if each in self.after), name)

@@ -8,15 +8,10 @@ from compressbench.reporting import formatting
 from compressbench.reporting.comparison import Comparison
 
 LOST = 0.1
-"""A row that loses more of top1 than this breaks down."""
+"""A row whose primary metric is a fraction and drops by more than this breaks down."""
 
 CHANCE = 2
 """So does one that ends below this many times chance."""
-
-OF_BREAKDOWNS = (
-    f"A row breaks down, and a note says so, if it loses more than {LOST * 100:g} points of top1 to compression or "
-    f"ends below {CHANCE} times chance, 1 in as many as there are classes."
-)
 
 
 def row_notes(comparison: Comparison) -> list[str]:
@@ -38,19 +33,27 @@ def row_notes(comparison: Comparison) -> list[str]:
 
 
 def breakdown(comparison: Comparison) -> list[str]:
-    """Return a sentence if the row breaks down, as `OF_BREAKDOWNS` says."""
-    after, change, classes = comparison.after.get("top1"), comparison.change.get("top1"), _classes(comparison)
+    """Return a sentence if the row breaks down, as `breakdown_remarks` says."""
+    score, classes = comparison.score, _classes(comparison)
+    after, change = comparison.after.get(score.name), comparison.change.get(score.name)
+    if score.unit != "fraction" or after is None:
+        return []
     words = []
-    if after is not None and change is not None and change.mean < -LOST:
-        words.append(f"{-change.mean * 100:.2f} points of top1 are lost")
-    if after is not None and classes and after.mean < CHANCE / classes:
-        words.append(f"top1 of {formatting.percent(after.mean)} % is near chance ({100 / classes:g} %)")
+    if change is not None and change.mean < -LOST:
+        words.append(f"{-change.mean * 100:.2f} points of {score.heading} are lost")
+    if classes and after.mean < CHANCE / classes:
+        words.append(f"{score.heading} of {formatting.percent(after.mean)} % is near chance ({100 / classes:g} %)")
     return [f"It breaks down: {' and '.join(words)}."] if words else []
 
 
 def breakdown_remarks(comparisons: Iterable[Comparison]) -> list[str]:
     """Return the rule, if one of the rows breaks down by it."""
-    return [OF_BREAKDOWNS] if any(map(breakdown, comparisons)) else []
+    broken = [comparison.score.heading for comparison in comparisons if breakdown(comparison)]
+    return [
+        f"A row breaks down, and a note says so, if it loses more than {LOST * 100:g} points of {name} to compression "
+        f"or ends below {CHANCE} times chance, 1 in as many as there are classes."
+        for name in broken[:1]
+    ]
 
 
 def _classes(comparison: Comparison) -> int:

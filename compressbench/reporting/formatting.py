@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import NamedTuple
+
+from compressbench.core.metric import MetricSpec
 
 NOTHING = ""
 
@@ -80,6 +84,76 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def number(value: Estimate | float | None) -> str:
+    """Return any other figure: four decimals, or one from 100 on."""
+    return _with_spread(value, 1.0, lambda each: f"{each:.4f}" if abs(each) < 99.995 else f"{each:,.1f}")
+
+
+def hundredths(value: Estimate | float | None) -> str:
+    """Return a time or a ratio: two decimals, without a spread, which is a figure of its own."""
+    return NOTHING if value is None else f"{value.mean if isinstance(value, Estimate) else value:.2f}"
+
+
+class Format(NamedTuple):
+    """How figures of a format are shown. sign: stands behind a heading. of_difference: the unit of a difference.
+    axis: the unit of an axis, and what a value is multiplied by."""
+
+    show: Callable[[Estimate | float | None], str]
+    sign: str = ""
+    of_difference: str = ""
+    axis: tuple[str, float] = ("", 1.0)
+
+
+FORMATS = {
+    "percent": Format(percent, "%", "points", ("%", 100.0)),
+    "count": Format(count, axis=("millions", 1e-6)),
+    "bytes": Format(size, axis=("kB", 1e-3)),
+    "ms": Format(hundredths),
+    "ratio": Format(hundredths),
+    "number": Format(number),
+}
+
+
+def shown(spec: MetricSpec, value: Estimate | float | None) -> str:
+    """Return a figure as its metric wants it shown; empty for what is not there."""
+    return FORMATS[spec.format].show(value)
+
+
+def difference(spec: MetricSpec, value: Estimate | float | None) -> str:
+    """Return a difference of two figures, with its sign."""
+    if spec.format == "percent":
+        return points(value)
+    text = shown(spec, value)
+    return text if not text or text.startswith("-") else f"+{text}"
+
+
+def title(spec: MetricSpec, heading: str = "") -> str:
+    """Return what stands above a column of figures: `top1 %`. heading: in the place of the metric's own."""
+    return f"{heading or spec.heading} {FORMATS[spec.format].sign}".strip()
+
+
+def sign(spec: MetricSpec) -> str:
+    """Return what stands behind a figure in a sentence: `%`."""
+    return FORMATS[spec.format].sign
+
+
+def in_units(spec: MetricSpec, text: str) -> str:
+    """Return a difference that was made text, with its unit: `1.00 points`."""
+    return f"{text} {FORMATS[spec.format].of_difference}".strip()
+
+
+def change_title(spec: MetricSpec) -> str:
+    """Return what stands above a column of changes: `change, points`."""
+    return ", ".join(filter(None, ["change", FORMATS[spec.format].of_difference]))
+
+
+def axis(spec: MetricSpec) -> tuple[str, float]:
+    """Return the caption of an axis, and what a value is multiplied by to stand on it."""
+    unit, factor = FORMATS[spec.format].axis
+    heading = f"{spec.rows[0]}: {spec.heading}" if spec.rows else spec.heading
+    return ", ".join(filter(None, [heading, unit])), factor
 
 
 def _with_spread(value: Estimate | float | None, factor: float, shape) -> str:  # type: ignore[no-untyped-def]

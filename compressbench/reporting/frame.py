@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from compressbench.core.metric import MetricSpec
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import costs, primary_of, scores, specs_of
 from compressbench.core.sweep import SweepRecord
-from compressbench.reporting.comparison import ACCURACIES
 from compressbench.reporting.pareto import front
 from compressbench.reporting.spreadsheet import DECIMALS
 
@@ -17,26 +18,25 @@ if TYPE_CHECKING:
 SETTING = ("recipe", "dataset", "protocol")
 """What runs share, beside what was swept, to be seeds of one point."""
 FACTS = (*SETTING, "seed", "status")
-PARETO = ("size_bytes", "macs")
-"""What accuracy is set against: the first of these that was measured."""
 
 
 def runs_frame(records: Iterable[RunRecord]) -> DataFrame:
     """Return a row a run: what was run and swept, every metric of the final stage, and what became of the trained
-    network's accuracy (`top1_before`, `top1_change`). `missed`: the limits that were broken, by name."""
+    network's scores (`top1_before`, `top1_change`). `missed`: the limits that were broken, by name."""
     from pandas import DataFrame
 
     return DataFrame([_run(record) for record in records])
 
 
-def points_frame(runs: DataFrame, keys: list[str]) -> DataFrame:
+def points_frame(records: Sequence[RunRecord], keys: list[str]) -> DataFrame:
     """Return a row a point of a sweep, seeds averaged: means of all figures, their sample standard deviations as
     `<figure>_spread` (none of a single seed), the number of `seeds`, `budget` (`met`, or what was missed; empty
-    without one), and `pareto`: whether no point on the same data has both more top1 and less of `PARETO`.
+    without one), and `pareto`: whether no point on the same data has both a better primary metric and less of its
+    first cost (`cost_of`).
 
-    runs: as `runs_frame` returns them. keys: what was swept.
+    keys: what was swept.
     """
-    by = [*SETTING, *(key for key in keys if key not in FACTS)]
+    runs, by = runs_frame(records), [*SETTING, *(key for key in keys if key not in FACTS)]
     figures = [name for name in runs.select_dtypes("number") if name not in (*by, "seed")]
     seeds = runs.fillna(dict.fromkeys(by, "")).groupby(by, sort=False)
     means, spreads = seeds[figures].mean(), seeds[figures].std().add_suffix("_spread")
@@ -44,12 +44,19 @@ def points_frame(runs: DataFrame, keys: list[str]) -> DataFrame:
     points.insert(0, "seeds", seeds.size())
     points.insert(1, "budget", seeds["missed"].agg(_budget))
     points.insert(2, "pareto", False)
-    cost = next((name for name in PARETO if name in figures), None)
-    if cost and "top1" in figures:
-        for _, rivals in points.dropna(subset=[cost, "top1"]).groupby(["dataset", "protocol"]):
-            best = front(list(zip(rivals[cost], rivals["top1"], strict=True)))
+    primary, cost = primary_of(records), cost_of(records)
+    if cost and primary in figures:
+        sign = 1 if specs_of(records)[primary].higher_is_better else -1
+        for _, rivals in points.dropna(subset=[cost.name, primary]).groupby(["dataset", "protocol"]):
+            best = front(list(zip(rivals[cost.name], sign * rivals[primary], strict=True)))
             points.loc[rivals.index[best], "pareto"] = True
     return points.reset_index()
+
+
+def cost_of(records: Sequence[RunRecord]) -> MetricSpec | None:
+    """Return what the primary metric is set against: the first of the costs that was measured."""
+    measured = {name for record in records if record.networks for name in record.final.metrics}
+    return next((spec for spec in costs(specs_of(records)) if spec.name in measured), None)
 
 
 def sweep_frame(values: Sequence[dict[str, Any]], sweep: SweepRecord, found: Mapping[str, RunRecord]) -> DataFrame:
@@ -78,7 +85,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
     found |= {key: value for key, value in record.swept.items() if key not in FACTS}
     found |= {"seed": record.seed, "status": record.status}
     before = first.metrics if first and first is not record.final else {}
-    for name in ACCURACIES:
+    for name in (spec.name for spec in scores(record.metric_specs)):
         if name in before and name in final:
             found |= {f"{name}_before": before[name], f"{name}_change": final[name] - before[name]}
     has_budget = bool(record.plan.get("budget"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compressbench.reporting import verdict as rules
-from compressbench.reporting.comparison import CHANGE, COUNTS, LEVEL, Comparison, counted
+from compressbench.reporting.comparison import Comparison
 
 
 def judged(ours: Comparison) -> Comparison:
@@ -15,30 +15,40 @@ def judged(ours: Comparison) -> Comparison:
 
 
 def _accuracy(ours: Comparison) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the verdict on accuracy that decides, and the one that stands beside it."""
-    tolerance = ours.reference.tolerance.get("top1", 0.0)
-    change, published_change = ours.change.get("top1"), ours.published_change("top1")
-    after, deciding, beside = ours.after.get("top1"), {}, {}
+    """Return the verdict on the primary metric that decides, and the one that stands beside it."""
+    tolerance, printed = ours.reference.tolerance.get(ours.primary, 0.0), ours.reference.figures.get(ours.primary)
+    change, published_change = ours.change.get(ours.primary), ours.published_change(ours.primary)
+    after, sign = ours.after.get(ours.primary), 1 if ours.score.higher_is_better else -1
+    if printed is None:
+        return {}, {}
+    margin = rules.margin_of(ours.score.unit, printed)
+
+    def verdict(own: float, published: float) -> str:
+        return rules.score_verdict(sign * (own - published), margin, tolerance)
+
     changed = {}
     if change is not None and published_change is not None:
-        changed = {CHANGE: rules.accuracy_verdict(change.mean, published_change, tolerance)}
-    if not ours.same_dataset:
-        deciding, level = changed, ours.published_at_equal_handicap
-        if after is not None and level is not None:
-            beside = {LEVEL: rules.accuracy_verdict(after.mean, level, tolerance)}
-    elif after is not None and (level := ours.reference.figures.get("top1")) is not None:
-        deciding, beside = {"top1": rules.accuracy_verdict(after.mean, level, tolerance)}, changed
-    return deciding, beside
+        changed = {ours.change_key: verdict(change.mean, published_change)}
+    if ours.same_dataset:
+        return ({ours.primary: verdict(after.mean, printed)}, changed) if after is not None else ({}, {})
+    level = ours.published_at_equal_handicap
+    beside = {ours.level_key: verdict(after.mean, level)} if after is not None and level is not None else {}
+    return changed, beside
 
 
 def _counts(ours: Comparison, accuracy: dict[str, str]) -> dict[str, str]:
+    """Return the verdicts on what does not hang on the data. Counts have a good side where the network is sparse, all
+    else has one where metrics say so; but only while the primary metric does not differ."""
     reference, found = ours.reference, {}
     holds = bool(accuracy) and rules.DIFFERS not in accuracy.values()
-    for name in (*COUNTS, "size_bytes"):
-        published, value = reference.figures.get(name), counted(ours.after, name)
-        if published is not None and value is not None:
-            right = reference.corrected.get(name, published)
-            fewer = holds and (name == "size_bytes" or (name == "params" and ours.sparse))
-            rule = rules.fewer_verdict if fewer else rules.count_verdict
-            found[name] = rule(value.mean, right, reference.tolerance.get(name, 0.0))
+    for name, spec in ours.specs.items():
+        published, value = reference.figures.get(name), ours.counted(name)
+        if spec.on_data or published is None or value is None:
+            continue
+        right, tolerance = reference.corrected.get(name, published), reference.tolerance.get(name, 0.0)
+        sided = spec.higher_is_better is not None and (spec.unit != "count" or ours.sparse(name) is not None)
+        if holds and sided:
+            found[name] = rules.sided_verdict(value.mean, right, tolerance, bool(spec.higher_is_better))
+        else:
+            found[name] = rules.count_verdict(value.mean, right, tolerance)
     return found

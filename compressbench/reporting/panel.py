@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Mark:
-    """A point. x: in the axis' unit. y: percent, with a bar of `bar` to both sides. text: what stands beside it."""
+    """A point. x, y: in the axes' units, with a bar of `bar` to both sides of y. text: what stands beside it."""
 
     x: float
     y: float
@@ -40,17 +40,25 @@ class Trace:
     before: list[Mark] = field(default_factory=list)
     published: list[Mark] = field(default_factory=list)
 
-    def add(self, marks: list[Mark], text: str, cost: Estimate | None, top1: Estimate | None, factor: float) -> None:
+    def add(
+        self,
+        marks: list[Mark],
+        text: str,
+        cost: Estimate | None,
+        score: Estimate | None,
+        factors: tuple[float, float],
+    ) -> None:
         """Add the point of these means to `marks`, if both were measured."""
-        if cost and top1:
-            marks.append(Mark(cost.mean * factor, top1.mean * 100, (top1.spread or 0.0) * 100, text))
+        if cost and score:
+            x, y = factors
+            marks.append(Mark(cost.mean * x, score.mean * y, (score.spread or 0.0) * y, text))
 
 
 class Panel:
     """A pair of axes being drawn."""
 
-    def __init__(self, axes: Any, caption: str, name: str):
-        self.axes = axes
+    def __init__(self, axes: Any, caption: str, name: str, higher_is_better: bool | None = True):
+        self.axes, self.sign = axes, 1 if higher_is_better else -1
         self.traces: list[Trace] = []
         axes.set(xlabel=caption, ylabel=name)
 
@@ -66,7 +74,7 @@ class Panel:
             for mark in trace.published:
                 self.axes.plot([mark.x], [mark.y], "x", color=trace.color, label="published accuracy")
         marks = [mark for trace in self.traces for mark in trace.points]
-        best = [marks[place] for place in front([(mark.x, mark.y) for mark in marks])]
+        best = [marks[place] for place in front([(mark.x, self.sign * mark.y) for mark in marks])]
         style = {"where": "post", "linestyle": "--", "linewidth": 1, "color": "0.6", "zorder": 1}
         self.axes.step([mark.x for mark in best], [mark.y for mark in best], label="Pareto front", **style)
         costs = [mark.x for trace in self.traces for mark in (*trace.points, *trace.before)]

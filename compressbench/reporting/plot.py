@@ -1,4 +1,4 @@
-"""Plot: accuracy against size and multiply-adds, or latency where it was measured; of rows, or points of a sweep."""
+"""Plot: the primary metric against what it costs (bytes, times, multiply-adds); of rows, or points of a sweep."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from compressbench.core.budget import Reference
 from compressbench.core.errors import PlanError, suggestion
+from compressbench.core.metric import MetricSpec
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import costs, costs_of_tables, specs_of
 from compressbench.core.sweep import are_numbers
+from compressbench.reporting import formatting
 from compressbench.reporting.formatting import Estimate, estimate, listed
-from compressbench.reporting.latency import timed
 from compressbench.reporting.panel import Mark, Panel, Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AXES = {"size_bytes": ("file, kB", 1e-3), "macs": ("MACs of one image, millions", 1e-6)}
+AT_MOST = 3
+"""Panels beside each other."""
 FORMATS = (".png", ".svg", ".pdf")
 POOLED = ("seed", "recipe")
 """Swept keys that do not make a point: seeds are averaged, a recipe is its row."""
@@ -30,13 +33,13 @@ Line = dict[str, list[RunRecord]]
 
 
 def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
-    """Write a picture of top1 after the final stage against what it costs, and return its path.
+    """Write a picture of the primary metric after the final stage against what it costs, and return its path.
 
-    A line of panels a dataset and protocol; a panel for the file, MACs, and latency if it was measured. Runs that
+    A line of panels a dataset and protocol; a panel for each cost, as `axes_of` says. Runs that
     differ only in their seed are one point, the mean, with a bar of one sample standard deviation. Points of a sweep
     over a number are joined in the order of that number and labelled with it; other points are numbered, and the
     legend says which is which. The trained network before compression is drawn hollow, the published accuracy of a
-    row as a cross, at our cost if the paper prints no MACs; a dashed line joins the points that no other one beats.
+    row as a cross, at our cost if the paper prints none; a dashed line joins the points that no other one beats.
     PlanError for another kind of file, if no record has a finished run with an accuracy, or if the file cannot be
     written.
     """
@@ -44,7 +47,7 @@ def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
         raise PlanError.of("plot", f"{path} has the ending {path.suffix!r}; {suggestion(path.suffix, FORMATS)}")
     panels = lines(list(records))
     if not panels:
-        raise PlanError.of("plot", "there is nothing to plot: no finished run has measured top1")
+        raise PlanError.of("plot", "there is nothing to plot: no finished run has measured its primary metric")
     figure = _figure(panels, title)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ def draw(records: Iterable[RunRecord], title: str = "") -> bytes | None:
 
 def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:
     """Return, by dataset and protocol, what is drawn as one line: a row, or the points of a sweep over a number."""
-    usable = [r for r in records if r.status == "finished" and r.networks and "top1" in r.final.metrics]
+    usable = [r for r in records if r.status == "finished" and r.networks and r.primary in r.final.metrics]
     axis = _axis(usable)
     panels: dict[str, dict[str, Line]] = {}
     for record in sorted(usable, key=lambda record: float(record.swept.get(axis, 0))):
@@ -91,21 +94,21 @@ def measured(records: list[RunRecord], name: str) -> Estimate | None:
 
 
 def axes_of(panels: dict[str, dict[str, Line]]) -> dict[str, tuple[str, float]]:
-    """Return by metric the caption and the unit of every axis: the file, and MACs, or latencies where there are any
-    (of the first runtime). Left out: an axis on which all points of every panel lie at one place."""
+    """Return by metric the caption and the unit of every axis: bytes, and the times of small tables, or where there are
+    none the other costs, at most `AT_MOST`. Left out: an axis on which all points of every panel lie at one place."""
     every = [[run for line in found.values() for runs in line.values() for run in runs] for found in panels.values()]
-    timings = [found for runs in every for run in runs for found in timed(run.final.metrics)]
-    latencies = {
-        f"{key}_ms": (f"{runtime}, one thread, batch {batch}, ms", 1.0)
-        for key, runtime, batch in sorted(timings, key=lambda found: int(found[2]))
-        if runtime == timings[0][1]
-    }
+    specs = specs_of(run for runs in every for run in runs)
+    least = costs(specs)
+    first = [spec for spec in least if spec.unit == "bytes"]
+    measured = {name for runs in every for run in runs for name in run.final.metrics}
+    timed = [spec for spec in costs_of_tables(specs) if spec.name in measured]
+    wanted = [*first, *(timed or [spec for spec in least if spec not in first])]
     telling = {}
-    for name, axis in ({"size_bytes": AXES["size_bytes"], **latencies} if latencies else AXES).items():
-        values = [[end[name] for run in runs for end in _ends(run) if name in end] for runs in every]
+    for spec in wanted:
+        values = [[end[spec.name] for run in runs for end in _ends(run) if spec.name in end] for runs in every]
         if any(found and max(found) > SAME * min(found) for found in values):
-            telling[name] = axis
-    return telling or {"size_bytes": AXES["size_bytes"]}
+            telling[spec.name] = formatting.axis(spec)
+    return dict(list(telling.items())[:AT_MOST]) or {spec.name: formatting.axis(spec) for spec in wanted[:1]}
 
 
 def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
@@ -118,8 +121,10 @@ def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
     grid = figure.subplots(len(panels), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights)
     drawn = []
     for row, (name, found) in zip(grid, panels.items(), strict=True):
+        scored = _score(found)
+        label = formatting.axis(scored)[0]
         for place, (metric, (caption, factor)) in zip(row, axes.items(), strict=False):
-            panel = Panel(place, caption, f"{name}\ntop1, %" if place is row[0] else "")
+            panel = Panel(place, caption, f"{name}\n{label}" if place is row[0] else "", scored.higher_is_better)
             panel.fill([_trace(*line, metric, factor, n, len(found)) for n, line in enumerate(found.items())])
             drawn.append(panel)
         row[-1].axis("off")
@@ -135,19 +140,20 @@ def _trace(label: str, line: Line, metric: str, factor: float, index: int, count
     """Return what is drawn of one line in one panel."""
     from matplotlib import colormaps
 
-    joined = any(line)
+    joined, record = any(line), next(iter(line.values()))[0]
+    score, scale = record.primary, formatting.axis(record.metric_specs[record.primary])[1]
     color = colormaps["tab10" if count <= 10 else "tab20"](index % 20)
     found = Trace(label if joined else f"{index + 1}  {label}", color)
     for text, runs in line.items():
-        found.add(found.points, text or str(index + 1), measured(runs, metric), measured(runs, "top1"), factor)
-        found.add(found.before, "", *before(runs, metric), factor)
+        scores = measured(runs, score), before(runs, score)
+        found.add(found.points, text or str(index + 1), measured(runs, metric), scores[0], (factor, scale))
+        found.add(found.before, "", before(runs, metric), scores[1], (factor, scale))
     found.before = list(dict.fromkeys(found.before))  # of points that share their trained network it is drawn once
-    record = next(iter(line.values()))[0]
     published = Reference.of(record.reference).figures
     same_data = record.reference.get("dataset") == record.dataset["name"]
-    if not joined and found.points and published.get("top1") and same_data:
-        at = published["macs"] * factor if metric == "macs" and published.get("macs") else found.points[0].x
-        found.published.append(Mark(at, published["top1"] * 100))
+    if not joined and found.points and published.get(score) and same_data:
+        at = published[metric] * factor if published.get(metric) else found.points[0].x
+        found.published.append(Mark(at, published[score] * scale))
     return found
 
 
@@ -157,8 +163,13 @@ def _ends(record: RunRecord) -> list[dict[str, float]]:
     return [final] if first is None or first is record.final else [first.metrics, final]
 
 
-def before(records: list[RunRecord], metric: str) -> tuple[Estimate | None, Estimate | None]:
-    """Return cost and accuracy of the trained network that these runs compressed."""
+def before(records: list[RunRecord], metric: str) -> Estimate | None:
+    """Return a metric of the trained network that these runs compressed."""
     found = [ends[0] for record in records if len(ends := _ends(record)) == 2]
-    cost, top1 = ([figures[name] for figures in found if name in figures] for name in (metric, "top1"))
-    return estimate(cost), estimate(top1)
+    return estimate([figures[metric] for figures in found if metric in figures])
+
+
+def _score(lines: dict[str, Line]) -> MetricSpec:
+    """Return the primary metric of what is drawn in one line of panels."""
+    record = next(run for line in lines.values() for runs in line.values() for run in runs)
+    return record.metric_specs[record.primary]

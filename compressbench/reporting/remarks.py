@@ -7,11 +7,11 @@ from itertools import takewhile
 
 from compressbench.core.record import RunRecord
 from compressbench.reporting import formatting
-from compressbench.reporting.comparison import ACCURACIES, FIGURES, Comparison
+from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.footnotes import breakdown_remarks
 from compressbench.reporting.handicap import handicap_remarks
-from compressbench.reporting.latency import timings
 from compressbench.reporting.machines import machines
+from compressbench.reporting.reading import of_tables, reading
 from compressbench.reporting.spread import Redrawn, spread_remarks
 
 DATASETS = {
@@ -19,29 +19,6 @@ DATASETS = {
     "artefacts",
 }
 """Datasets that are not what their paper used, in words."""
-
-READING = (
-    "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note gives "
-    "one); mean top1 is at least the print minus 0.05 points, on another dataset than the paper's the change in top1 "
-    "is. above: a figure is better than the print by more than its tolerance, top1 also by more than 0.05 points; that "
-    "reproduces nothing and counts against nothing. within tolerance: the row's tolerance is kept. differs: it is not. "
-    "A row's verdict is the worst of its figures, where above comes before reproduced; top5 is shown, not judged.",
-    "Of a sparse network's non-zero parameters, and of bytes, fewer are better, as long as top1 does not differ: "
-    "within the tolerance they reproduce the print, beyond it they are above. Every other count has no good side: "
-    "fewer are as far off as more. Behind a semicolon: what is above the print though something else is not; and, of "
-    "a row judged by the level of top1, the verdict on its change by the same tolerance, where that is another one.",
-    "± is the sample standard deviation over seeds; change is top1 after minus before, of each seed and then averaged. "
-    "survey FLOPs follow the survey's own convention (three times the count of one image, pooling and ReLU included); "
-    "MACs are multiply-adds of one image; both count the zeros of a sparse network. params leave out batch norm's; of "
-    "a sparse network they are the non-zero ones. file is the length of the packed file, everything in it included, "
-    "1 kB = 1,000 bytes; smaller: the parameters of the network before compression at 4 bytes each, over that length.",
-)
-
-OF_LATENCY = (
-    "ms a batch: the median time of a batch on one thread of the processor. times as fast as dense: the time of the "
-    "network before compression in the same runtime over it, the median of rounds in which both take turns; quartiles "
-    "apart: from the lower to the upper quartile of these ratios."
-)
 
 PROTOCOLS = {
     "steps_160": "160 epochs in steps in batches of 128, fine-tuning 40: the schedules of Liu et al. 2017 and Li et "
@@ -88,17 +65,16 @@ def remarks(comparisons: list[Comparison], drawn_again: Iterable[Redrawn] = ()) 
     drawn_again: as `spread.redrawn` returns it.
     """
     records = [record for comparison in comparisons for record in comparison.records]
-    found = [*READING, *_tolerances(comparisons), *_protocols(records)]
-    if any(timings(comparison.after) for comparison in comparisons):
-        found.append(OF_LATENCY)
+    found = [*reading(comparisons), *_tolerances(comparisons), *_protocols(records), *of_tables(comparisons)]
+    names = [c.score.heading for c in comparisons]
     others = dict.fromkeys((c.dataset, c.reference.dataset) for c in comparisons if c.records and not c.same_dataset)
     for ours, published in others:
         if not published:
             continue
         text = DATASETS.get(ours, f"{ours} is not the dataset of the paper")
         found.append(
-            f"{text}. The paper measured on {published}, so levels are not compared; the change in top1 is compared "
-            "with the paper's change."
+            f"{text}. The paper measured on {published}, so levels are not compared; the change in {names[0]} is "
+            "compared with the paper's change."
         )
     found += [
         *handicap_remarks(comparisons),
@@ -140,8 +116,11 @@ def _tolerances(comparisons: list[Comparison]) -> list[str]:
     rows: dict[str, set[str]] = {}
     for comparison in comparisons:
         for name, value in comparison.reference.tolerance.items():
-            allowed = formatting.points(value).lstrip("+") + " points" if name in ACCURACIES else f"{value * 100:g} %"
-            rows.setdefault(f"{FIGURES[name]} {allowed}", set()).add(comparison.row)
+            spec = comparison.specs.get(name)
+            absolute = spec is not None and spec.on_data
+            text = formatting.difference(spec, value).lstrip("+") if spec and absolute else f"{value * 100:g} %"
+            allowed = formatting.in_units(spec, text) if spec and absolute else text
+            rows.setdefault(f"{comparison.called(name)} {allowed}", set()).add(comparison.row)
     said = [f"{allowed} ({_rows(names)})" for allowed, names in rows.items()]
     return [f"Tolerances: {', '.join(said)}."] if said else []
 

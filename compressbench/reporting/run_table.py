@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from compressbench.core.budget import Reference
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import columns, costs
 from compressbench.reporting import formatting
-from compressbench.reporting.latency import HEADINGS, timings
 from compressbench.reporting.page import Grid
+from compressbench.reporting.small_tables import of_run
 
 if TYPE_CHECKING:
     from rich.console import Group
-
-FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
-    "top1 %": ("top1", formatting.percent),
-    "top5 %": ("top5", formatting.percent),
-    "params": ("params", formatting.count),
-    "non-zero": ("params_nonzero", formatting.count),
-    "MACs": ("macs", formatting.count),
-    "survey FLOPs": ("flops_survey", formatting.count),
-    "file": ("size_bytes", formatting.size),
-}
-"""The figures of a stage or a run: heading, name of the metric, how it is shown."""
-
-OPTIONAL = ("time", "technique", "top5 %", "non-zero", "survey FLOPs", "file")
 
 
 def run_table(record: RunRecord) -> Group:
     """Return a run's result for a console: its stages, the published figures beneath, what was missed or left out.
 
-    change: top1 minus that before compression; empty where there was nothing before.
+    change: the primary metric minus that before compression; empty where there was nothing before.
     """
     from rich.console import Group
     from rich.text import Text
@@ -42,8 +30,7 @@ def run_table(record: RunRecord) -> Group:
     heading = Text.assemble((record.recipe, "bold"), f"  {said}, {formatting.duration(record.seconds)}")
     lines: list[Any] = [heading, rich_grid(stage_grid(record))]
     final = record.final.metrics if record.networks else {}
-    if timed := timings({name: formatting.Estimate(value) for name, value in final.items()}):
-        lines.append(rich_grid(Grid("Latency", HEADINGS, timed)))
+    lines += [rich_grid(grid) for grid in of_run(record.metric_specs, final)]
     styles = {"limit missed": "bold red", record.status: "bold red", "note": "dim"}
     for sentence in remarks(record):
         lines.append(Text(sentence, style=styles.get(sentence.partition(":")[0], "yellow")))
@@ -52,14 +39,18 @@ def run_table(record: RunRecord) -> Group:
 
 def in_a_line(record: RunRecord) -> str:
     """Return the final figures of a run: `done in 12 s: top1 93.33 %, change +14.17 points, 6,519 kB, budget met`."""
-    final, first = record.final.metrics, record.before
-    top1, before = final.get("top1"), first.metrics.get("top1") if first else None
-    said = [
-        "" if top1 is None else f"top1 {formatting.percent(top1)} %",
-        "" if top1 is None or before is None else f"change {formatting.points(top1 - before)} points",
-        formatting.size(final.get("size_bytes")),
-        "" if "macs" not in final else f"{formatting.count(final['macs'])} MACs",
-    ]
+    final, first, specs = record.final.metrics, record.before, record.metric_specs
+    primary, said = specs.get(record.primary), []
+    if primary is not None and primary.name in final:
+        shown = formatting.shown(primary, final[primary.name])
+        said.append(f"{primary.heading} {shown} {formatting.sign(primary)}".strip())
+        if first and primary.name in first.metrics:
+            change = formatting.difference(primary, final[primary.name] - first.metrics[primary.name])
+            said.append(f"change {formatting.in_units(primary, change)}")
+    for spec in costs(specs):
+        if spec.name in final:
+            shown = formatting.shown(spec, final[spec.name])
+            said.append(shown if spec.unit == "bytes" else f"{shown} {spec.heading}")
     if record.missed:
         said.append("budget missed: " + "; ".join(record.missed))
     elif record.plan.get("budget"):
@@ -85,25 +76,28 @@ def remarks(record: RunRecord) -> list[str]:
 
 def stage_grid(record: RunRecord) -> Grid:
     """Return the table as data."""
-    top1, *others = FIGURES
-    grid = Grid("", ["stage", "technique", top1, "change, points", *others, "time"], left=2, optional=OPTIONAL)
-    published = Reference.of(record.reference)
-    top1_before = None
+    specs = {spec.name: spec for spec in columns(record.metric_specs)}
+    primary = specs.pop(record.primary, None)
+    scored = [formatting.title(primary), formatting.change_title(primary)] if primary else []
+    titles = [formatting.title(spec) for spec in specs.values()]
+    optional = ("time", "technique", *reversed(titles))
+    grid = Grid("", ["stage", "technique", *scored, *titles, "time"], left=2, optional=optional)
+    published, start = Reference.of(record.reference), None
+
+    def cells(found: Mapping[str, Any], start: float | None) -> list[str]:
+        own = found.get(record.primary)
+        change = None if own is None or start is None else own - start
+        first = [formatting.shown(primary, own), formatting.difference(primary, change)] if primary else []
+        return first + [formatting.shown(spec, found.get(name)) for name, spec in specs.items()]
+
     for stage in record.networks:
         if stage is record.before:
-            top1_before = stage.metrics.get("top1")
+            start = stage.metrics.get(record.primary)
         time = "cached" if stage.cached else formatting.duration(stage.seconds)
-        grid.rows.append([stage.name, stage.kind, *_figures(stage.metrics, top1_before), time])
-    before, start = published.before, published.before.get("top1")
-    for name, found, first in (("published before", before, None), ("published", published.figures, start)):
-        shown = _figures(found, first)
+        grid.rows.append([stage.name, stage.kind, *cells(stage.metrics, start), time])
+    was = published.before.get(record.primary)
+    for name, found, first in (("published before", published.before, None), ("published", published.figures, was)):
+        shown = cells(found, first)
         if any(shown):
             grid.rows.append([name, "", *shown, ""])
     return grid.without_empty_columns()
-
-
-def _figures(found: Mapping[str, Any], top1_before: float | None) -> list[str]:
-    top1 = found.get("top1")
-    change = "" if top1 is None or top1_before is None else formatting.points(top1 - top1_before)
-    shown = [shape(found.get(name)) for name, shape in FIGURES.values()]
-    return [shown[0], change, *shown[1:]]

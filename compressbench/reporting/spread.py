@@ -13,9 +13,11 @@ from itertools import groupby
 from math import sqrt
 from statistics import mean, variance
 
+from compressbench.core.metric import MetricSpec
 from compressbench.core.record import RunRecord
-from compressbench.reporting.comparison import ACCURACIES, Comparison
-from compressbench.reporting.formatting import percent
+from compressbench.core.specs import scores
+from compressbench.reporting import formatting
+from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.schedule import DECLARED
 
 LEAST = 2
@@ -24,12 +26,13 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class Redrawn:
-    """A network that was trained more than once with the same settings and seed, and the top1 of each time."""
+    """A network that was trained more than once with the same settings and seed. found: the primary metric, each."""
 
     network: str
     dataset: str
     seed: int
-    top1: tuple[float, ...]
+    found: tuple[float, ...]
+    spec: MetricSpec
 
 
 def redrawn(records: Iterable[RunRecord]) -> list[Redrawn]:
@@ -39,23 +42,24 @@ def redrawn(records: Iterable[RunRecord]) -> list[Redrawn]:
     example: dict[str, RunRecord] = {}
     for record in records:
         trained = record.stages[0] if record.stages else None
-        if trained is None or record.before is not trained or "top1" not in trained.metrics:
+        if trained is None or record.before is not trained or record.primary not in trained.metrics:
             continue
         key = _key(record)
-        result = tuple(trained.metrics[name] for name in (*ACCURACIES, "loss") if name in trained.metrics)
+        every = [spec.name for spec in scores(record.metric_specs) if spec.name != record.primary]
+        result = tuple(trained.metrics[name] for name in (record.primary, *every) if name in trained.metrics)
         draws.setdefault(key, {})[result] = None
         example[key] = record
     found = [
-        Redrawn(_network(example[key]), example[key].dataset["name"], example[key].seed, _top1(results))
+        Redrawn(*_about(example[key]), _first(results), example[key].metric_specs[example[key].primary])
         for key, results in draws.items()
         if len(results) > 1
     ]
-    return sorted(found, key=lambda each: (each.dataset, each.network, each.seed, each.top1))
+    return sorted(found, key=lambda each: (each.dataset, each.network, each.seed, each.found))
 
 
 def pooled(groups: Iterable[Redrawn]) -> float:
-    """Return the pooled standard deviation of top1: the root of the mean of the variances (n - 1) within groups."""
-    return sqrt(mean(variance(group.top1) for group in groups))
+    """Return the pooled standard deviation: the root of the mean of the variances (n - 1) within groups."""
+    return sqrt(mean(variance(group.found) for group in groups))
 
 
 def spread_remarks(comparisons: Iterable[Comparison], found: Iterable[Redrawn]) -> list[str]:
@@ -69,12 +73,14 @@ def spread_remarks(comparisons: Iterable[Comparison], found: Iterable[Redrawn]) 
         groups = list(of_dataset)
         if not any((group.network, dataset) in here for group in groups):
             continue
-        each = "; ".join(f"{g.network}, seed {g.seed}: {', '.join(map(percent, g.top1))}" for g in groups)
-        number = f"{len(groups)} network{'' if len(groups) == 1 else 's'}, {sum(len(g.top1) for g in groups)} draws"
-        figure = f"a standard deviation of {pooled(groups) * 100:.2f} points, pooled"
+        spec = groups[0].spec
+        each = "; ".join(f"{g.network}, seed {g.seed}: {', '.join(_shown(spec, g.found))}" for g in groups)
+        number = f"{len(groups)} network{'' if len(groups) == 1 else 's'}, {sum(len(g.found) for g in groups)} draws"
+        deviation = formatting.in_units(spec, formatting.difference(spec, pooled(groups)).lstrip("+"))
+        figure = f"a standard deviation of {deviation}, pooled" if len(groups) >= LEAST else "too few for a figure"
         sentences.append(
             f"Run-to-run spread on {dataset}: the same network, trained again elsewhere by the same settings and seed, "
-            f"ends at another top1 before compression: {figure if len(groups) >= LEAST else 'too few for a figure'} "
+            f"ends at another {spec.heading} before compression: {figure} "
             f"({number}; {each}; from the committed records of all tables). Three seeds may understate it."
         )
     return sentences
@@ -92,5 +98,13 @@ def _network(record: RunRecord) -> str:
     return str(record.plan.get("model", {}).get("name", ""))
 
 
-def _top1(results: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
+def _about(record: RunRecord) -> tuple[str, str, int]:
+    return _network(record), record.dataset["name"], record.seed
+
+
+def _shown(spec: MetricSpec, found: Iterable[float]) -> list[str]:
+    return [formatting.shown(spec, value) for value in found]
+
+
+def _first(results: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(sorted(result[0] for result in results))

@@ -6,11 +6,10 @@ import csv
 import io
 from typing import Any
 
-from compressbench.reporting.comparison import ACCURACIES, COUNTS, Comparison, counted
+from compressbench.core.specs import scores
+from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.formatting import Estimate
 
-MEASURED = ["params", "params_nonzero", "params_without_bn", "params_without_bn_nonzero"]
-MEASURED += ["macs", "macs_nonzero", "flops_survey", "size_bytes"]
 DECIMALS = 6
 """A hundredth of an image of a test split of 10,000; more would be noise of the arithmetic."""
 
@@ -37,20 +36,24 @@ def comparison_row(comparison: Comparison) -> dict[str, object]:
         "verdicts": _listed(comparison.verdicts),
         "beside": _listed(comparison.beside),
     }
-    for name in ACCURACIES:
+    scored = [spec.name for spec in scores(comparison.specs)]
+    others = {name: spec for name, spec in comparison.specs.items() if name not in scored}
+    for name in scored:
         row |= _both(f"{name}_before", comparison.before.get(name)) | _both(name, comparison.after.get(name))
         row |= _both(f"{name}_change", comparison.change.get(name))
         row[f"published_{name}_before"] = published.before.get(name)
         row[f"published_{name}"] = published.figures.get(name)
-    for name in MEASURED:
+    for name in others:
         row |= _both(name, comparison.after.get(name))
-    compared = counted(comparison.after, "params")
-    row["params_compared"] = compared.mean if compared else None
+    for name in [name for name, spec in others.items() if any(each.published_as == name for each in others.values())]:
+        compared = comparison.counted(name)
+        row[f"{name}_compared"] = compared.mean if compared else None
     row["times_smaller"] = _rounded(comparison.times_smaller)
-    row |= {f"published_{name}": published.figures.get(name) for name in (*COUNTS, "size_bytes")}
+    printed = [name for name, spec in others.items() if not (spec.published_as or spec.sparse_for or spec.table)]
+    row |= {f"published_{name}": published.figures.get(name) for name in printed}
     handicap = comparison.handicap
     row["handicap"], row["handicap_row"] = (_rounded(handicap.points), handicap.row) if handicap else (None, None)
-    row["published_top1_at_equal_handicap"] = _rounded(comparison.published_at_equal_handicap)
+    row[f"published_{comparison.level_key}"] = _rounded(comparison.published_at_equal_handicap)
     row["published_dataset"], row["source"], row["note"] = published.dataset, published.source, published.note
     return row
 

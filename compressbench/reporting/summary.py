@@ -25,7 +25,8 @@ AT_EQUAL_HANDICAP = "of which level agrees at equal handicap"
 READING = (
     "A row on one dataset under one protocol counts once, by its verdict: the worst of its figures. above: better than "
     "published, which reproduces nothing. differs holds those, counted once more behind it, of which only the change "
-    "in top1 differs and whose level agrees with the print at equal handicap. seeds: of the rows that were run."
+    "in the primary metric differs and whose level agrees with the print at equal handicap. seeds: of the rows that "
+    "were run."
 )
 
 

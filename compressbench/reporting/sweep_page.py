@@ -8,28 +8,20 @@ from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from compressbench.core.metric import MetricSpec
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import primary_of, specs_of
 from compressbench.core.sweep import Outcome, SweepRecord, are_numbers, shortened, worded
 from compressbench.reporting import formatting
-from compressbench.reporting.frame import PARETO, points_frame, runs_frame
-from compressbench.reporting.latency import timed
+from compressbench.reporting.frame import cost_of, points_frame
 from compressbench.reporting.page import Grid, Page
+from compressbench.reporting.sweep_columns import columns_of, optional
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-COLUMNS = {
-    "top1 %": ("top1", formatting.percent),
-    "change, points": ("top1_change", formatting.points),
-    "file": ("size_bytes", formatting.size),
-    "MACs": ("macs", formatting.count),
-    "params": ("params", formatting.count),
-    "non-zero": ("params_nonzero", formatting.count),
-}
-OPTIONAL = ("non-zero", "params", "protocol", "dataset", "MACs", "change, points")
 SAME = 1e-3
 """Costs of seeds that differ by less than this share are shown without a spread: there is room for the others."""
-SMALLER = {"size_bytes": "a smaller file", "macs": "fewer MACs"}
 
 
 def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
@@ -46,7 +38,7 @@ def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
         points = sweep_points(sweep, records)
         page.introduction = [_extent(sweep, records, points), *_budget(sweep, records, points)]
         page.grids.append(_grid(sweep, records, points, short))
-        page.remarks = _remarks(points, over, short)
+        page.remarks = _remarks(records, points, over, short)
     else:
         page.introduction = ["No run has a result."]
     if failed:
@@ -62,19 +54,22 @@ def swept_keys(sweep: SweepRecord, records: Sequence[RunRecord]) -> list[str]:
 
 
 def sweep_points(sweep: SweepRecord, records: Sequence[RunRecord]) -> DataFrame:
-    """Return the points in order: by what was swept if any of it is a number, words as they were given, else the most
-    accurate first."""
+    """Return the points in order: by what was swept if any of it is a number, words as they were given, else the best
+    first."""
     from pandas import factorize, to_numeric
 
     keys = [key for key in swept_keys(sweep, records) if key != "seed"]
-    points = points_frame(runs_frame(records), keys)
+    points = points_frame(records, keys)
 
     def place(column: Series[Any]) -> Any:
         return to_numeric(column) if are_numbers(column) else factorize(column)[0]
 
     if any(are_numbers(points[key]) for key in keys):
         return points.sort_values(keys, key=place, kind="stable")
-    return points.sort_values("top1", ascending=False, kind="stable") if "top1" in points else points
+    score = specs_of(records).get(primary_of(records))
+    if score is None or score.name not in points:
+        return points
+    return points.sort_values(score.name, ascending=not score.higher_is_better, kind="stable")
 
 
 def points_csv(sweep: SweepRecord, records: Sequence[RunRecord]) -> str:
@@ -88,13 +83,13 @@ def points_csv(sweep: SweepRecord, records: Sequence[RunRecord]) -> str:
 
 def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short: dict[str, str]) -> Grid:
     told = [name for name in ("dataset", "protocol") if name not in short and points[name].nunique() > 1]
-    shown = {heading: found for heading, found in COLUMNS.items() if found[0] in points}
-    if "params" in points and "params_nonzero" in points and (points["params"] == points["params_nonzero"]).all():
-        del shown["non-zero"]
-    for key, runtime, batch in timed(map(str, points)):
-        shown[f"{runtime} b{batch}, ms"] = (f"{key}_ms", _milliseconds)
+    shown = {heading: found for heading, found in columns_of(records).items() if found[0] in points}
+    for name, spec in specs_of(records).items():
+        if spec.sparse_for in points and name in points and (points[name] == points[spec.sparse_for]).all():
+            shown.pop(formatting.title(spec), None)
     headings = [*short.values(), *told, "seeds", *shown, "budget", "Pareto"]
-    grid = Grid("", headings, left=len(short) + len(told), optional=OPTIONAL)
+    grid = Grid("", headings, left=len(short) + len(told), optional=optional(records, list(shown)))
+    specs = specs_of(records)
     several = any(len(_limits(record)) > 1 for record in records)
     before = _before(records)
     if before:
@@ -103,7 +98,7 @@ def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short
         grid.rows.append([*named, str(max(value.seeds for value in before.values())), *values, "", ""])
     for _, point in points.iterrows():
         words = [str(point[key]) for key in (*short, *told)]
-        values = [shape(_estimate(point, name)) for name, shape in shown.values()]
+        values = [shape(_estimate(point, name, specs.get(name))) for name, shape in shown.values()]
         wanted = sum(_is_of(outcome, point, list(short)) for outcome in sweep.outcomes)
         seeds = str(point["seeds"]) if point["seeds"] >= wanted else f"{point['seeds']} of {wanted}"
         budget = point["budget"] if several else point["budget"].partition(":")[0]
@@ -135,13 +130,14 @@ def _budget(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> 
     return [f"{met} of {_point_count(sweep, points)} points meet the budget{f' ({limits})' if same else ''}"]
 
 
-def _remarks(points: DataFrame, over: list[str], short: dict[str, str]) -> list[str]:
+def _remarks(records: list[RunRecord], points: DataFrame, over: list[str], short: dict[str, str]) -> list[str]:
     sorted_by = any(key in points and are_numbers(points[key]) for key in over)
-    said = [f"Sorted by {', '.join(short.values()) if sorted_by else 'top1'}."]
-    if points["pareto"].any():
-        cost = next(name for name in PARETO if name in points)
-        said.append(f"Pareto, best: no other point has more top1 and {SMALLER[cost]} (means over seeds).")
-    said.append("change: top1 after minus before compression; ±: sample standard deviation over seeds.")
+    name = specs_of(records)[primary_of(records)].heading if primary_of(records) in points else "what was given"
+    said = [f"Sorted by {', '.join(short.values()) if sorted_by else name}."]
+    cost = cost_of(records)
+    if points["pareto"].any() and cost:
+        said.append(f"Pareto, best: no other point has a better {name} and less of {cost.heading} (means over seeds).")
+    said.append(f"change: {name} after minus before compression; ±: sample standard deviation over seeds.")
     return said
 
 
@@ -154,24 +150,21 @@ def _before(records: list[RunRecord]) -> dict[str, formatting.Estimate]:
         return {}
     found = [first.metrics for first in starts.values()]
     estimates = {name: formatting.estimate([each[name] for each in found if name in each]) for name in found[0]}
-    return {name: _quiet(name, value) for name, value in estimates.items() if value is not None}
+    specs = specs_of(records)
+    return {name: _quiet(specs.get(name), value) for name, value in estimates.items() if value is not None}
 
 
-def _estimate(point: Series[Any], name: str) -> formatting.Estimate | None:
+def _estimate(point: Series[Any], name: str, spec: MetricSpec | None) -> formatting.Estimate | None:
     mean, spread = float(point[name]), float(point[f"{name}_spread"])
     if isnan(mean):
         return None
-    return _quiet(name, formatting.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"])))
+    return _quiet(spec, formatting.Estimate(mean, None if isnan(spread) else spread, int(point["seeds"])))
 
 
-def _quiet(name: str, value: formatting.Estimate) -> formatting.Estimate:
-    """Return an estimate without a spread that says nothing."""
-    same = not name.startswith("top1") and (value.spread or 0) < SAME * value.mean
+def _quiet(spec: MetricSpec | None, value: formatting.Estimate) -> formatting.Estimate:
+    """Return an estimate of a cost without a spread that says nothing."""
+    same = spec is not None and not spec.on_data and (value.spread or 0) < SAME * value.mean
     return replace(value, spread=None) if same else value
-
-
-def _milliseconds(value: formatting.Estimate | float | None) -> str:
-    return f"{value.mean:.2f}" if isinstance(value, formatting.Estimate) else formatting.NOTHING
 
 
 def _limits(record: RunRecord) -> dict[str, Any]:

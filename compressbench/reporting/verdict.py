@@ -49,24 +49,38 @@ def count_verdict(ours: float, published: float, tolerance: float) -> str:
     return WITHIN if abs(ours - published) <= tolerance * abs(published) + _SLACK else DIFFERS
 
 
-def fewer_verdict(ours: float, published: float, tolerance: float) -> str:
-    """Judge what compression makes few, non-zero parameters or bytes; tolerance is relative to the published figure."""
+def sided_verdict(ours: float, published: float, tolerance: float, higher_is_better: bool = False) -> str:
+    """Judge what has a good side, as bytes and non-zero parameters have, of which fewer are better; tolerance is
+    relative to the published figure."""
     if rounded_like(ours, published) == Decimal(repr(float(published))):
         return REPRODUCED
-    if ours < (1 - tolerance) * published - _SLACK:
+    lead = ours - published if higher_is_better else published - ours
+    if lead > tolerance * abs(published) + _SLACK:
         return ABOVE
-    if ours <= published:
+    if lead >= 0:
         return REPRODUCED
-    return WITHIN if ours <= (1 + tolerance) * published + _SLACK else DIFFERS
+    return WITHIN if -lead <= tolerance * abs(published) + _SLACK else DIFFERS
 
 
-def accuracy_verdict(ours: float, published: float, tolerance: float) -> str:
-    """Judge an accuracy, or a change in accuracy; all three are fractions."""
-    if ours > published + max(tolerance, ACCURACY_MARGIN) + _SLACK:
+def score_verdict(lead: float, margin: float, tolerance: float) -> str:
+    """Judge a score on the test split, or a change of it. lead: how much better ours is, in the score's unit.
+
+    margin: what a print leaves open (`margin_of`). tolerance: absolute.
+    """
+    if lead > max(tolerance, margin) + _SLACK:
         return ABOVE
-    if ours >= published - ACCURACY_MARGIN - _SLACK:
+    if lead >= -margin - _SLACK:
         return REPRODUCED
-    return WITHIN if ours >= published - tolerance - _SLACK else DIFFERS
+    return WITHIN if lead >= -tolerance - _SLACK else DIFFERS
+
+
+def margin_of(unit: str, published: float) -> float:
+    """Return how far a score may be below its print and still be what was printed: of a fraction 0.05 points, of
+    anything else half a unit of its last digit."""
+    if unit == "fraction":
+        return ACCURACY_MARGIN
+    exponent = int(Decimal(repr(float(published))).normalize().as_tuple().exponent)
+    return 0.5 * 10.0**exponent
 
 
 def alike(one: str, other: str) -> bool:

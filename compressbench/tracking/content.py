@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import costs, headlines
 from compressbench.core.structure import flatten
 from compressbench.core.sweep import worded
 from compressbench.tracking.files import description, files_of
+from compressbench.tracking.view import columns_of
 
-HEADLINES = ("top1", "top5", "loss", "params", "params_nonzero", "macs", "flops_survey", "size_bytes")
-RATIOS = {"params": "params_ratio", "macs": "macs_ratio", "size_bytes": "size_ratio"}
 STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}
 """What MLflow calls what became of a run."""
 SHORTER = {"model.name": "model", "dataset.name": "dataset"}
@@ -43,7 +43,8 @@ class Content:
     identity: the tag, and its value, that no two runs of the experiment share. digest: of what is told; a run
     with the same one is up to date. files: a file to copy, or its text, by its name among the artifacts. status: in
     MLflow's words.
-    dataset: as in the record. views: saved views of the run list, by key. started, ended: milliseconds since 1970.
+    dataset: as in the record. views: saved views of the run list, by key. columns: metrics that have one in that list.
+    started, ended: milliseconds since 1970.
     """
 
     experiment: str
@@ -59,6 +60,7 @@ class Content:
     status: str = "FINISHED"
     dataset: dict[str, Any] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 def experiment_of(table: str, row: str) -> str:
@@ -82,6 +84,7 @@ def content(record: RunRecord, folder: Path, digest: str) -> Content:
         ended=ended,
         status=STATUS[record.status],
         dataset=record.dataset,
+        columns=columns_of(record.metric_specs, record.primary),
     )
 
 
@@ -140,15 +143,14 @@ def _final(record: RunRecord, ended: int) -> list[Point]:
     """The headline figures of the final stage, and beside those before compression. A failed run has none."""
     if not record.networks or record.status != "finished":
         return []
-    final = record.final.metrics
-    found = {key: final[key] for key in HEADLINES if key in final}
-    if record.before is not None and record.before is not record.final:
-        before = record.before.metrics
-        if "top1" in before and "top1" in final:
-            found["top1_change"] = round(final["top1"] - before["top1"], 6)
-        found |= {
-            name: round(final[key] / before[key], 6) for key, name in RATIOS.items() if before.get(key) and key in final
-        }
+    final, specs, first = record.final.metrics, record.metric_specs, record.before
+    found = {name: final[name] for name in headlines(specs) if name in final}
+    if first is not None and first is not record.final:
+        before = first.metrics
+        if record.primary in before and record.primary in final:
+            found[f"{record.primary}_change"] = round(final[record.primary] - before[record.primary], 6)
+        names = [spec.name for spec in costs(specs) if before.get(spec.name) and spec.name in final]
+        found |= {f"{name}_ratio": round(final[name] / before[name], 6) for name in names}
     return [Point(key, value, ended) for key, value in found.items() if not math.isnan(value)]
 
 
@@ -171,6 +173,7 @@ def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
         "table": record.table,
         "row": record.row,
         "protocol": record.protocol,
+        "primary_metric": record.primary,
         "dataset": str(record.dataset.get("name", "")),
         "dataset_fingerprint": str(record.dataset.get("fingerprint", "")),
         **{tag_of_sweep(sweep): "true" for sweep in record.sweeps},

@@ -33,6 +33,8 @@ PREPARED_S = 300.0
 """How long another process may take to make a database: seconds, unless it hangs."""
 _known: dict[tuple[str, str], str] = {}
 """Experiment ids this process has looked up, by store and name."""
+_columns: dict[tuple[str, str], tuple[str, ...]] = {}
+"""The columns this process has given to experiments, by store and id."""
 
 
 @dataclass(frozen=True)
@@ -189,9 +191,20 @@ def _find_or_create(api: MlflowClient, store: Store, name: str) -> str:
         api.restore_experiment(found.experiment_id)
     for key, tag in TAGS.items():
         old = found.tags.get(key)
-        if old is None or (old != tag and is_unchanged(old)):  # what a person has changed since stays as it is
+        if old is None:
             api.set_experiment_tag(found.experiment_id, key, tag)
     return str(found.experiment_id)
+
+
+def show_columns(store: Store, experiment: str, metrics: tuple[str, ...]) -> None:
+    """Let the list of an experiment's runs have these columns; what a person has changed since stays as it is."""
+    key, wanted = f"{PREFIX}{RESULTS}", view("Results", metrics)
+    if not metrics or _columns.get((store.uri, experiment)) == metrics:
+        return
+    old = client(store).get_experiment(experiment).tags.get(key)
+    if old is None or (old != wanted and is_unchanged(old)):
+        client(store).set_experiment_tag(experiment, key, wanted)
+    _columns[store.uri, experiment] = metrics
 
 
 def _write_ahead(database: Path) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from compressbench.core.identity import digest
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import headlines, primary_of, specs_of
 from compressbench.core.sweep import NAME, SweepRecord, shortened
 from compressbench.tracking import journal
 from compressbench.tracking.content import (
-    HEADLINES,
     TAG_LENGTH,
     Content,
     Point,
@@ -33,7 +33,7 @@ from compressbench.tracking.content import (
 from compressbench.tracking.files import description, tables_and_plots
 from compressbench.tracking.send import deliver, guarded
 from compressbench.tracking.store import Store
-from compressbench.tracking.view import key_of_sweep, view
+from compressbench.tracking.view import columns_of, key_of_sweep, view
 
 POWERS = (1, 100, 1000, 10_000, 100_000, 1_000_000)
 
@@ -120,6 +120,7 @@ def axis_of(records: list[RunRecord]) -> Axis:
 def points_of(records: list[RunRecord], axis: Axis) -> list[tuple[int, dict[str, float]]]:
     """Return (step, figures of the final stage), the mean over seeds, by step. Failed runs are out."""
     seen: dict[str, int] = {}
+    told = headlines(specs_of(records))
     steps: dict[int, list[dict[str, float]]] = {}
     for record in records:
         others = json.dumps({key: value for key, value in record.swept.items() if key != "seed"})
@@ -128,7 +129,7 @@ def points_of(records: list[RunRecord], axis: Axis) -> list[tuple[int, dict[str,
         if record.status == "finished" and record.networks:
             steps.setdefault(step, []).append(record.final.metrics)
     return [
-        (step, {key: statistics.fmean(one[key] for one in many if key in one) for key in HEADLINES if key in many[0]})
+        (step, {key: statistics.fmean(one[key] for one in many if key in one) for key in told if key in many[0]})
         for step, many in sorted(steps.items())
     ]
 
@@ -144,7 +145,8 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
     swept = {key: _values(records, key) for record in records for key in record.swept}
     over = ", ".join(shortened([key for key, values in swept.items() if ", " in values])) or "one point"
     name = f"sweep of {first.row} over {over}"
-    search = f"tags.{tag_of_sweep(sweep_id)} = 'true'"
+    search, keys = f"tags.{tag_of_sweep(sweep_id)} = 'true'", tuple(clean(key) for key in swept if key != "recipe")
+    columns = columns_of(specs_of(records), primary_of(records))
     return Content(
         experiment=experiment_of(first.table, first.row),
         name=name,
@@ -168,7 +170,8 @@ def summary(sweep_id: str, records: list[RunRecord], folder: Path, wanted: str) 
         ended=ended,
         status="FAILED" if all(record.status != "finished" for record in records) else "FINISHED",
         dataset=first.dataset,
-        views={key_of_sweep(sweep_id): view(name, search, tuple(clean(key) for key in swept if key != "recipe"))},
+        views={key_of_sweep(sweep_id): view(name, columns, search, keys)},
+        columns=columns,
     )
 
 

@@ -7,6 +7,9 @@ tag is MLflow's own and undocumented (3.17's `sharedViewState`); a version that 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+
+from compressbench.core.specs import Specs, costs, sparse_one
 
 PREFIX = "mlflow.sharedViewState."
 RESULTS = "results"
@@ -14,20 +17,29 @@ CREATED_MS = 1_767_225_600_000
 """A fixed date, so that setting the same view again changes nothing."""
 NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
 """What MLflow calls the columns that are always there."""
-METRICS = {"top1": 80, "size_bytes": 84, "macs": 84, "params_nonzero": 112, "top1_change": 90}
-"""Our columns and their widths in pixels. Non-zero parameters: of a sparse network all of them say nothing."""
+LEAST_WIDTH, LETTER_WIDTH = 80, 8
+"""Of a metric's column, in pixels."""
 PARAMS = {"dataset": 80, "protocol": 80, "seed": 60}
 SWEPT_WIDTH = 72
 
 
-def view(name: str, search: str = "", swept: tuple[str, ...] = ()) -> str:
+def columns_of(specs: Specs, primary: str) -> tuple[str, ...]:
+    """Return the metrics that have a column: the primary one, what it costs (of a count that has one, what is not zero:
+    of a sparse network all of it says nothing), and the change of the primary one."""
+    sparse = {spec.name: sparse_one(specs, spec.name) for spec in costs(specs)}
+    found = [other.name if other else name for name, other in sparse.items()]
+    return (primary, *found, f"{primary}_change") if primary in specs else tuple(found)
+
+
+def view(name: str, metrics: Sequence[str] = (), search: str = "", swept: tuple[str, ...] = ()) -> str:
     """Return the tag's value for a view called `name` of the runs that `search` finds.
 
-    swept: parameters to show first, but the seed only if nothing else was swept. The widths are such that the figures
-    stand on a laptop's screen, beside the pane that MLflow opens for whoever sees it for the first time.
+    metrics: as `columns_of` returns them. swept: parameters to show first, but the seed only if nothing else was
+    swept. The widths are such that the figures stand on a laptop's screen, beside the pane that MLflow opens for
+    whoever sees it for the first time.
     """
     widths = {f"params.`{key}`": SWEPT_WIDTH for key in [key for key in swept if key != "seed"] or swept}
-    widths |= {f"metrics.`{key}`": width for key, width in METRICS.items()}
+    widths |= {f"metrics.`{key}`": max(LEAST_WIDTH, LETTER_WIDTH * len(key) + 4) for key in metrics}
     widths |= {f"params.`{key}`": width for key, width in PARAMS.items() if f"params.`{key}`" not in widths}
     state = {
         "selectedColumns": list(widths),

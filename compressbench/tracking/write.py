@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compressbench.tracking.content import Content, clean
 from compressbench.tracking.files import gathered
-from compressbench.tracking.store import Store, client, experiment_id
+from compressbench.tracking.store import Store, client, experiment_id, show_columns
 from compressbench.tracking.view import PREFIX
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def write(content: Content, store: Store, going: Going | None = None) -> tuple[s
     of the run that was shown while it went on.
     """
     experiment = experiment_id(store, content.experiment)
+    show_columns(store, experiment, content.columns)
     api = client(store)
     found = _with_identity(api, experiment, content)
     kept = next((run.info.run_id for run in found if _holds(run, content)), None)
@@ -63,6 +64,7 @@ def open_run(content: Content, store: Store) -> Going:
     Whatever else holds the same plan stays until there is a result to replace it.
     """
     experiment = experiment_id(store, content.experiment)
+    show_columns(store, experiment, content.columns)
     api = client(store)
     going = _taken_over(api, _with_identity(api, experiment, content), content) or _created(api, experiment, content)
     log(api, going, content)

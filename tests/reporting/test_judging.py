@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compressbench.reporting.compare import compare
-from compressbench.reporting.comparison import CHANGE, LEVEL, Comparison, Handicap
+from compressbench.reporting.comparison import Comparison, Handicap
 from compressbench.reporting.formatting import Estimate
 from compressbench.reporting.schedule import schedule_before
 from compressbench.reporting.verdict import ABOVE, DIFFERS, NO_FIGURES, REPRODUCED, WITHIN
@@ -86,7 +86,7 @@ def test_what_is_above_the_print_is_said_beside_what_is_worse() -> None:
 def test_a_row_judged_by_its_level_says_where_its_change_is_not_the_prints() -> None:
     # the print changes by -0.15 points; 98.60 % is the level, but 0.9 points less than before
     found = row(MNIST_50, before=0.995, after=0.986)
-    assert (found.verdicts["top1"], found.beside) == (REPRODUCED, {CHANGE: DIFFERS})
+    assert (found.verdicts["top1"], found.beside) == (REPRODUCED, {"top1_change": DIFFERS})
     assert found.verdict == REPRODUCED
     assert found.judgement == "reproduced (level); change in top1 differs"
     # and the other way round: the change is right, the level is not
@@ -100,7 +100,7 @@ def test_a_level_that_is_not_what_the_verdict_names_is_named_beside_its_change()
 
 def test_a_change_that_says_what_the_level_says_is_not_repeated() -> None:
     found = row(MNIST_50, before=0.987, after=0.9835)  # -0.35 points: 0.2 less than the print's
-    assert (found.verdicts["top1"], found.beside) == (WITHIN, {CHANGE: WITHIN})
+    assert (found.verdicts["top1"], found.beside) == (WITHIN, {"top1_change": WITHIN})
     assert found.judgement == "within tolerance: top1"
 
 
@@ -108,7 +108,7 @@ def test_a_level_that_agrees_at_equal_handicap_stands_beside_a_change_that_diffe
     found = on_jpeg(0.7382, 0.7214)  # -1.68 points
     assert found.published_at_equal_handicap is not None
     assert round(found.published_at_equal_handicap, 6) == 0.7206
-    assert (found.verdicts[CHANGE], found.beside) == (DIFFERS, {LEVEL: REPRODUCED})
+    assert (found.verdicts["top1_change"], found.beside) == (DIFFERS, {"top1_at_equal_handicap": REPRODUCED})
     assert found.verdict == DIFFERS
     assert found.judgement == "differs: change in top1; level at equal handicap reproduced"
     assert found.agrees_at_equal_handicap

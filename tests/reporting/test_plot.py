@@ -66,20 +66,20 @@ def latency(row: str, after: float, ms: float) -> RunRecord:
 
 
 def test_an_axis_whose_costs_span_decades_is_logarithmic_and_units_are_named() -> None:
-    file, macs = drawn([made_record(counts={"size_bytes": 1e5}), made_record(row="other")])
+    file, macs, _ = drawn([made_record(counts={"size_bytes": 1e5}), made_record(row="other")])
     assert (file.get_xscale(), file.get_xlabel()) == ("log", "file, kB")
-    assert (macs.get_xscale(), macs.get_xlabel()) == ("linear", "MACs of one image, millions")
+    assert (macs.get_xscale(), macs.get_xlabel()) == ("linear", "MACs, millions")
     assert file.get_ylabel() == "mnist, steps_160\ntop1, %"
 
 
 def test_a_table_about_latency_is_drawn_against_latency() -> None:
     found = drawn([latency("int8", 0.98, 5.0), latency("pruned", 0.97, 8.0)])
-    assert [axes.get_xlabel() for axes in found] == ["file, kB", "onnx, one thread, batch 64, ms"]
+    assert [axes.get_xlabel() for axes in found] == ["file, kB", "onnx, 64: ms a batch"]
 
 
 def test_what_costs_all_rows_the_same_is_no_axis() -> None:
     before = made_record().stages[0].metrics
-    rows = [made_record(row=row, counts={"macs": before["macs"]}) for row in "ab"]
+    rows = [made_record(row=row, counts={name: before[name] for name in ("macs", "params")}) for row in "ab"]
     assert [axes.get_xlabel() for axes in drawn(rows)] == ["file, kB"]
 
 
@@ -107,7 +107,7 @@ def test_the_front_the_network_before_and_what_a_number_means_stand_in_the_legen
 
 
 def test_a_given_network_is_the_one_before_compression() -> None:
-    cost, top1 = before([given_record()], "macs")
+    cost, top1 = (before([given_record()], name) for name in ("macs", "top1"))
     assert cost is not None
     assert top1 is not None
     assert (cost.mean, top1.mean) == (14_361_600, 0.9889)

@@ -25,7 +25,7 @@ def test_one_result_in_many_rows_is_one_draw() -> None:
 
 def test_two_results_of_the_same_network_settings_and_seed_are_a_pair() -> None:
     [pair] = redrawn([trained(0.98), trained(0.984, row="other"), trained(0.97, seed=1)])
-    assert (pair.network, pair.dataset, pair.seed, pair.top1) == ("alexnet", "mnist", 0, (0.98, 0.984))
+    assert (pair.network, pair.dataset, pair.seed, pair.found) == ("alexnet", "mnist", 0, (0.98, 0.984))
 
 
 @pytest.mark.parametrize("changed", [{"lr": 0.1}, {"epochs": 8}, {"precision": "fp32"}, {"scale_l1": 1e-4}])

@@ -71,4 +71,4 @@ def test_how_many_points_meet_the_budget_is_said_failed_ones_counted() -> None:
 def test_latency_has_a_column_if_it_was_measured() -> None:
     sweep, records = swept("stages.prune.ratio", ("0.1", 0.98, 9e6))
     records[0].final.metrics["latency_onnx_b64_ms"] = 21.8
-    assert column(sweep, records, "onnx b64, ms")[-1] == "21.80"
+    assert column(sweep, records, "onnx, 64: ms a batch")[-1] == "21.80"

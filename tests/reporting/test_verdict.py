@@ -10,13 +10,19 @@ from compressbench.reporting.verdict import (
     NO_FIGURES,
     REPRODUCED,
     WITHIN,
-    accuracy_verdict,
     alike,
     count_verdict,
-    fewer_verdict,
+    margin_of,
     rounded_like,
+    score_verdict,
+    sided_verdict,
     worst,
 )
+
+
+def accuracy_verdict(ours: float, published: float, tolerance: float) -> str:
+    """Return the verdict on a fraction of which more is better."""
+    return score_verdict(ours - published, margin_of("fraction", published), tolerance)
 
 
 @pytest.mark.parametrize(
@@ -77,20 +83,20 @@ def test_a_row_is_as_good_as_its_worst_figure() -> None:
 
 
 def test_fewer_bytes_or_nonzero_parameters_than_published_are_above_it_and_more_need_a_tolerance() -> None:
-    assert fewer_verdict(27_000, 27_000, tolerance=0) == REPRODUCED
-    assert fewer_verdict(26_900, 27_000, tolerance=0.02) == REPRODUCED
-    assert fewer_verdict(26_400, 27_000, tolerance=0.05) == REPRODUCED  # 2.2 % fewer
-    assert fewer_verdict(17_774, 27_000, tolerance=0.02) == ABOVE
-    assert fewer_verdict(27_400, 27_000, tolerance=0) == REPRODUCED  # the print says 27 thousand
-    assert fewer_verdict(27_600, 27_000, tolerance=0.03) == WITHIN
-    assert fewer_verdict(27_600, 27_000, tolerance=0.02) == DIFFERS
+    assert sided_verdict(27_000, 27_000, tolerance=0) == REPRODUCED
+    assert sided_verdict(26_900, 27_000, tolerance=0.02) == REPRODUCED
+    assert sided_verdict(26_400, 27_000, tolerance=0.05) == REPRODUCED  # 2.2 % fewer
+    assert sided_verdict(17_774, 27_000, tolerance=0.02) == ABOVE
+    assert sided_verdict(27_400, 27_000, tolerance=0) == REPRODUCED  # the print says 27 thousand
+    assert sided_verdict(27_600, 27_000, tolerance=0.03) == WITHIN
+    assert sided_verdict(27_600, 27_000, tolerance=0.02) == DIFFERS
 
 
 def test_surgery_that_leaves_half_of_the_printed_weights_is_above_it_by_the_tolerance_of_five_percent() -> None:
     """Guo et al. 2016, Table 1, LeNet-300-100: 4.8 k printed. Two-sidedly it took a tolerance of 50 %."""
-    assert fewer_verdict(2_520, 4.8e3, tolerance=0.05) == ABOVE
+    assert sided_verdict(2_520, 4.8e3, tolerance=0.05) == ABOVE
     assert count_verdict(2_520, 4.8e3, tolerance=0.05) == DIFFERS
-    assert fewer_verdict(5_100, 4.8e3, tolerance=0.05) == DIFFERS
+    assert sided_verdict(5_100, 4.8e3, tolerance=0.05) == DIFFERS
 
 
 def test_reproduced_and_within_tolerance_say_the_same_of_a_figure_and_above_does_not() -> None:
@@ -98,3 +104,16 @@ def test_reproduced_and_within_tolerance_say_the_same_of_a_figure_and_above_does
     assert alike(ABOVE, ABOVE)
     assert not alike(ABOVE, REPRODUCED)
     assert not alike(DIFFERS, ABOVE)
+
+
+def test_of_a_loss_the_print_leaves_half_a_unit_of_its_last_digit_open() -> None:
+    assert margin_of("nats", 1.25) == pytest.approx(0.005)
+    assert score_verdict(-(1.254 - 1.25), margin_of("nats", 1.25), 0.0) == REPRODUCED  # 1.254 nats: 0.004 worse
+    assert score_verdict(-(1.256 - 1.25), margin_of("nats", 1.25), 0.0) == DIFFERS
+    assert score_verdict(-(1.24 - 1.25), margin_of("nats", 1.25), 0.0) == ABOVE
+
+
+def test_where_more_is_better_more_is_above() -> None:
+    assert sided_verdict(3.5, 3.0, 0.1, higher_is_better=True) == ABOVE
+    assert sided_verdict(2.8, 3.0, 0.1, higher_is_better=True) == WITHIN
+    assert sided_verdict(2.6, 3.0, 0.1, higher_is_better=True) == DIFFERS

@@ -33,7 +33,7 @@ def test_a_given_network_is_in_mlflow_and_changes_are_against_it(store: Store, o
     assert found["given/top1"] == 0.9889
     assert found["top1_change"] == pytest.approx(0.9858 - 0.9889)
     assert found["params_ratio"] == 0.25
-    assert found["size_ratio"] == 0.25
+    assert found["size_bytes_ratio"] == 0.25
 
 
 def test_a_given_network_alone_has_headlines_and_no_change(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_without_a_network_before_compression_there_is_no_change(tmp_path: Path)
     run.stages[0].kind = "pruning/gradual"
     found = metrics(content(run, tmp_path, ""))
     assert "top1" in found
-    assert not {"top1_change", "params_ratio", "macs_ratio", "size_ratio"} & found.keys()
+    assert not {"top1_change", "params_ratio", "macs_ratio", "size_bytes_ratio"} & found.keys()
 
 
 def test_a_given_network_that_was_measured_since_is_sent_again() -> None:

@@ -1,4 +1,4 @@
-"""Latency in reports and at the end of a run."""
+"""Figures in tables of their own, as latencies have them, in reports and at the end of a run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 from compressbench.core.record import RunRecord
 from compressbench.reporting.gather import commit_records
-from compressbench.reporting.latency import timings
 from compressbench.reporting.run_table import run_table
+from compressbench.reporting.small_tables import of_run
 from compressbench.reporting.table import report
+from tests.metric_specs import SPECS
 from tests.reporting.made import made_record, plain
 
 TIMED = {
@@ -34,15 +35,15 @@ def test_a_report_says_time_ratio_spread_and_agreement_for_every_runtime_and_bat
     commit_records([timed_record(), timed_record(1, latency_onnx_b64_ratio=3.6)], tmp_path / "table5" / "records")
     text = report("table5", tmp_path, [tmp_path], {}, "markdown")
     assert isinstance(text, str)
-    assert "| mnist_l1norm_50 | onnx, 64 | 5.58 | 3.50 | 0.15 | 3.45 | 98.70 |" in text  # the mean of 3.4 and 3.6
-    assert "|  | torch, 1 | 1.09 | 3.73 | 0.98 |  | 98.60 |" in text
+    assert "|  | onnx, 64 | 5.58 | 3.50 | 0.15 | 3.45 | 98.70 |" in text  # the mean of 3.4 and 3.6
+    assert "| mnist_l1norm_50 | torch, 1 | 1.09 | 3.73 | 0.98 |  | 98.60 |" in text
     assert "rounds in which both take turns" in text
 
 
 def test_a_report_without_timings_does_not_speak_of_latency(tmp_path: Path) -> None:
     commit_records([made_record()], tmp_path / "table5" / "records")
     assert "atency" not in str(report("table5", tmp_path, [tmp_path], {}, "markdown"))
-    assert timings({}) == []
+    assert of_run(SPECS, {"top1": 0.9}) == []
 
 
 def test_a_run_that_was_timed_shows_it_at_its_end() -> None:
