@@ -110,12 +110,7 @@ def compress(
         >>> small = compressbench.compress(
         ...     net,
         ...     "digits",
-        ...     stages=[
-        ...         {"technique": "pruning/magnitude", "ratio": 0.8},
-        ...         {"technique": "training/finetune", "training": {"epochs": 2}},
-        ...         {"technique": "sharing/kmeans", "bits": 4},
-        ...         {"technique": "coding/huffman"},
-        ...     ],
+        ...     stages=[{"technique": "pruning/magnitude", "ratio": 0.8}, {"technique": "coding/huffman"}],
         ...     budget={"accuracy_drop": 0.02},
         ...     arguments={"width": 4},
         ... )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.model import Model
 from compressbench.core.plan import Limits, Plan, Stage
 from compressbench.core.plugins import use
 from compressbench.core.structure import flatten
@@ -46,16 +48,9 @@ def build(
     The plan is there whenever all its parts could be built, even if the data is missing or the order is
     impossible; it may only be run if there is no fault.
     """
-    faults = key_faults(config)
-    config = _own_copy(config)
+    faults, config = key_faults(config), _own_copy(config)
 
-    def attempt(make: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return make(*arguments)
-        except PlanError as error:
-            faults.extend(error.faults)
-            return None
-
+    attempt = partial(_attempt, faults)
     plain = plain or attempt(settings, config)
     schedules = attempt(_node, config, "training", Schedules)
     dataset = attempt(build_dataset, config)
@@ -77,23 +72,47 @@ def build(
         faults += choice_faults([stage for stage in stages if stage], given, schedules.hold_out)
     if None not in stages and model is not None:
         faults += order_faults(stages, trained=model.weights is not None)
-        if not stages and not chain and (model.weights is None or is_smoke(config)):
-            without = "debug=smoke takes no weights" if model.weights else "model.weights is null"
-            faults.append(Fault("stages", f"there are none, and {without}, so there is nothing to measure"))
+        faults += [] if stages or chain else _nothing_to_measure(config, model)
     others, own = other_plans(config, [stage for stage in stages if stage], _of_another, chain)
     faults += own
     parts = (config.recipe, plain, model, dataset, schedules, limits, budget, reference, metrics, *stages)
     if own or any(part is None for part in parts):
         return None, faults
+    by_hand = changes_training(overrides) or limits != Limits()
+    label = SMOKE if is_smoke(config) else protocol(stages, schedules, reference, by_hand)
     if is_smoke(config):
-        label = SMOKE
         model, budget = replace(model, weights=None), without_data(budget, task)
-    else:
-        by_hand = changes_training(overrides) or limits != Limits()
-        label = protocol(stages, schedules, reference, by_hand)
-    plan = Plan(config.recipe, model, dataset, tuple(stages), metrics, plain.seed, label, limits, budget, reference)
-    plan = replace(plan, others=others)
+    plan = Plan(
+        config.recipe,
+        model,
+        dataset,
+        tuple(stages),
+        metrics,
+        plain.seed,
+        label,
+        limits,
+        budget,
+        reference,
+        others=others,
+    )
     return replace(plan, changed=changed(overrides, flatten(plan.as_dict()))), faults
+
+
+def _attempt(faults: list[Fault], make: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what is made, or None, with what is wrong added to `faults`."""
+    try:
+        return make(*arguments)
+    except PlanError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _nothing_to_measure(config: DictConfig, model: Model) -> list[Fault]:
+    """Return the fault of a recipe without stages, unless it has weights to measure."""
+    if model.weights is not None and not is_smoke(config):
+        return []
+    without = "debug=smoke takes no weights" if model.weights else "model.weights is null"
+    return [Fault("stages", f"there are none, and {without}, so there is nothing to measure")]
 
 
 def _of_another(config: DictConfig, overrides: Sequence[str], chain: Chain) -> tuple[Plan | None, list[Fault]]:
