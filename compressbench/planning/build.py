@@ -52,9 +52,8 @@ def build(
 
     attempt = partial(_attempt, faults)
     plain = plain or attempt(settings, config)
-    schedules = attempt(_node, config, "training", Schedules)
+    schedules, limits = attempt(_node, config, "training", Schedules), attempt(_node, config, "limits", Limits)
     dataset = attempt(build_dataset, config)
-    limits = attempt(_node, config, "limits", Limits)
     if dataset and schedules and not schedules.hold_out:
         dataset, own = nothing_held_out(dataset, overrides)
         faults += own
@@ -82,19 +81,8 @@ def build(
     label = SMOKE if is_smoke(config) else protocol(stages, schedules, reference, by_hand)
     if is_smoke(config):
         model, budget = replace(model, weights=None), without_data(budget, task)
-    plan = Plan(
-        config.recipe,
-        model,
-        dataset,
-        tuple(stages),
-        metrics,
-        plain.seed,
-        label,
-        limits,
-        budget,
-        reference,
-        others=others,
-    )
+    plan = Plan(config.recipe, model, dataset, tuple(stages), metrics, plain.seed, label, limits, budget, reference)
+    plan = replace(plan, others=others)
     return replace(plan, changed=changed(overrides, flatten(plan.as_dict()))), faults
 
 
