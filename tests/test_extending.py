@@ -177,14 +177,6 @@ KINDS = {
     "coder": CODER,
     "recipe": ROW,
 }
-    "coder": CODER,
-    "technique": TECHNIQUE,
-    "metric": METRIC,
-    "task": TASK,
-    "dataset": DATASET,
-    "network": NETWORK,
-    "recipe": ROW,
-}
 
 
 def schedule() -> dict[str, str]:
