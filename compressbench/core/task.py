@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 Inputs: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """What a network is called with: one tensor, or several. The first dimension of each counts the examples."""
-
 Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 """From outputs and targets of a batch to one number, a mean, through which gradients flow."""
-
+if not TYPE_CHECKING:  # so that the types of a task's fields can be read anywhere, without torch
+    Inputs = Loss = Any
 
 SAID = ("in_channels", "classes", "vocabulary", "context", "length", "features", "outputs")
 """What tasks say of their data, which no one who names a network need write: see `Task.arguments`."""
@@ -66,6 +66,10 @@ class Task(Protocol):
         """Return the metrics of a split, by name, from the added sums: all, or the primary one if they are brief."""
         ...
 
+    def misfit(self, inputs: Inputs, targets: Tensor) -> str | None:
+        """Return why examples of the right shapes are none of the task (`holds the label 10, ...`), or None."""
+        ...
+
     def fault(self, outputs: Any, examples: int = 1) -> str | None:
         """Return why what a network gives for so many examples does not fit (`gives a tuple, ...`), or None."""
         ...
@@ -108,6 +112,24 @@ def random_like(example: Inputs, size: int, generator: torch.Generator) -> Input
 def shapes(inputs: Inputs) -> str:
     """Return the shapes of one example in words: `3 x 32 x 32`, `128 and 128`."""
     return " and ".join(" x ".join(map(str, each.shape[1:])) or "1" for each in tensors(inputs))
+
+
+def unlike(task: Task, inputs: Inputs, targets: Tensor) -> str | None:
+    """Return why a batch does not fit the task: number, type or shape of its tensors, or what they hold; or None."""
+    import torch
+
+    made, answers = task.random_batch(1, torch.Generator())
+    expected, given = (*tensors(made), answers), (*tensors(inputs), targets)
+    if isinstance(made, tuple) != isinstance(inputs, tuple) or len(expected) != len(given):
+        return f"has {len(given) - 1} inputs; {task.name} takes {len(expected) - 1}"
+    for name, each, wanted in zip((*["the input"] * (len(given) - 1), "the target"), given, expected, strict=True):
+        if (each.dtype, each.shape[1:]) != (wanted.dtype, wanted.shape[1:]):
+            return f"{name} of an example is {_described(each)}; {task.name} takes {_described(wanted)}"
+    return task.misfit(inputs, targets)
+
+
+def _described(batch: Tensor) -> str:
+    return f"{str(batch.dtype).removeprefix('torch.')} {list(batch.shape[1:])}"
 
 
 def primary_spec(task: Task) -> MetricSpec:

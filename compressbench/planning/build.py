@@ -13,7 +13,9 @@ from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.plan import Limits, Plan, Stage
+from compressbench.core.plugins import use
 from compressbench.core.structure import flatten
+from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
@@ -118,6 +120,13 @@ def build_dataset(config: DictConfig) -> Dataset:
     """Return the dataset of a configuration. PlanError with everything that is wrong with its node."""
     kind, values = dataset_class(config), resolved(config.dataset, "dataset")
     values.pop(TARGET, None)
+    for key, value in values.items():
+        named = value.get(TARGET) if isinstance(value, dict) else None
+        if isinstance(named, str) and key == "task":
+            own = {name: each for name, each in value.items() if name != TARGET}
+            values[key] = typed(part(named, Task, "dataset.task"), own, "dataset.task")
+        elif isinstance(named, str):
+            use(named)
     dataset: Dataset = typed(kind, values, "dataset")
     return dataset
 

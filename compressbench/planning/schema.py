@@ -132,6 +132,8 @@ def _value(key: str, hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise PlanError.of(where, f"is {value!r}; allowed: a mapping")
         return typed(typing.cast("Any", hint), value, where)
+    if getattr(hint, "_is_protocol", False):  # built already, from a `_target_`
+        return value
     if hint is Any or type(value) is hint:  # which OmegaConf finds out at ten times the cost
         return value
     try:
@@ -171,6 +173,8 @@ def in_words(hint: Any) -> str:
         return f"a list of {plain[0]}" if plain else "a list"
     if typing.get_origin(hint) is dict:
         return f"a mapping from {plain[0]} to {plain[1]}" if plain else "a mapping"
+    if getattr(hint, "_is_protocol", False):
+        return "a mapping with `_target_`"
     return "a mapping" if dataclasses.is_dataclass(hint) else str(hint)
 
 

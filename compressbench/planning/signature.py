@@ -11,6 +11,7 @@ from typing import Any
 from compressbench.core.data import Dataset
 from compressbench.core.errors import Fault, PlanError
 from compressbench.core.metric import Metric
+from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.planning.schema import located
 
@@ -18,6 +19,7 @@ FOLDERS: dict[Any, str] = {
     Technique: "compressbench.techniques.",
     Dataset: "compressbench.data.",
     Metric: "compressbench.metrics.",
+    Task: "compressbench.data.tasks.",
 }
 """What a class may be used as, and where ours lie."""
 

@@ -1,13 +1,17 @@
-"""Whether a network fits its task: tried out before anything is trained."""
+"""Whether network and data fit the task: tried out before anything is trained."""
 
 from __future__ import annotations
 
 import torch
 
+from compressbench.core.data import Split, Splits
 from compressbench.core.errors import PlanError, lack_of_memory
 from compressbench.core.plan import Plan
-from compressbench.core.task import feed, moved, random_like, shapes, tensors
+from compressbench.core.task import feed, moved, random_like, shapes, tensors, unlike
+from compressbench.core.training import trainings_in
 
+LOOKED_AT = 16
+"""Examples of a split that are looked at before anything is computed."""
 EXAMPLES = 2
 """More than one, for batch norm has nothing to normalise by in a single one."""
 
@@ -34,3 +38,17 @@ def check_fit(plan: Plan) -> None:
         if fault := task.fault(outputs, EXAMPLES):
             when = " while it trains" if training else ""
             raise PlanError.of("model", f"{type(network).__name__} {fault}{when}")
+
+
+def check_examples(plan: Plan, splits: Splits) -> None:
+    """Raise PlanError unless the splits that a plan needs give examples, the first of which fit the task."""
+    trains = any(
+        plan.limits.cut(training.epochs) for stage in plan.stages for training in trainings_in(stage.technique)
+    )
+    for name in ("train", "test") if trains else ("test",):
+        few: Split = getattr(splits, name).limit(LOOKED_AT)
+        batch = next(iter(few.batches(LOOKED_AT)), None)
+        if batch is None:
+            raise PlanError.of("dataset", f"{plan.dataset.name} gives no {name} examples")
+        if what := unlike(plan.dataset.task, *batch):
+            raise PlanError.of("dataset", f"{plan.dataset.name}, {name} examples: {what}")

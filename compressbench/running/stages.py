@@ -17,6 +17,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.trainer import Trainer
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.environment import environment
+from compressbench.running.fitting import check_examples
 from compressbench.running.progress import NamedProgress
 from compressbench.running.sources import Load, subject_in_file
 from compressbench.running.stage_context import StageContext
@@ -60,7 +61,9 @@ class Stages:
         plan, like = self.plan, self.like
         if like is not None and (like.plan.dataset, like.plan.limits) == (plan.dataset, plan.limits):
             return like.splits
-        return plan.dataset.load().limit(plan.limits.examples)
+        splits = plan.dataset.load().limit(plan.limits.examples)
+        check_examples(plan, splits)
+        return splits
 
     def _fingerprint(self) -> str:
         """Return the data's fingerprint; data that is not there yet is loaded first, which may download it."""

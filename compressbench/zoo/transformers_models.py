@@ -14,8 +14,7 @@ KEYS = {
     "vocabulary": "vocab_size",
     "in_channels": "num_channels",
     "image_size": "image_size",
-    "context": "max_position_embeddings",
-    "length": "max_position_embeddings",
+    "places": "max_position_embeddings",
 }
 """What the task says of itself, and what a configuration there calls it."""
 
@@ -54,7 +53,7 @@ def transformers_model(
         import transformers
     except ImportError as error:
         raise ValueError(missing(["transformers"], "transformers")) from error
-    said = dict(zip(KEYS, (classes, vocabulary, in_channels, image_size, context, length), strict=True))
+    said = dict(zip(KEYS.values(), (classes, vocabulary, in_channels, image_size, context or length), strict=True))
     if in_channels is not None and vocabulary is None:
         head: Any = transformers.AutoModelForImageClassification
     elif vocabulary is not None:
@@ -63,12 +62,18 @@ def transformers_model(
         raise ValueError(f"{name} takes images or tokens, and the task has neither")
     try:
         plain = transformers.AutoConfig.for_model(name)
-        told = {KEYS[key]: value for key, value in said.items() if value is not None and hasattr(plain, KEYS[key])}
-        unknown = [key for key in options or {} if not hasattr(plain, key)]
-        if unknown:
-            raise ValueError(f"the configuration of {name} has no {unknown[0]!r}")
+        _check_options(name, plain, options or {})
+        told: dict[str, Any] = {key: value for key, value in said.items() if value is not None and hasattr(plain, key)}
+        if vocabulary is not None:
+            told |= dict.fromkeys(("bos_token_id", "eos_token_id"))  # of the published vocabulary
         config = transformers.AutoConfig.for_model(name, **{**told, "use_cache": False, **(options or {})})
         return Logits(head.from_config(config))
     except (ImportError, KeyError, RuntimeError, TypeError, AttributeError, ValueError) as error:
         lines = str(error).splitlines()
         raise ValueError(f"{name} of transformers cannot be built: {lines[0] if lines else error!r}") from error
+
+
+def _check_options(name: str, config: Any, options: dict[str, Any]) -> None:
+    for key in options:
+        if not hasattr(config, key):
+            raise ValueError(f"the configuration of {name} has no {key!r}")

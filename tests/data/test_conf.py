@@ -14,19 +14,23 @@ FILES = sorted(file.stem for file in CONF.glob("*.yaml"))
 REQUIRED = {"image_folder": {"name": "mine", "classes": 2, "image_size": 32}}
 
 
-def build(name):
+def read(name):
     node = OmegaConf.load(CONF / f"{name}.yaml")
     module, _, cls = node.pop("_target_").rpartition(".")
-    dataset_class = getattr(importlib.import_module(module), cls)
+    return getattr(importlib.import_module(module), cls), node
+
+
+def build(name):
+    dataset_class, node = read(name)
     merged = OmegaConf.merge(OmegaConf.structured(dataset_class), node, REQUIRED.get(name, {}))
     return OmegaConf.to_object(merged), node
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_holds_every_field_of_its_dataset(name):
-    dataset, node = build(name)
-    assert set(node) == {field.name for field in dataclasses.fields(dataset)}
-    assert all(field.default is field.default_factory for field in dataclasses.fields(dataset))
+    dataset_class, node = read(name)
+    assert set(node) == {field.name for field in dataclasses.fields(dataset_class)}
+    assert all(field.default is field.default_factory for field in dataclasses.fields(dataset_class))
 
 
 @pytest.mark.parametrize(
@@ -49,9 +53,8 @@ def test_shape_and_classes_are_known_without_data(name, shape, classes):
 
 
 def test_no_dataset_imports_torch_before_it_is_loaded():
-    modules = ", ".join(
-        f"compressbench.data.{name}" for name in ("digits", "mnist", "cifar", "image_folder", "synthetic")
-    )
+    names = ["digits", "digits_rows", "diabetes", "python_topics", "mnist", "cifar", "image_folder", "synthetic"]
+    modules = ", ".join(f"compressbench.data.{name}" for name in names)
     code = f"import sys, {modules}; print({{'torch', 'numpy', 'PIL', 'sklearn'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

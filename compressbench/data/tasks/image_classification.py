@@ -14,6 +14,7 @@ from compressbench.core.metric import MetricSpec
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.core.task import Inputs, Loss
 from compressbench.data.tasks import _classes
+from compressbench.data.tasks._shapes import out_of_vocabulary
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class ImageClassification:
 
     def scores(self, sums: Mapping[str, float]) -> dict[str, float]:
         return _classes.scores(sums)
+
+    def misfit(self, inputs: Inputs, targets: Tensor) -> str | None:
+        return out_of_vocabulary(targets, self.classes, "label")
 
     def fault(self, outputs: Any, examples: int = 1) -> str | None:
         return _classes.fault(outputs, examples, self.classes)

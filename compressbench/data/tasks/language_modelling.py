@@ -13,9 +13,11 @@ from torch.nn import functional
 
 from compressbench.core.errors import out_of_range
 from compressbench.core.metric import MetricSpec
-from compressbench.core.task import Inputs, Loss
-from compressbench.data.tasks._shapes import wrong_shape
+from compressbench.core.task import Inputs, Loss, tensors
+from compressbench.data.tasks._shapes import out_of_vocabulary, wrong_shape
 
+UNASKED = -100
+"""The target of a place whose next token is not asked for, as torch's cross-entropy has it."""
 LARGEST_EXPONENT = 700.0
 """Of e, that is still a float64."""
 
@@ -28,7 +30,7 @@ def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class LanguageModelling:
     """Tokens int64 (n, context) to logits (n, context, vocabulary); targets int64 (n, context): the token after each
-    place, -100 where none is asked for.
+    place, `UNASKED` (-100) where none is asked for.
 
     Scored by `bits_per_character`, `perplexity` (e to the loss) and `loss` (nats a token). characters_per_token: how
     many characters a token stands for, on average over the test split; 1 where tokens are characters.
@@ -71,12 +73,17 @@ class LanguageModelling:
         """Return the number of tokens that are asked for, and the sum of their losses."""
         logits, tokens = outputs.float().flatten(0, 1), targets.flatten()
         loss = functional.cross_entropy(logits, tokens, reduction="sum").double()
-        return {"tokens": (tokens >= 0).sum(), "loss": loss}
+        return {"tokens": (tokens != UNASKED).sum(), "loss": loss}
 
     def scores(self, sums: Mapping[str, float]) -> dict[str, float]:
         loss = sums["loss"] / sums["tokens"]
         bits = loss / log(2) / self.characters_per_token
         return {"bits_per_character": bits, "perplexity": exp(min(loss, LARGEST_EXPONENT)), "loss": loss}
+
+    def misfit(self, inputs: Inputs, targets: Tensor) -> str | None:
+        (text,) = tensors(inputs)
+        asked = targets[targets != UNASKED]
+        return out_of_vocabulary(text, self.vocabulary, "token") or out_of_vocabulary(asked, self.vocabulary, "token")
 
     def fault(self, outputs: Any, examples: int = 1) -> str | None:
         expected = (examples, self.context, self.vocabulary)

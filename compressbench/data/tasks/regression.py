@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from compressbench.core.errors import out_of_range
 from compressbench.core.metric import MetricSpec
-from compressbench.core.task import Inputs, Loss
+from compressbench.core.task import Inputs, Loss, tensors
 from compressbench.data.tasks._shapes import wrong_shape
 
 
@@ -79,6 +79,10 @@ class Regression:
                 raise ValueError("r2 is not defined: all targets are the same")
             found["r2"] = 1 - sums["squared_errors"] / spread
         return found
+
+    def misfit(self, inputs: Inputs, targets: Tensor) -> str | None:
+        finite = all(bool(each.isfinite().all()) for each in (*tensors(inputs), targets))
+        return None if finite else "holds a number that is not finite"
 
     def fault(self, outputs: Any, examples: int = 1) -> str | None:
         return wrong_shape(outputs, (examples, self.outputs), "a number for each output")

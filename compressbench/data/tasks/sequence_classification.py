@@ -11,8 +11,9 @@ from torch import Tensor
 
 from compressbench.core.errors import out_of_range
 from compressbench.core.metric import MetricSpec
-from compressbench.core.task import Inputs, Loss
+from compressbench.core.task import Inputs, Loss, tensors
 from compressbench.data.tasks import _classes
+from compressbench.data.tasks._shapes import out_of_vocabulary
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class SequenceClassification:
 
     def scores(self, sums: Mapping[str, float]) -> dict[str, float]:
         return _classes.scores(sums)
+
+    def misfit(self, inputs: Inputs, targets: Tensor) -> str | None:
+        tokens = None
+        if self.vocabulary is not None:
+            (sequences,) = tensors(inputs)
+            tokens = out_of_vocabulary(sequences, self.vocabulary, "token")
+        return tokens or out_of_vocabulary(targets, self.classes, "label")
 
     def fault(self, outputs: Any, examples: int = 1) -> str | None:
         return _classes.fault(outputs, examples, self.classes)
