@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
 from pathlib import Path
 
 import pytest
@@ -18,17 +15,12 @@ from compressbench.data.digits import Digits
 from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.training.from_scratch import FromScratch
+from tests.pages import blocks, run_python
 from tests.running.plans import TRAINING, plan
 from tests.techniques.lending import trained_by
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet300100", {"in_channels": 1, "classes": 10, "image_size": 32})
 README = Path(__file__).parents[1] / "README.md"
-
-
-def printed(block: str) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as shown:
-        exec(compile(block, str(README), "exec"), {})
-    return shown.getvalue().strip()
 
 
 def trained_on_digits(outputs: Path) -> Path:
@@ -43,15 +35,14 @@ def trained_on_digits(outputs: Path) -> Path:
 def test_both_examples_name_digits_of_any_size(tmp_path: Path) -> None:
     Path("model.cbp").write_bytes(trained_on_digits(tmp_path / "outputs").read_bytes())
     assert main(["export", "model.cbp", "--output", "model.onnx"]) == 0
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    examples = [block for block in blocks if "digit.png" in block]
+    examples = [block for block in blocks(README) if block.language == "python" and "digit.png" in block.text]
     assert len(examples) == 2
     test, right = Digits().load().test, 0
     for number in range(30):
         side = (8, 32, 200)[number % 3]
         pixels = test.images[number, 0].numpy()  # type: ignore[attr-defined]
         Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST).save("digit.png")
-        first, second = map(printed, examples)
+        first, second = (run_python(block, {}, "README.md").strip() for block in examples)
         assert first == second
         right += first == str(test.labels[number].item())  # type: ignore[attr-defined]
     assert right >= 26

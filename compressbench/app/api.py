@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,9 +51,10 @@ def run(
     from compressbench.app.words import words_of
 
     words = [*overrides, *([f"tracking={tracking}"] if tracking else [])]
-    ran = carry_out(prepare_run(words_of(recipe, words, outputs)), console=_console(progress))
-    ran.track()
-    check_budget(ran.record)
+    with _for_people():
+        ran = carry_out(prepare_run(words_of(recipe, words, outputs)), console=_console(progress))
+        ran.track()
+        check_budget(ran.record)
     return ran.record
 
 
@@ -82,8 +84,9 @@ def sweep(
     from compressbench.app.sweep import sweep_of_values
     from compressbench.app.words import words_of
 
-    words = words_of(recipe, [*overrides, *([f"tracking={tracking}"] if tracking else [])], outputs)
-    return sweep_of_values(words, values, progress)
+    with _for_people():
+        words = words_of(recipe, [*overrides, *([f"tracking={tracking}"] if tracking else [])], outputs)
+        return sweep_of_values(words, values, progress)
 
 
 def compress(
@@ -131,11 +134,12 @@ def compress(
     from compressbench.app.compress import InHand, compressed
     from compressbench.app.objects import dataset_node, stages_node
 
-    parts = {"dataset": dataset_node(dataset), "stages": stages_node(stages), "budget": dict(budget or {})}
-    words = [*overrides, *([f"tracking={tracking}"] if tracking else [])]
-    return compressed(
-        InHand(module, builder or type(module), arguments or {}), parts, words, outputs, _console(progress)
-    )
+    with _for_people():
+        parts = {"dataset": dataset_node(dataset), "stages": stages_node(stages), "budget": dict(budget or {})}
+        words = [*overrides, *([f"tracking={tracking}"] if tracking else [])]
+        return compressed(
+            InHand(module, builder or type(module), arguments or {}), parts, words, outputs, _console(progress)
+        )
 
 
 def load(path: str | Path, plugins: Sequence[Told] = ()) -> nn.Module:
@@ -186,6 +190,15 @@ class Preprocess:
         from compressbench.data.preparing import prepared
 
         return prepared(pictures, self.how)
+
+
+@contextmanager
+def _for_people() -> Iterator[None]:
+    """Let an error for people come without those of the libraries that led to it: a notebook would show them all."""
+    try:
+        yield
+    except (PlanError, RunError) as error:
+        raise error from None
 
 
 def _console(progress: bool) -> Any:

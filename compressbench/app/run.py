@@ -93,6 +93,10 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     """
     given = prepared.settings
     end_with_announced()
+    try:
+        given.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlanError.of("outputs", f"cannot be written: {error.filename}: {error.strerror}") from error
     sweep_left_behind(given.folder)
     identity = _identity(prepared)
     found = finished.recall(identity, given.folder)

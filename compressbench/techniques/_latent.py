@@ -29,11 +29,11 @@ def latent(subject: Subject, functions: Mapping[str, nn.Module]) -> Iterator[Non
     for name, function in functions.items():
         layer, _, tensor = name.rpartition(".")
         parametrize.register_parametrization(subject.model.get_submodule(layer), tensor, function, unsafe=True)
-    _rename(subject, {name: latent_name(name) for name in functions})
+    subject.rename({name: latent_name(name) for name in functions})
     try:
         yield
     finally:
-        _rename(subject, {latent_name(name): name for name in functions})
+        subject.rename({latent_name(name): name for name in functions})
         for name in functions:
             layer, _, tensor = name.rpartition(".")
             bake(subject.model.get_submodule(layer), tensor)
@@ -53,10 +53,3 @@ def bake(layer: nn.Module, tensor: str) -> None:
     value = getattr(layer, tensor).detach().clone()
     parametrize.remove_parametrizations(layer, tensor, leave_parametrized=False)
     layer.register_parameter(tensor, nn.Parameter(value))
-
-
-def _rename(subject: Subject, names: Mapping[str, str]) -> None:
-    for constraint in subject.constraints:
-        parameter = getattr(constraint, "parameter", None)
-        if parameter in names:
-            constraint.parameter = names[parameter]  # type: ignore[attr-defined, index]

@@ -53,6 +53,8 @@ def test_everything_that_is_wrong_comes_in_one_error_before_anything_is_written(
     with pytest.raises(compressbench.PlanError) as caught:
         compressbench.run("quickstart", ["sede=1", "stages.prune.ratio=2"])
     assert [fault.where for fault in caught.value.faults] == ["sede", "stages.prune"]
+    assert caught.value.__cause__ is None  # a notebook would show Hydra's too
+    assert caught.value.__suppress_context__
     assert not Path("outputs").exists()
 
 

@@ -54,6 +54,14 @@ def test_a_run_is_recorded_tracked_and_shown_and_not_trained_again(capsys: Captu
     assert Path("outputs/mlflow.db").exists()
 
 
+def test_outputs_that_cannot_be_made_are_named(capsys: Captured) -> None:
+    Path("file").write_text("")
+    for words in ([], ["-m", "seed=1,2"]):
+        said = refused(capsys, "run", "recipe=quickstart", "debug=smoke", "tracking=off", "outputs=file/there", *words)
+        assert "outputs: cannot be written: " in said
+        assert "file" in said
+
+
 def test_a_missed_budget_is_an_error_after_the_result_is_safe(capsys: Captured) -> None:
     words = ["recipe=quickstart", "debug=smoke", "tracking=off", "budget.size_bytes=1000"]
     assert main(["run", *words]) == 1

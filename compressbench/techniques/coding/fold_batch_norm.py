@@ -44,8 +44,9 @@ class FoldBatchNorm(Technique):
             assert layer is not None
             assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
             _fold(subject.model.get_submodule(layer), norm)
-            subject.model.set_submodule(name, nn.Identity())
-            _forget(subject, name, layer)
+            subject.replace_module(name, nn.Identity())
+            subject.release(f"{layer}.bias")  # it takes up a shift that was free
+            subject.release(f"{layer}.weight", but=(Mask, Sparse))  # and the weight a scale, but for its zeros
         return subject
 
 
@@ -109,19 +110,3 @@ def _fold(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         bias += norm.bias
     layer.weight.copy_(layer.weight * factor.view(-1, *[1] * (layer.weight.dim() - 1)))
     layer.bias = nn.Parameter(bias.to(layer.weight.dtype))
-
-
-def _forget(subject: Subject, norm: str, layer: str) -> None:
-    """Drop promises and formats of what is gone, of the bias, which takes up a shift that was free, and of the weight,
-    which takes up a scale that was free, but for its zeros."""
-
-    def stays(tensor: str, only_zeros: bool) -> bool:
-        gone = tensor.startswith(f"{norm}.") or tensor == f"{layer}.bias"
-        return not gone and (tensor != f"{layer}.weight" or only_zeros)
-
-    subject.formats = {name: form for name, form in subject.formats.items() if stays(name, isinstance(form, Sparse))}
-    subject.constraints = [
-        constraint
-        for constraint in subject.constraints
-        if stays(getattr(constraint, "parameter", ""), isinstance(constraint, Mask))
-    ]

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.constraint import Mask
 from compressbench.core.subject import Subject
 
 
@@ -49,7 +48,5 @@ class _Spliceable(torch.autograd.Function):
 def earlier_mask(subject: Subject, parameter: str) -> Tensor:
     """Return the mask that a promise keeps for the parameter, else ones, in its shape and dtype."""
     weight = subject.model.get_parameter(parameter).detach()
-    for constraint in subject.constraints:
-        if isinstance(constraint, Mask) and constraint.parameter == parameter:
-            return constraint.keep.to(weight.device, weight.dtype)
-    return torch.ones_like(weight)
+    keep = subject.mask(parameter)
+    return torch.ones_like(weight) if keep is None else keep.to(weight.dtype)

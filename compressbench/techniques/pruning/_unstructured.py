@@ -164,7 +164,5 @@ def _pools(model: nn.Module, layers: Mapping[str, str], scope: str) -> list[list
 
 def keep_masked(subject: Subject, parameter: str, keep: Tensor) -> None:
     """Put the mask in the place of an earlier one of the same parameter."""
-    others = [c for c in subject.constraints if not (isinstance(c, Mask) and c.parameter == parameter)]
-    device = subject.model.get_parameter(parameter).device
-    subject.constraints = [*others, Mask(parameter, keep.to(device))]
-    subject.formats[parameter] = Sparse()
+    subject.constrain(Mask(parameter, keep.to(subject.model.get_parameter(parameter).device)))
+    subject.store(parameter, Sparse())

@@ -51,10 +51,10 @@ def binarize_inputs(subject: Subject, context: Context, targets: Iterable[str], 
                     f"{name} would take the sign of what the layer before it makes, which is kept real and has no "
                     "batch norm after it; make that layer binary too, or use a network with batch norm"
                 )
-            model.set_submodule(name, _binary(module, place != places[0], not has_norm))
+            subject.replace_module(name, _binary(module, place != places[0], not has_norm))
         normalized = has_norm or name in chosen
         if following < len(steps) and steps[following].name in chosen:
-            _open_the_way(model, after)
+            _open_the_way(subject, after)
     for step in _steps(model, context):
         if getattr(step.module, "binary_input", False) and step.lowest >= 0 < step.highest:
             raise ValueError(
@@ -82,11 +82,11 @@ def _binarizable(subject: Subject, ran: set[str], targets: list[str], ignore: It
     return chosen
 
 
-def _open_the_way(model: nn.Module, between: Iterable[_Step]) -> None:
+def _open_the_way(subject: Subject, between: Iterable[_Step]) -> None:
     """Take out what would spoil the signs of a layer's input."""
     for step in between:
         if isinstance(step.module, nn.ReLU | nn.ReLU6 | _DropoutNd):
-            model.set_submodule(step.name, nn.Identity())
+            subject.replace_module(step.name, nn.Identity())
 
 
 def _binary(layer: nn.Conv2d | nn.Linear, binary_input: bool, normalize: bool) -> nn.Module:

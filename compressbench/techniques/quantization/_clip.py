@@ -40,8 +40,5 @@ def clipped(subject: Subject, limits: Mapping[str, float]) -> Iterator[None]:
     clips = [Clip(parameter, limit) for parameter, limit in limits.items()]
     for clip in clips:
         clip.enforce(subject.model)
-    subject.constraints += clips
-    try:
+    with subject.constrained(clips):
         yield
-    finally:
-        subject.constraints = [kept for kept in subject.constraints if not isinstance(kept, Clip) or kept not in clips]

@@ -13,12 +13,11 @@ def freeze(subject: Subject, parameter: str, form: Format) -> None:
     """Promise that the whole parameter stays what it is now, and store it in this format."""
     value = subject.model.get_parameter(parameter).detach().clone()
     freeze_where(subject, parameter, value.new_ones(value.shape).bool(), value)
-    subject.formats[parameter] = form
+    subject.store(parameter, form)
 
 
 def freeze_where(subject: Subject, parameter: str, where: Tensor, value: Tensor) -> None:
     """Give the parameter this value where `where` is True and promise it, in the place of an earlier such promise."""
-    others = [kept for kept in subject.constraints if not (isinstance(kept, Frozen) and kept.parameter == parameter)]
     frozen = Frozen(parameter, where, value)
-    subject.constraints = [*others, frozen]
+    subject.constrain(frozen)
     frozen.enforce(subject.model)

@@ -112,11 +112,8 @@ def to_int8(subject: Subject, ranges: Mapping[str, Ranges]) -> Subject:
     for name, seen in ranges.items():
         layer = subject.model.get_submodule(name)
         assert isinstance(layer, nn.Conv2d | nn.Linear)
-        subject.model.set_submodule(name, int8_layer(layer, seen))
-        subject.formats.pop(f"{name}.weight", None)
+        subject.replace_module(name, int8_layer(layer, seen))
     keep_unfused(subject.model)
-    done = {f"{name}.weight" for name in ranges}
-    subject.constraints = [each for each in subject.constraints if getattr(each, "parameter", None) not in done]
     return subject
 
 

@@ -65,7 +65,7 @@ def relus(model: nn.Module) -> list[str]:
 def replace_relus(subject: Subject, make: Callable[[], nn.Module]) -> None:
     """Put a module in the place of every ReLU and ReLU6 (`relus`); other activations are skipped."""
     for name in relus(subject.model):
-        subject.model.set_submodule(name, make())
+        subject.replace_module(name, make())
     for name, module in subject.model.named_modules():
         if type(module).__name__ in activation.__all__:
             subject.skipped.append(Skipped(name, f"activations of {type(module).__name__} stay as they are"))

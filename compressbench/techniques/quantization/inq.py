@@ -8,7 +8,6 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import PowerOfTwo
@@ -148,8 +147,5 @@ def highest_of(turn: Tensor, quantized: Tensor, count: int) -> Tensor:
 
 def _masked(subject: Subject, name: str) -> Tensor:
     """Return where masks hold a parameter at zero."""
-    parameter = subject.model.get_parameter(name)
-    masked = torch.zeros(parameter.shape, dtype=torch.bool, device=parameter.device)
-    for mask in (kept for kept in subject.constraints if isinstance(kept, Mask) and kept.parameter == name):
-        masked |= ~mask.keep.to(masked.device)
-    return masked
+    keep = subject.mask(name)
+    return torch.zeros_like(subject.model.get_parameter(name), dtype=torch.bool) if keep is None else ~keep

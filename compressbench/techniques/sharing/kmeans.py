@@ -89,8 +89,8 @@ class SharedWeights(Technique):
         weight[there] = torch.from_numpy(centroids[groups]).to(weight.device)
         assignment = torch.full(weight.shape, -1, dtype=torch.int16, device=weight.device)
         assignment[there] = torch.from_numpy(groups.astype(np.int16)).to(weight.device)
-        subject.constraints.append(Shared(parameter, assignment))
-        subject.formats[parameter] = Codebook(bits)
+        subject.constrain(Shared(parameter, assignment))
+        subject.store(parameter, Codebook(bits))
 
     def _clustered(
         self, numbers: npt.NDArray[np.float32], k: int, generator: torch.Generator
@@ -113,10 +113,8 @@ class SharedWeights(Technique):
 def _present(subject: Subject, parameter: str) -> torch.Tensor:
     """Return which weights are to be shared: in a pruned tensor those that are not zero, and a mask keeps it so."""
     weight = subject.model.get_parameter(parameter)
-    mask = next((c for c in subject.constraints if isinstance(c, Mask) and c.parameter == parameter), None)
-    if mask is None and not isinstance(subject.format_of(parameter), Sparse):
+    if subject.mask(parameter) is None and not isinstance(subject.format_of(parameter), Sparse):
         return torch.ones_like(weight, dtype=torch.bool)
     there = weight != 0
-    subject.constraints = [constraint for constraint in subject.constraints if constraint is not mask]
-    subject.constraints.append(Mask(parameter, there))
+    subject.constrain(Mask(parameter, there))
     return there
