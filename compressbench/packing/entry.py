@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from compressbench.codecs.coders import CODERS
 from compressbench.core.format import Coding, Dense, Format, named
 from compressbench.core.format import name_of as name_of_format
 from compressbench.packing.arrays import (
@@ -23,6 +22,7 @@ from compressbench.packing.arrays import (
     to_torch,
     widened,
 )
+from compressbench.packing.coders import decoded, encoded, is_coder
 from compressbench.packing.container import PackedFileError
 from compressbench.packing.levels import Array, Levels, from_levels, to_levels
 from compressbench.packing.sizes import symbols_shape
@@ -96,7 +96,7 @@ def entry_of(row: list[Any], absent: Collection[str] = ()) -> Entry:
     sizes = [alphabet, coded, *shape, *(count for _, count in sides)]
     if not all(type(number) is int for number in [*sizes, *form[1:]]) or min(sizes) < 0:
         raise PackedFileError(f"the entry of {name} has no whole numbers where it should")
-    if dtype not in DTYPES or coder not in ("", *CODERS):
+    if dtype not in DTYPES or not (coder == "" or is_coder(coder)):
         raise PackedFileError(f"the entry of {name} names a dtype or a coder that does not exist")
     try:
         own = Absent(form[0], tuple(form[1:])) if form[0] in absent else named(form[0])(*form[1:])
@@ -155,7 +155,7 @@ def levels_of(entry: Entry, part: memoryview) -> Levels:
 
 def _decoded(entry: Entry, content: bytes, shape: tuple[int, ...]) -> Array:
     try:
-        symbols: Array = CODERS[entry.coder].decode(content, entry.alphabet, shape)
+        symbols = decoded(entry.coder, content, entry.alphabet, shape)
     except Exception:
         raise
     except BaseException as error:
@@ -171,7 +171,7 @@ def _smallest(levels: Levels, coding: Coding) -> tuple[str, bytes]:
     """Return the coder with the smallest result, the first of equal ones."""
     assert levels.symbols is not None
     results = [
-        (name, CODERS[name].encode(levels.symbols, levels.alphabet, levels.shape, coding.index_bits))
+        (name, encoded(name, levels.symbols, levels.alphabet, levels.shape, coding.index_bits))
         for name in coding.coders
     ]
     return min(results, key=lambda result: len(result[1]))

@@ -90,7 +90,7 @@ def build_budget(config: DictConfig, specs: Mapping[str, MetricSpec] | None, tas
         what = f"is about {task.primary}, which is not among the plan's metrics; {LIST}"
         faults.append(Fault("budget.accuracy_drop", what))
     try:
-        budget: Budget = typed(Budget, {**words, LIMITS: limited}, "budget")
+        budget: Budget = replace(typed(Budget, words, "budget"), limits=limited)
         faults += _drop_faults(budget.accuracy_drop, primary)
     except PlanError as error:
         faults += error.faults
@@ -116,7 +116,7 @@ def build_reference(config: DictConfig, specs: Mapping[str, MetricSpec] | None, 
             near = suggestion(name, [*_words(Reference, FIGURES), *specs])
             faults.append(Fault(where, f"there is no such key; {near}"))
     try:
-        reference: Reference = typed(Reference, {**words, FIGURES: values}, "reference")
+        reference: Reference = replace(typed(Reference, words, "reference"), figures=values)
     except PlanError as error:
         faults += error.faults
     if faults:

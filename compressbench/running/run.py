@@ -148,7 +148,10 @@ class Run:
                     sign(file, self.plan, index, result)
                 task, test = self.plan.dataset.task, self.work.splits.test
                 baseline = partial(self._baseline, index)
-                found = evaluate([(name, metric)], decoded, file, test, task, self.device, baseline)
+                try:
+                    found = evaluate([(name, metric)], decoded, file, test, task, self.device, baseline)
+                except RunError as error:
+                    raise RunError(f"stages.{self.stages[index].name}: {error}") from error
                 result.measured[metric_key(metric)] = {each.name: each.value for each in found}
                 advance(1, name)
         sign(file, self.plan, index, result)
