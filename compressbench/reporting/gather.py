@@ -110,7 +110,7 @@ def _small(record: RunRecord) -> RunRecord:
 def _portable(plan: dict[str, Any]) -> dict[str, Any]:
     """Return a plan without the machine's folders; of a file of given weights the name stays."""
     model = dict(plan.get("model", {}))
-    weights = model.get("weights")
+    weights: Any = model.get("weights")
     if isinstance(weights, dict):
         model["weights"] = {**weights, "file": PureWindowsPath(weights["file"]).name}
     elif _is_path(weights):
