@@ -73,7 +73,7 @@ def check(overrides: Sequence[str], further: str | None = None) -> Checked:
         return Checked(None, [], faults)
     try:
         stages, more = forecast(plan, given.folder, device)
-    except PlanError as error:  # the network cannot take such images
+    except PlanError as error:  # the network cannot take such inputs
         return Checked(None, [], [*faults, *error.faults])
     return Checked(plan, stages, faults + more)
 

@@ -48,11 +48,11 @@ class Splits:
     validation: Split
     test: Split
 
-    def limit(self, images: int | None) -> Splits:
-        """Return splits of so many images each; None: as they are."""
-        if images is None:
+    def limit(self, examples: int | None) -> Splits:
+        """Return splits of so many examples each; None: as they are."""
+        if examples is None:
             return self
-        return Splits(self.train.limit(images), self.validation.limit(images), self.test.limit(images))
+        return Splits(self.train.limit(examples), self.validation.limit(examples), self.test.limit(examples))
 
 
 class Dataset(Protocol):
@@ -115,11 +115,11 @@ def preprocessing(dataset: Dataset) -> Preprocessing | None:
 
 
 HELD_OUT = ("validation_images", "validation_share")
-"""What datasets call how many training images are held out for validation; one that has neither always holds some."""
+"""What datasets call how many training examples are held out for validation; one that has neither always holds some."""
 
 
 def holds_out(dataset: Dataset) -> bool:
-    """Return whether training images are held out, as far as the dataset's fields say."""
+    """Return whether training examples are held out, as far as the dataset's fields say."""
     return getattr(dataset, HELD_OUT[0], None) != 0
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from compressbench.codecs.coders import CODERS
 from compressbench.core.format import FORMATS, Coding, Dense, Format
 from compressbench.packing.arrays import (
     DTYPES,
@@ -21,6 +20,7 @@ from compressbench.packing.arrays import (
     to_torch,
     widened,
 )
+from compressbench.packing.coders import decoded, encoded, is_coder
 from compressbench.packing.container import PackedFileError
 from compressbench.packing.levels import Array, Levels, from_levels, to_levels
 from compressbench.packing.sizes import symbols_shape
@@ -67,7 +67,7 @@ def entry_of(row: list[Any]) -> Entry:
     sizes = [alphabet, coded, *shape, *(count for _, count in sides)]
     if not all(type(number) is int for number in [*sizes, *form[1:]]) or min(sizes) < 0:
         raise PackedFileError(f"the entry of {name} has no whole numbers where it should")
-    if dtype not in DTYPES or form[0] not in FORMATS or coder not in ("", *CODERS):
+    if dtype not in DTYPES or form[0] not in FORMATS or not (coder == "" or is_coder(coder)):
         raise PackedFileError(f"the entry of {name} names a dtype, a format or a coder that does not exist")
     arrays = tuple((kind, count) for kind, count in sides)
     entry = Entry(name, dtype, tuple(shape), FORMATS[form[0]](*form[1:]), arrays, coder, alphabet, coded)
@@ -122,7 +122,7 @@ def levels_of(entry: Entry, part: memoryview) -> Levels:
 
 def _decoded(entry: Entry, content: bytes, shape: tuple[int, ...]) -> Array:
     try:
-        symbols: Array = CODERS[entry.coder].decode(content, entry.alphabet, shape)
+        symbols = decoded(entry.coder, content, entry.alphabet, shape)
     except Exception:
         raise
     except BaseException as error:
@@ -138,7 +138,7 @@ def _smallest(levels: Levels, coding: Coding) -> tuple[str, bytes]:
     """Return the coder with the smallest result, the first of equal ones."""
     assert levels.symbols is not None
     results = [
-        (name, CODERS[name].encode(levels.symbols, levels.alphabet, levels.shape, coding.index_bits))
+        (name, encoded(name, levels.symbols, levels.alphabet, levels.shape, coding.index_bits))
         for name in coding.coders
     ]
     return min(results, key=lambda result: len(result[1]))

@@ -17,7 +17,6 @@ from typing import Any
 
 from torch import nn
 
-from compressbench.codecs.coders import CODERS
 from compressbench.core.architecture import Architecture
 from compressbench.core.atomic import write_atomically
 from compressbench.core.format import Coding, Dense, Format
@@ -25,6 +24,7 @@ from compressbench.core.plugins import use
 from compressbench.core.subject import Subject
 from compressbench.layers.int8 import keep_unfused
 from compressbench.packing.arrays import name_of
+from compressbench.packing.coders import is_coder, known
 from compressbench.packing.container import Content, PackedFileError, seal, unseal
 from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
@@ -83,7 +83,8 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
         rows.append(entry.row())
         data += parts
     changed = changed_modules(subject.model, fresh)
-    needs = needs_of([subject.architecture.target, *(description["type"] for description in changed.values())])
+    types = [description["type"] for description in changed.values()]
+    needs = needs_of([subject.architecture.target, *types, *subject.coding.coders])
     for need in needs:
         use(need.module)
     header = {
@@ -152,14 +153,15 @@ def architecture_of(path: Path) -> Architecture:
 def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
     """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError.
 
-    They are held against the network unless it needs a plugin that nobody asked for.
+    They are held against the network unless it needs a plugin that nobody asked for; what the coder of one wrote stays
+    undecoded.
     """
     content = content_of(path)
     with refusing(path):
         found = _entries(content) if missing(content.header) else _opened(content)[2]
     for entry, part in _parts(found, content):
         with refusing(path):
-            levels = levels_of(entry, part)
+            levels = levels_of(entry, part) if known(entry.coder) else Levels()
         yield entry, levels
 
 
@@ -211,7 +213,7 @@ def _compare(found: list[Entry], model: nn.Module) -> None:
 def _coding(content: Content) -> Coding:
     """Return which coders the network's next file may choose from."""
     coders, index_bits = content.header["coding"]["coders"], content.header["coding"]["index_bits"]
-    right = type(coders) is list and coders and all(type(name) is str and name in CODERS for name in coders)
+    right = type(coders) is list and coders and all(map(is_coder, coders))
     if not right or not (index_bits is None or (type(index_bits) is int and 1 <= index_bits <= 32)):
         raise PackedFileError("it names a coder that does not exist")
     return Coding(tuple(coders), index_bits)

@@ -88,6 +88,12 @@ def test_without_the_text_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
         PythonTopics(32).load()
 
 
+def test_examples_that_are_read_in_another_way_are_others() -> None:
+    assert PythonTopics(32).test_fingerprint() != PythonTopics(64).test_fingerprint()
+    assert PythonTopics(32).fingerprint() == PythonTopics(64).fingerprint()
+    assert DigitsRows().test_fingerprint() != Digits().test_fingerprint()
+
+
 def test_a_context_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="context is 0"):
         PythonTopics(0)
