@@ -17,8 +17,8 @@ The task's primary metric (top1), on the paper's own dataset, in the direction t
     The change (after minus before, paired by seed) stands beside it, judged by the same rule; it decides nothing.
 The primary metric, on any other dataset: levels cannot be compared, so the change takes their place, against the
     paper's change, by the same rule. A row that changes nothing has no such verdict. Beside it stands the level at
-    equal handicap: the print minus what `reference.handicap`, a row without compression, lacks to its own print on our data.
-    It decides nothing either.
+    equal handicap: the print minus what `reference.handicap`, a row without compression, lacks to its own print on our
+    data. It decides nothing either.
 Anything else differs. A better score or more compression than published never counts against a row, but it is not what
 was published, so it is called by its own name and never counted as reproduced. Other scores (top5) are shown, not
 judged. A row's verdict is the first of these that one of its figures has: differs, within tolerance, above, reproduced.
