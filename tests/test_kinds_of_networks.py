@@ -64,6 +64,15 @@ class Transformer(nn.Module):
         return self.head(self.blocks(tokens)[:, 0] * self.scale)
 
 
+class Uncounted(nn.Module):
+    def __init__(self, in_channels, classes):
+        super().__init__()
+        self.odd = nn.Bilinear(in_channels * 32, in_channels * 32, classes)
+
+    def forward(self, images):
+        return self.odd(images.mean(2).flatten(1), images.mean(3).flatten(1))
+
+
 class Pair(nn.Module):
     def __init__(self, in_channels, classes):
         super().__init__()
@@ -181,6 +190,15 @@ def test_a_tiny_network_of_transformers_is_counted_pruned_shared_and_packed() ->
     packed_file.write(subject, Path("bert.cbp"))
     with torch.no_grad():
         assert torch.equal(packed_file.read(Path("bert.cbp")).model(words), subject.model(words))
+
+
+def test_what_no_formula_counts_is_said_by_check_and_run(capsys: Captured) -> None:
+    write_plugins(PLUGIN)
+    stack = recipe(STACK.format(model="{_target_: plugins.Uncounted}", stages=""))
+    assert main(["check", stack]) == 0
+    assert "the MACs of odd (Bilinear): no formula for _trilinear" in capsys.readouterr().out
+    assert main(["run", stack, "tracking=off"]) == 0
+    assert "not counted: the MACs of odd (Bilinear): no formula for _trilinear" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

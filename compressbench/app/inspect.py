@@ -115,11 +115,14 @@ def _words(value: Any) -> str:
 def _grid(table: list[dict[str, Any]]) -> Grid:
     grid = Grid("", HEADINGS, left=4, optional=("elements", "shape"))
     for row in table:
-        figures = [f"{row['bits_per_weight']:.3f}", f"{row['entropy_bytes']:,.0f}", f"{row['bytes']:,}"]
+        bound = "" if row["entropy_bytes"] is None else f"{row['entropy_bytes']:,.0f}"
+        figures = [f"{row['bits_per_weight']:.3f}", bound, f"{row['bytes']:,}"]
         grid.rows.append([row["name"], _shape(row), row["format"], row["coder"], f"{row['elements']:,}", *figures])
-    elements, taken, bound = (sum(row[key] for row in table) for key in ("elements", "bytes", "entropy_bytes"))
+    elements, taken = (sum(row[key] for row in table) for key in ("elements", "bytes"))
+    bounds = [row["entropy_bytes"] for row in table]
+    whole = "" if None in bounds else f"{sum(bounds):,.0f}"
     each = f"{8 * taken / elements:.3f}" if elements else ""
-    grid.rows.append(["all", "", "", "", f"{elements:,}", each, f"{bound:,.0f}", f"{taken:,}"])
+    grid.rows.append(["all", "", "", "", f"{elements:,}", each, whole, f"{taken:,}"])
     return grid
 
 

@@ -65,7 +65,8 @@ def tensor_table(path: Path) -> list[dict[str, Any]]:
     `entropy_bytes`.
 
     entropy_bytes: the order-0 entropy of its symbols, zeros included, and its side arrays: what a coder that knows only
-    how often each symbol occurs cannot go below. JSON-able. Raises PackedFileError.
+    how often each symbol occurs cannot go below; None where the coder is in a plugin that nobody asked for. JSON-able.
+    Raises PackedFileError.
     """
     return [_row(entry, levels) for entry, levels in entries(path)]
 
@@ -80,6 +81,7 @@ def entropy_bytes(symbols: Array) -> float:
 def _row(entry: Entry, levels: Levels) -> dict[str, Any]:
     taken, elements = entry.side_bytes + entry.coded_bytes, math.prod(entry.shape)
     bound = entropy_bytes(levels.symbols) if levels.symbols is not None else 0.0
+    undecoded = bool(entry.coder) and levels.symbols is None
     return {
         "name": entry.name,
         "shape": list(entry.shape),
@@ -88,5 +90,5 @@ def _row(entry: Entry, levels: Levels) -> dict[str, Any]:
         "coder": entry.coder,
         "bytes": taken,
         "bits_per_weight": round(8 * taken / elements, 4) if elements else 0.0,
-        "entropy_bytes": round(bound + entry.side_bytes, 1),
+        "entropy_bytes": None if undecoded else round(bound + entry.side_bytes, 1),
     }

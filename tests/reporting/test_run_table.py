@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from compressbench.reporting.run_table import run_table, stage_grid
+from compressbench.reporting.run_table import remarks, run_table, stage_grid
 from tests.reporting.made import given_record, made_record, plain
 
 
@@ -80,3 +80,13 @@ def test_a_narrow_console_leaves_columns_out_and_names_them_rather_than_cutting_
     assert "too narrow to show: time, technique" in text
     assert "published" in text
     assert "-87.35" in text
+
+
+def test_how_given_weights_were_matched_and_what_no_formula_counts_stands_beneath() -> None:
+    record = given_record()
+    assert record.given is not None
+    record.given.setting["weights"] = "all 44 tensors by name"
+    record.layers = [{"name": "odd", "kind": "Bilinear", "params": 68, "macs": 0, "not_counted": ["_trilinear"]}]
+    said = remarks(record)
+    assert "note: given weights: all 44 tensors by name" in said
+    assert "not counted: the MACs of odd (Bilinear): no formula for _trilinear" in said

@@ -1,4 +1,4 @@
-"""Networks of timm and transformers; skipped where they are not installed."""
+"""Networks of transformers; skipped where it is not installed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,12 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from compressbench.zoo.timm_models import timm_model
 from compressbench.zoo.transformers_models import transformers_model
 
-needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
-needs_transformers = pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed")
+pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed")
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
-@needs_timm
-def test_a_network_of_timm_takes_the_datasets_channels_classes_and_options() -> None:
-    network = timm_model(1, 7, "vit_tiny_patch16_224", {"img_size": 32}).eval()
-    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 7)
-    with pytest.raises(ValueError, match=r"timm's resnet10t cannot be built: .*img_sice"):
-        timm_model(1, 7, "resnet10t", {"img_sice": 32})
-
-
-@needs_transformers
 def test_the_head_of_a_network_of_transformers_goes_by_the_task() -> None:
     classifier = transformers_model("bert", classes=3, vocabulary=11, length=8, options=TINY).eval()
     assert classifier(torch.zeros(2, 8, dtype=torch.int64)).shape == (2, 3)
@@ -34,7 +23,6 @@ def test_the_head_of_a_network_of_transformers_goes_by_the_task() -> None:
     assert speaker(torch.zeros(2, 8, dtype=torch.int64)).shape == (2, 8, 11)
 
 
-@needs_transformers
 @pytest.mark.parametrize(
     ("name", "said", "why"),
     [
