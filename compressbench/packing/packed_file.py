@@ -26,27 +26,14 @@ from compressbench.core.subject import Subject
 from compressbench.layers.int8 import keep_unfused
 from compressbench.packing.arrays import name_of
 from compressbench.packing.coders import is_coder, known
-from compressbench.packing.container import Content, PackedFileError, seal, unseal
+from compressbench.packing.container import Content, seal, unseal
+from compressbench.packing.container import PackedFileError as PackedFileError
 from compressbench.packing.entry import Absent, Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 from compressbench.packing.needs import check_needs, missing, needs_of
 from compressbench.packing.refusing import printable, refusing
 from compressbench.packing.state import fill, stored, wanted
-
-__all__ = [
-    "PackedFileError",
-    "architecture_of",
-    "content_of",
-    "entries",
-    "network_digest",
-    "note",
-    "printable",
-    "read",
-    "rewrite_note",
-    "sealed",
-    "write",
-]
 
 FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
 """How many elements a file may hold at most: so many, and so many more for each of its bytes.
