@@ -14,6 +14,7 @@ from compressbench.core.atomic import write_atomically
 from compressbench.core.errors import PlanError, RunError, lack_of_memory
 from compressbench.core.parent import announce
 from compressbench.core.record import RunRecord
+from compressbench.core.specs import primary_of
 from compressbench.core.sweep import Outcome, Place, SweepRecord, sweep_folder
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Swept(NamedTuple):
 
         if not self.records:
             return None
-        return plot(self.records, self.folder / "top1_against_cost.png", sweep_page(self.note, self.records).title)
+        name = f"{primary_of(self.records)}_against_cost.png"
+        return plot(self.records, self.folder / name, sweep_page(self.note, self.records).title)
 
     def track(self) -> str | None:
         """Have MLflow told, and return the address of the curve there; None if tracking is off or it is not there."""

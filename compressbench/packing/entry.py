@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from collections.abc import Collection
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 import torch
 
-from compressbench.core.format import FORMATS, Coding, Dense, Format
+from compressbench.core.format import Coding, Dense, Format, named
+from compressbench.core.format import name_of as name_of_format
 from compressbench.packing.arrays import (
     DTYPES,
     from_bytes,
@@ -54,23 +56,54 @@ class Entry:
 
     def row(self) -> list[Any]:
         """Return the entry as the header has it."""
-        form = [type(self.format).__name__, *astuple(self.format)]
+        form = [name_of_format(self.format), *(getattr(self.format, field.name) for field in _fields(self.format))]
         sides = [list(side) for side in self.sides]
         return [self.name, self.dtype, list(self.shape), form, sides, self.coder, self.alphabet, self.coded_bytes]
 
 
-def entry_of(row: list[Any]) -> Entry:
-    """Return the entry a header's row says. PackedFileError, TypeError or ValueError if it cannot be what we wrote."""
+def _fields(form: Any) -> tuple[Field[Any], ...]:
+    return fields(form)
+
+
+@dataclass(frozen=True, repr=False)
+class Absent(Format):
+    """A format of a plugin that nobody asked for: its tensor can be listed, but not read."""
+
+    name: str
+    numbers: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.numbers))})"
+
+    def levels(self, tensor: Array) -> Levels:
+        raise ValueError(f"{self.name} is not there")
+
+    def tensor(self, levels: Levels, shape: tuple[int, ...]) -> Array:
+        raise ValueError(f"{self.name} is not there")
+
+    def symbols_shape(self, shape: tuple[int, ...], lengths: list[int], alphabet: int) -> tuple[int, ...] | None:
+        return shape if alphabet else None
+
+
+def entry_of(row: list[Any], absent: Collection[str] = ()) -> Entry:
+    """Return the entry a header's row says. PackedFileError, TypeError or ValueError if it cannot be what we wrote.
+
+    absent: dotted paths of formats that are not there, but may be listed.
+    """
     name, dtype, shape, form, sides, coder, alphabet, coded = row
     if not all(type(text) is str for text in [name, dtype, form[0], coder, *(kind for kind, _ in sides)]):
         raise PackedFileError("the entry of a tensor has no words where it should")
     sizes = [alphabet, coded, *shape, *(count for _, count in sides)]
     if not all(type(number) is int for number in [*sizes, *form[1:]]) or min(sizes) < 0:
         raise PackedFileError(f"the entry of {name} has no whole numbers where it should")
-    if dtype not in DTYPES or form[0] not in FORMATS or not (coder == "" or is_coder(coder)):
-        raise PackedFileError(f"the entry of {name} names a dtype, a format or a coder that does not exist")
+    if dtype not in DTYPES or not (coder == "" or is_coder(coder)):
+        raise PackedFileError(f"the entry of {name} names a dtype or a coder that does not exist")
+    try:
+        own = Absent(form[0], tuple(form[1:])) if form[0] in absent else named(form[0])(*form[1:])
+    except ValueError as error:
+        raise PackedFileError(f"the entry of {name} names a format that does not exist: {error}") from error
     arrays = tuple((kind, count) for kind, count in sides)
-    entry = Entry(name, dtype, tuple(shape), FORMATS[form[0]](*form[1:]), arrays, coder, alphabet, coded)
+    entry = Entry(name, dtype, tuple(shape), own, arrays, coder, alphabet, coded)
     shape_of(entry)
     return entry
 

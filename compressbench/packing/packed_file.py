@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch import nn
 
 from compressbench.core.architecture import Architecture
 from compressbench.core.atomic import write_atomically
+from compressbench.core.dotted import dotted_path
 from compressbench.core.format import Coding, Dense, Format
 from compressbench.core.plugins import use
 from compressbench.core.subject import Subject
@@ -26,7 +27,7 @@ from compressbench.layers.int8 import keep_unfused
 from compressbench.packing.arrays import name_of
 from compressbench.packing.coders import is_coder, known
 from compressbench.packing.container import Content, PackedFileError, seal, unseal
-from compressbench.packing.entry import Entry, entry_of, levels_of, pack, unpack
+from compressbench.packing.entry import Absent, Entry, entry_of, levels_of, pack, unpack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 from compressbench.packing.needs import check_needs, missing, needs_of
@@ -83,8 +84,9 @@ def sealed(subject: Subject, note: dict[str, Any] | None = None) -> bytes:
         rows.append(entry.row())
         data += parts
     changed = changed_modules(subject.model, fresh)
-    types = [description["type"] for description in changed.values()]
-    needs = needs_of([subject.architecture.target, *types, *subject.coding.coders])
+    kinds = [description["type"] for description in changed.values()]
+    forms = [dotted_path(type(form)) for form in subject.formats.values()]
+    needs = needs_of([subject.architecture.target, *kinds, *forms, *subject.coding.coders])
     for need in needs:
         use(need.module)
     header = {
@@ -153,15 +155,17 @@ def architecture_of(path: Path) -> Architecture:
 def entries(path: Path) -> Iterator[tuple[Entry, Levels]]:
     """Yield every tensor's entry, with its symbols decoded, in the order of the file. Raises PackedFileError.
 
-    They are held against the network unless it needs a plugin that nobody asked for; what the coder of one wrote stays
-    undecoded.
+    They are held against the network unless it needs a plugin that nobody asked for; what is in a format of one, or
+    what the coder of one wrote, stays undecoded.
     """
     content = content_of(path)
     with refusing(path):
-        found = _entries(content) if missing(content.header) else _opened(content)[2]
+        absent = {dotted for need in missing(content.header) for dotted in need.dotted}
+        found = _entries(content, absent) if absent else _opened(content)[2]
     for entry, part in _parts(found, content):
         with refusing(path):
-            levels = levels_of(entry, part) if known(entry.coder) else Levels()
+            there = known(entry.coder) and not isinstance(entry.format, Absent)
+            levels = levels_of(entry, part) if there else Levels()
         yield entry, levels
 
 
@@ -175,8 +179,8 @@ def rewrite_note(path: Path, note: dict[str, Any]) -> int:
 
 def _opened(content: Content) -> tuple[Architecture, nn.Module, list[Entry]]:
     """Return the network a file names, without its weights, and the entries of its tensors, which fit it."""
-    found, architecture = _entries(content), _architecture(content)
     check_needs(content.header)
+    found, architecture = _entries(content), _architecture(content)
     shapes = {entry.name: entry.shape for entry in found}
     model = changed_network(architecture, content.header["modules"], shapes)
     _compare(found, model)
@@ -190,10 +194,10 @@ def _architecture(content: Content) -> Architecture:
     return Architecture(target, arguments)
 
 
-def _entries(content: Content) -> list[Entry]:
+def _entries(content: Content, absent: Collection[str] = ()) -> list[Entry]:
     """Return the entries of its tensors, which are as long as its data."""
     _coding(content)
-    found = [entry_of(row) for row in content.header["tensors"]]
+    found = [entry_of(row, absent) for row in content.header["tensors"]]
     if sum(entry.side_bytes + entry.coded_bytes for entry in found) != len(content.data):
         raise PackedFileError("its tensors take another number of bytes than there are")
     if sum(math.prod(entry.shape) for entry in found) > FREE_ELEMENTS + ELEMENTS_A_BYTE * len(content.data):

@@ -44,7 +44,7 @@ class Comparison:
     """One row of a table on one dataset under one protocol; without records it was not run.
 
     before, after: means over seeds by metric, before compression and of the final stage. change: after minus
-    before, of each seed, then averaged. verdicts: by measure; `top1_change` where levels cannot be compared.
+    before, of each seed, then averaged. verdicts: by metric; `top1_change` where levels cannot be compared.
     beside: verdicts on what decides nothing: `top1_change` where levels can be compared, else the level at equal
     handicap. by_hand: the training is no protocol's, nor the recipe's own: the command line changed it.
     specs: what metrics say of the figures, by name. primary: the metric that decides (`top1`).

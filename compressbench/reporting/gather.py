@@ -110,8 +110,11 @@ def _small(record: RunRecord) -> RunRecord:
 def _portable(plan: dict[str, Any]) -> dict[str, Any]:
     """Return a plan without the machine's folders; of a file of given weights the name stays."""
     model = dict(plan.get("model", {}))
-    if _is_path(model.get("weights")):
-        model["weights"] = PureWindowsPath(model["weights"]).name
+    weights: Any = model.get("weights")
+    if isinstance(weights, dict):
+        model["weights"] = {**weights, "file": PureWindowsPath(weights["file"]).name}
+    elif _is_path(weights):
+        model["weights"] = PureWindowsPath(weights).name
     return _without_paths({**plan, "model": model} if model else plan)  # type: ignore[no-any-return]
 
 

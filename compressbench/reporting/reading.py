@@ -31,10 +31,11 @@ def of_tables(comparisons: list[Comparison]) -> list[str]:
 
 def _rules(score: MetricSpec, shown: list[str]) -> tuple[str, ...]:
     name, margin = score.heading, "0.05 points" if score.unit == "fraction" else "half a unit of its last digit"
+    least = "at least the print minus" if score.higher_is_better else "at most the print plus"
     judged = f"; {', '.join(shown)} {'is' if len(shown) == 1 else 'are'} shown, not judged." if shown else "."
     return (
         "reproduced: counts, rounded to the print's digits, equal the print (a misprint's correction, where a note "
-        f"gives one); mean {name} is at least the print minus {margin}, on another dataset than the paper's the change "
+        f"gives one); mean {name} is {least} {margin}, on another dataset than the paper's the change "
         f"in {name} is. above: a figure is better than the print by more than its tolerance, {name} also by more than "
         f"{margin}; that reproduces nothing and counts against nothing. within tolerance: the row's tolerance is kept. "
         "differs: it is not. A row's verdict is the worst of its figures, where above comes before reproduced" + judged,

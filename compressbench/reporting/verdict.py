@@ -1,26 +1,27 @@
 """Verdicts: is a published figure reproduced?
 
-Counts (params, macs, flops_survey), relative to the print, or to `reference.corrected` where the print is wrong:
+Counts, relative to the print, or to `reference.corrected` where the print is wrong:
     reproduced        ours, rounded to the print's digits, is the print;
     within tolerance  the relative difference is at most `reference.tolerance` of that count.
-params of a sparse network (the non-zero ones) and size_bytes, the length of the file, at an accuracy that does not
-    differ: fewer are more compression, so these have a good side, and no tolerance has to be widened for it:
-    above             fewer than the print by more than `reference.tolerance` of it;
-    reproduced        the print, by rounding as above, or fewer;
-    within tolerance  at most that much more.
-    Where accuracy differs, or is not judged, fewer are no better: both are judged as any other count.
-top1, on the paper's own dataset:
-    reproduced        the mean over seeds is at least the print minus 0.05 points;
-    above             it is above the print by more than 0.05 points and `reference.tolerance.top1`;
-    within tolerance  it is at least the print minus `reference.tolerance.top1`.
+What is not zero of a sparse network, and all that is no count and says which side is good (bytes, milliseconds), while
+    the primary metric does not differ: no tolerance has to be widened for the good side:
+    above             better than the print by more than `reference.tolerance` of it;
+    reproduced        the print, by rounding as above, or better;
+    within tolerance  at most that much worse.
+    Where the primary metric differs, or is not judged, fewer are no better: they are judged as any other count.
+The task's primary metric (top1), on the paper's own dataset, in the direction that its metric says is better:
+    reproduced        the mean over seeds is no worse than the print by more than 0.05 points of a fraction, of anything
+                      else by more than half a unit of the print's last digit;
+    above             it is better than the print by more than that and `reference.tolerance` of it;
+    within tolerance  it is worse by at most that tolerance.
     The change (after minus before, paired by seed) stands beside it, judged by the same rule; it decides nothing.
-top1, on any other dataset: levels cannot be compared, so the change takes their place, against the paper's change, by
-    the same rule. A row that changes nothing has no accuracy verdict. Beside it stands the level at equal handicap: the
-    print minus what `reference.handicap`, a row without compression, lacks to its own print on our data. It decides
-    nothing either.
-Anything else differs. More accuracy or more compression than published never counts against a row, but it is not what
-was published, so it is called by its own name and never counted as reproduced. top5 is shown, not judged. A row's
-verdict is the first of these that one of its figures has: differs, within tolerance, above, reproduced.
+The primary metric, on any other dataset: levels cannot be compared, so the change takes their place, against the
+    paper's change, by the same rule. A row that changes nothing has no such verdict. Beside it stands the level at
+    equal handicap: the print minus what `reference.handicap`, a row without compression, lacks to its own print on our
+    data. It decides nothing either.
+Anything else differs. A better score or more compression than published never counts against a row, but it is not what
+was published, so it is called by its own name and never counted as reproduced. Other scores (top5) are shown, not
+judged. A row's verdict is the first of these that one of its figures has: differs, within tolerance, above, reproduced.
 """
 
 from __future__ import annotations

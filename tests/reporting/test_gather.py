@@ -94,6 +94,18 @@ def test_a_committed_record_is_a_few_kilobytes_and_names_no_folder_of_the_machin
     assert "somewhere" not in text
 
 
+def test_of_given_weights_the_files_name_stays_and_how_it_was_read(tmp_path: Path) -> None:
+    record = long_record()
+    record.plan["model"]["weights"] = {
+        "file": "/somewhere/of/mine/weights.pt",
+        "key": None,
+        "rename": {"layer": "stage"},
+    }
+    [path] = commit_records([record], tmp_path)
+    kept = {"file": "weights.pt", "key": None, "rename": {"layer": "stage"}}
+    assert RunRecord.read(path).plan["model"]["weights"] == kept
+
+
 def test_a_committed_curve_is_thinned_and_rounded_and_keeps_its_last_epoch(tmp_path: Path) -> None:
     [path] = commit_records([long_record()], tmp_path)
     curve = RunRecord.read(path).stages[0].curve
