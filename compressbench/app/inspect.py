@@ -11,7 +11,8 @@ from compressbench.core.errors import PlanError
 from compressbench.core.plugins import only
 from compressbench.packing.feeding import classes_of, preprocessing_of
 from compressbench.packing.inspect import Summary, summary, tensor_table
-from compressbench.packing.packed_file import PackedFileError, printable
+from compressbench.packing.packed_file import PackedFileError
+from compressbench.packing.refusing import printable
 from compressbench.reporting.page import Grid, Page
 from compressbench.reporting.render import as_html, as_markdown, as_rich
 from compressbench.reporting.spreadsheet import as_csv

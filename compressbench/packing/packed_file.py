@@ -32,7 +32,7 @@ from compressbench.packing.entry import Absent, Entry, entry_of, levels_of, pack
 from compressbench.packing.levels import Levels
 from compressbench.packing.modules import changed_modules, changed_network, fresh_network
 from compressbench.packing.needs import check_needs, missing, needs_of
-from compressbench.packing.refusing import printable, refusing
+from compressbench.packing.refusing import refusing
 from compressbench.packing.state import fill, stored, wanted
 
 FREE_ELEMENTS, ELEMENTS_A_BYTE = 1 << 22, 256
