@@ -194,8 +194,8 @@ def write(files: dict[str, str]) -> None:
 
 
 def test_the_files_that_each_kind_takes() -> None:
-    """None of ours is among them; a technique, metric or network of ours also takes a test and a recipe. Not possible
-    from outside: a format of a tensor (`core.format` names all of them)."""
+    """None of ours is among them; a technique, metric or network of ours also takes a test and a recipe. A format is
+    one file too: tests/packing/test_own_format.py."""
     counted = {kind: len(files) for kind, files in (KINDS | {"schedule": schedule()}).items()}
     assert counted == {
         "coder": 1,
