@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 
 from compressbench.core.data import holds_out
-from compressbench.core.errors import Fault, PlanError, RunError, lack_of_memory
+from compressbench.core.errors import Fault, PlanError, RunError
 from compressbench.core.plan import Plan, PlannedStage
 from compressbench.core.source import START, Source, sources_in
 from compressbench.core.subject import Subject
 from compressbench.metrics.macs import layer_table
+from compressbench.running.applying import applied
 from compressbench.running.cache import StageCache
 from compressbench.running.decided import decided
 from compressbench.running.dry_run_context import DryRunContext, move_from_zero
@@ -104,14 +105,9 @@ def play(
         attempt.skipped = []
         planned = PlannedStage(stage.name, stage.kind, cached=False, epochs=0)
         try:
-            subject = stage.technique.apply(attempt, context)
+            subject = applied(stage, attempt, context)
         except ValueError as error:
             faults.append(Fault(f"stages.{stage.name}", str(error)))
-        except Exception as error:  # what a technique does not expect of somebody else's network
-            if plan.model.architecture.is_ours or lack_of_memory(error):
-                raise
-            what = f"{stage.kind} cannot work on {type(subject.model).__name__}: {type(error).__name__}: {error}"
-            faults.append(Fault(f"stages.{stage.name}", what))
         predictable = predictable and stage.technique.predictable
         planned.epochs = context.epochs
         if predictable:

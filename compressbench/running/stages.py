@@ -15,6 +15,7 @@ from compressbench.core.plan import Plan
 from compressbench.core.source import START, Source, sources_in
 from compressbench.core.subject import Subject
 from compressbench.core.trainer import Trainer
+from compressbench.running.applying import applied
 from compressbench.running.cache import StageCache, StageResult
 from compressbench.running.environment import environment
 from compressbench.running.fitting import check_examples
@@ -113,7 +114,7 @@ class Stages:
         subject.skipped = []
         context, clock = self._lend(index), time.monotonic()
         try:
-            subject = stage.technique.apply(subject, context)
+            subject = applied(stage, subject, context)
             subject.model.cpu()
             seconds = round(time.monotonic() - clock, 3)
             if broken := subject.broken():
