@@ -46,7 +46,7 @@ def live(page: Path) -> int:
     """Carry a page out and return how many blocks were run. AssertionError, saying where, for anything unexpected."""
     namespace: dict[str, Any] = {"__name__": "page"}
     done, printed, told = 0, "", list(blocks(page))
-    for block, before in zip(told, [None, *told[:-1]], strict=True):
+    for block, before in zip(told, [None, *told], strict=False):
         where = f"{page.name}, line {block.line}"
         if named := FILE.match(block.text.partition("\n")[0]):
             Path(named[1]).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The README's way from a PNG to a class name gives the right name, from the packed file and from ONNX."""
+"""The way from a PNG to a class name, in docs/packed_file.md, gives the right name, from the packed file and from ONNX."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.running.plans import TRAINING, plan
 from tests.techniques.lending import trained_by
 
 LENET = Architecture("compressbench.zoo.lenet.LeNet300100", {"in_channels": 1, "classes": 10, "image_size": 32})
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "packed_file.md"
 
 
 def trained_on_digits(outputs: Path) -> Path:
@@ -35,14 +35,14 @@ def trained_on_digits(outputs: Path) -> Path:
 def test_both_examples_name_digits_of_any_size(tmp_path: Path) -> None:
     Path("model.cbp").write_bytes(trained_on_digits(tmp_path / "outputs").read_bytes())
     assert main(["export", "model.cbp", "--output", "model.onnx"]) == 0
-    examples = [block for block in blocks(README) if block.language == "python" and "digit.png" in block.text]
+    examples = [block for block in blocks(PAGE) if block.language == "python" and "digit.png" in block.text]
     assert len(examples) == 2
     test, right = Digits().load().test, 0
     for number in range(30):
         side = (8, 32, 200)[number % 3]
         pixels = test.images[number, 0].numpy()  # type: ignore[attr-defined]
         Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST).save("digit.png")
-        first, second = (run_python(block, {}, "README.md").strip() for block in examples)
+        first, second = (run_python(block, {}, "PAGE.md").strip() for block in examples)
         assert first == second
         right += first == str(test.labels[number].item())  # type: ignore[attr-defined]
     assert right >= 26
