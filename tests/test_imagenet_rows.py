@@ -29,7 +29,10 @@ VGG16 = "imagenet_vgg16"
 
 ROWS = [name for name in EVERY if name.startswith(("table1/imagenet_", "table7/imagenet_"))]
 """Those of Table 1 extend rows of other tables, so these are run with them."""
-LONG = ("table1/imagenet_alexnet_deep_compression", "table7/imagenet_alexnet_inq_8")
+LONG = (
+    *("table1/imagenet_alexnet_deep_compression", "table1/imagenet_alexnet_guo2016"),
+    *("table7/imagenet_alexnet_inq_5", "table7/imagenet_alexnet_inq_8"),
+)
 
 
 @pytest.fixture(scope="module")
