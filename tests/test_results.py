@@ -44,11 +44,11 @@ def test_a_committed_record_is_small_finished_and_names_no_place_of_the_machine_
     assert "/root" not in path.read_text()
 
 
-def test_the_file_that_the_readme_looks_into_is_the_one_of_a_committed_record() -> None:
+def test_the_file_that_the_page_looks_into_is_the_one_of_a_committed_record() -> None:
     record = RunRecord.read(RECIPES / "deep_compression/records/lenet_300_100_best-mnist-custom-seed0.json")
-    readme = (RECIPES.parent / "README.md").read_text()
-    assert f"{record.final.metrics['size_bytes']:,} bytes, " in readme
-    assert f"measured: top1 {record.final.metrics['top1']:g}, " in readme
+    page = (RECIPES.parent / "docs" / "packed_file.md").read_text()
+    assert f"{record.final.metrics['size_bytes']:,} bytes, " in page
+    assert f"measured: top1 {record.final.metrics['top1']:g}, " in page
     for row in record.tensors:
-        assert f"{row['coder']} " in next(line for line in readme.splitlines() if f"  {row['name']} " in line)
-        assert f" {row['bytes']:,}\n" in readme
+        assert f"{row['coder']} " in next(line for line in page.splitlines() if f"  {row['name']} " in line)
+        assert f" {row['bytes']:,}\n" in page
