@@ -110,7 +110,7 @@ def metadata() -> dict[str, Any]:
 def test_an_exported_model_says_how_it_is_fed(file: str, capsys: Captured) -> None:
     Path("pets").rename("elsewhere")  # the data need not be there
     assert main(["export", file, "--output", "model.onnx"]) == 0
-    assert "images of 3 x 8 x 8" in capsys.readouterr().out
+    assert "inputs of 3 x 8 x 8" in capsys.readouterr().out
     said = metadata()
     steps = {key: said[key] for key in ("color_mode", "size", "resize", "crop", "repeat", "pad", "interpolation")}
     assert steps == {

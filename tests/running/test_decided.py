@@ -65,11 +65,20 @@ def test_what_is_decided_for_the_networks_whose_times_are_known(model: str, data
     assert decided(found, CPU).auto == expected
 
 
+OF_OTHER_TASKS = {
+    "gpt": "python_topics",
+    "lstm_classifier": "digits_rows",
+    "lstm_language_model": "python_topics",
+    "mlp": "diabetes",
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue.models()])
 def test_it_can_be_decided_for_every_network_of_the_catalogue(name: str) -> None:
     of_small_images = name in ("lenet5", "lenet_300_100", "vgg16_cifar") or name.startswith("alexnet")
-    overrides = ["recipe=quickstart", f"model={name}", f"dataset={'digits' if of_small_images else 'imagenet'}"]
+    dataset = OF_OTHER_TASKS.get(name, "digits" if of_small_images else "imagenet")
+    overrides = ["recipe=quickstart", f"model={name}", f"dataset={dataset}"]
     if name.startswith("lenet"):
         overrides.append("model.image_size=32")
     found, _ = build(compose(overrides), overrides)

@@ -153,6 +153,7 @@ from compressbench.running.progress import SilentProgress
 from compressbench.running.run import run
 from compressbench.techniques.training.from_scratch import FromScratch
 from tests.running.plans import TRAINING, plan
+from tests.techniques.lending import trained_by
 
 whole = plan()
 longer = Stage("train", "training/from_scratch", trained_by(FromScratch, **{**TRAINING, "epochs": 6}))
