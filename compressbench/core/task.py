@@ -114,11 +114,14 @@ def shapes(inputs: Inputs) -> str:
     return " and ".join(" x ".join(map(str, each.shape[1:])) or "1" for each in tensors(inputs))
 
 
-def unlike(task: Task, inputs: Inputs, targets: Tensor) -> str | None:
-    """Return why a batch does not fit the task: number, type or shape of its tensors, or what they hold; or None."""
+def unlike(task: Task, inputs: Inputs, targets: Tensor, like: tuple[Inputs, Tensor] | None = None) -> str | None:
+    """Return why a batch does not fit the task: number, type or shape of its tensors, or what they hold; or None.
+
+    like: a `random_batch` of the task, for whoever asks of one example after the other.
+    """
     import torch
 
-    made, answers = task.random_batch(1, torch.Generator())
+    made, answers = like or task.random_batch(1, torch.Generator())
     expected, given = (*tensors(made), answers), (*tensors(inputs), targets)
     if isinstance(made, tuple) != isinstance(inputs, tuple) or len(expected) != len(given):
         return f"has {len(given) - 1} inputs; {task.name} takes {len(expected) - 1}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,18 @@ class HuggingFace:
 
     def fingerprint(self) -> str:
         """Return digits that change with the task, the columns, and the examples; of those that are not kept in
-        memory only some are looked at."""
+        memory only some are looked at. Once, for that may mean reading all of them."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         return self._digest(self._splits())
 
     def test_fingerprint(self) -> str:
+        return self._test_fingerprint
+
+    @cached_property
+    def _test_fingerprint(self) -> str:
         return self._digest({"test": self._splits()["test"]})
 
     def load(self) -> Splits:

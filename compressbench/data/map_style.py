@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,18 @@ class MapStyle:
 
     def fingerprint(self) -> str:
         """Return digits that change with the task, the classes, their arguments but for paths, and the examples; of
-        those that are not kept in memory only some are looked at."""
+        those that are not kept in memory only some are looked at. Once, for that may mean reading all of them."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         return self._digest({split: self._made(split) for split in self._said()})
 
     def test_fingerprint(self) -> str:
+        return self._test_fingerprint
+
+    @cached_property
+    def _test_fingerprint(self) -> str:
         return self._digest({"test": self._made("test")})
 
     def load(self) -> Splits:

@@ -88,6 +88,7 @@ class _Fitted(TorchDataset[Any]):
 
     def __init__(self, examples: Any, order: list[int], seeds: list[int], task: Task):
         self.examples, self.order, self.seeds, self.task = examples, order, seeds, task
+        self.like = task.random_batch(1, torch.Generator())
 
     def __len__(self) -> int:
         return len(self.order)
@@ -96,7 +97,7 @@ class _Fitted(TorchDataset[Any]):
         number, before = self.order[place], torch.get_rng_state()
         try:
             torch.default_generator.manual_seed(self.seeds[place])
-            found = _tensors(self.examples[number], self.task)
+            found = _tensors(self.examples[number], self.task, self.like)
         except Exception as error:  # a dataset is somebody's code
             return Fault(f"example {number}", f"{type(error).__name__}: {error}")
         finally:
@@ -104,14 +105,12 @@ class _Fitted(TorchDataset[Any]):
         return Fault(f"example {number}", found) if isinstance(found, str) else found
 
 
-def _tensors(example: Any, task: Task) -> Example | str:
-    """Return an example's inputs and target as the task has them, or what is wrong with it."""
+def _tensors(example: Any, task: Task, like: tuple[Inputs, Tensor]) -> Example | str:
+    """Return an example's inputs and target as the task has them, in a batch `like` this, or what is wrong with it."""
     if not isinstance(example, tuple | list) or len(example) != 2:
         return f"is a {type(example).__name__}; a pair (inputs, target) is needed"
     given, answer = example
-    expected = tensors(task.example())
-    made = task.random_batch(1, torch.Generator())[1][0]
-    several = isinstance(task.example(), tuple)
+    expected, made, several = tensors(like[0]), like[1][0], isinstance(like[0], tuple)
     parts = tuple(given) if several and isinstance(given, tuple | list) else (given,)
     if len(parts) != len(expected):
         return f"has {len(parts)} inputs; the task takes {len(expected)}"
@@ -119,7 +118,7 @@ def _tensors(example: Any, task: Task) -> Example | str:
     target = _tensor(answer, made.dtype, task)
     target = target.reshape(made.shape) if target.numel() == made.numel() == 1 else target
     batch = tuple(part[None] for part in inputs)
-    return unlike(task, batch if several else batch[0], target[None]) or (inputs, target)
+    return unlike(task, batch if several else batch[0], target[None], like) or (inputs, target)
 
 
 def _tensor(value: Any, dtype: torch.dtype, task: Task) -> Tensor:

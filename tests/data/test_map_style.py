@@ -11,7 +11,9 @@ from compressbench.core.errors import PlanError
 from compressbench.core.preprocessing import Preprocessing
 from compressbench.data.map_style import MapStyle
 from compressbench.data.tasks.image_classification import ImageClassification
+from compressbench.vision import torchvision
 
+FakeData = torchvision("datasets").FakeData
 HOW = Preprocessing(3, (8, 8), crop=(8, 8), resize=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
@@ -46,6 +48,16 @@ def test_its_identity_hangs_on_classes_arguments_and_task() -> None:
     assert before != made(train=fake(random_offset=1)).fingerprint()
     assert before != made(task=replace(made().task, classes=5)).fingerprint()  # type: ignore[type-var]
     assert made().test_fingerprint() == made(train=fake(size=11)).test_fingerprint()
+
+
+def test_its_examples_are_read_once_however_often_its_fingerprints_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, original = [], FakeData.__getitem__
+    monkeypatch.setattr(FakeData, "__getitem__", lambda self, number: read.append(number) or original(self, number))
+    dataset = made()
+    assert [dataset.fingerprint(), dataset.test_fingerprint()] == [dataset.fingerprint(), dataset.test_fingerprint()]
+    assert len(read) == 12 + 12 + 12  # training and test for the one, the test again for the other
 
 
 @pytest.mark.parametrize(
