@@ -38,7 +38,7 @@ class NOfM(Format):
         stored = np.sort(np.argsort(~present, axis=1, kind="stable")[:, : self.n], axis=1)  # zeros fill up
         symbols = number[(1 << stored).sum(axis=1)]
         values = np.take_along_axis(groups, stored, axis=1).ravel()
-        return Levels(symbols, len(ways), (len(tensor), tensor.size // max(len(tensor), 1) // self.m), [values])
+        return Levels(symbols, len(ways), (len(tensor), math.prod(tensor.shape[1:]) // self.m), [values])
 
     def tensor(self, levels: Levels, shape: Shape) -> Array:
         assert levels.symbols is not None
@@ -52,7 +52,7 @@ class NOfM(Format):
         groups = math.prod(shape) // self.m
         check_sizes(lengths == [groups * self.n], f"there are {self.n} values for each group of {self.m}")
         check_sizes(alphabet == math.comb(self.m, self.n), "there is a symbol for each way to choose n of m")
-        return (shape[0], groups // max(shape[0], 1))
+        return (shape[0], math.prod(shape[1:]) // self.m)
 
     def fault(self, shape: Shape) -> str:
         """Return why a tensor of this shape has no such groups, or nothing."""
@@ -80,7 +80,7 @@ class Blocks(Format):
         check_sizes(np.count_nonzero(present) * size == len(levels.side[0]), "its bits say how many blocks there are")
         blocks = np.zeros((len(present), self.rows, self.columns), np.float32)
         blocks[present] = levels.side[0].reshape(-1, self.rows, self.columns)
-        high, wide = shape[0] // self.rows, math.prod(shape) // max(shape[0], 1) // self.columns
+        high, wide = shape[0] // self.rows, math.prod(shape[1:]) // self.columns
         return _tensor(blocks.reshape(high, wide, self.rows, self.columns).swapaxes(1, 2), shape)
 
     def symbols_shape(self, shape: Shape, lengths: list[int], alphabet: int) -> Shape | None:
@@ -88,7 +88,7 @@ class Blocks(Format):
         check_sizes(not self.fault(shape), "blocks divide the channels of a matrix or kernels")
         fits = len(lengths) == 1 and lengths[0] <= math.prod(shape) and alphabet == 2
         check_sizes(fits, "there are a bit for each block and the elements of some")
-        return (shape[0] // self.rows, math.prod(shape) // max(shape[0], 1) // self.columns)
+        return (shape[0] // self.rows, math.prod(shape[1:]) // self.columns)
 
     def fault(self, shape: Shape) -> str:
         """Return why a tensor of this shape has no such blocks, or nothing."""
