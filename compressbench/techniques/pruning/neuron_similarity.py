@@ -112,7 +112,7 @@ def merged_pairs(distances: Tensor, read: Tensor, most: int, limit: float) -> li
     distances: as `pair_distances`; overwritten. read: the columns that read each neuron, (m, n); overwritten.
     """
     nearest, partner = distances.min(0)
-    weights, pairs = read.square().mean(0), []
+    weights, pairs = read.square().mean(0), list[tuple[int, int]]()
     while len(pairs) < most:
         saliency, goes = (weights * nearest).nan_to_num(nan=inf).min(0)  # 0 times the infinity of one that is gone
         if not float(saliency) <= limit:
