@@ -13,6 +13,7 @@ from compressbench.core.hashing import places
 from compressbench.core.levels import Array, Format, Levels, Shape, check_sizes
 from compressbench.core.number_formats import FixedPoint, PowerOfTwo, unzigzag, zigzag
 from compressbench.core.product_format import Product
+from compressbench.core.uniform_format import Uniform
 
 __all__ = [
     "FORMATS",
@@ -26,6 +27,7 @@ __all__ = [
     "PowerOfTwo",
     "Product",
     "Sparse",
+    "Uniform",
 ]
 
 
@@ -155,7 +157,7 @@ class Hashed(Format):
 
 
 FORMATS: dict[str, type[Format]] = {
-    kind.__name__: kind for kind in (Dense, Sparse, Codebook, PowerOfTwo, FixedPoint, Binary, Product, Hashed)
+    kind.__name__: kind for kind in (Dense, Sparse, Codebook, PowerOfTwo, FixedPoint, Binary, Product, Hashed, Uniform)
 }
 """Our own formats, which a file names by class name; those of a plugin it names by dotted path."""
 
