@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from compressbench.core.architecture import Architecture
 from compressbench.core.format import (
@@ -20,6 +21,7 @@ from compressbench.core.format import (
 )
 from compressbench.core.hashing import places
 from compressbench.core.subject import Subject
+from compressbench.layers.chain import Chain, Sum
 
 ALEXNET = Architecture(
     "compressbench.zoo.alexnet.AlexNet",
@@ -94,4 +96,15 @@ def stored_as(form: Format, coders: tuple[str, ...] = ALL, architecture: Archite
             weight.copy_(sayable(weight.detach(), form))
         subject.formats[name] = form
     subject.coding = Coding(coders)
+    return subject
+
+
+def in_parts() -> Subject:
+    """Return a LeNet-300-100 whose layers are several each, in a row and side by side."""
+    subject = subject_of()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        sides = Sum({"wide": nn.Linear(9, 300), "narrow": nn.Linear(9, 300, bias=False)})
+        subject.replace_module("fc1", Chain({"reduce": nn.Linear(36, 9, bias=False), "sides": sides}))
+        subject.replace_module("fc2", Chain({"reduce": nn.Linear(300, 4), "expand": nn.Linear(4, 100)}))
     return subject
