@@ -9,11 +9,13 @@ from torch import nn
 from compressbench.core.architecture import Architecture
 from compressbench.core.format import (
     Binary,
+    Blocks,
     Codebook,
     Coding,
     FixedPoint,
     Format,
     Hashed,
+    NOfM,
     PowerOfTwo,
     Product,
     Sparse,
@@ -45,6 +47,12 @@ def sayable(weight: torch.Tensor, form: Format) -> torch.Tensor:
     flat, generator = weight.numpy(), np.random.default_rng(0)
     if isinstance(form, Sparse):
         made = np.where(np.abs(flat) > np.quantile(np.abs(flat), 0.9), flat, -0.0)
+    elif isinstance(form, NOfM):
+        groups = np.abs(flat).reshape(-1, form.m)
+        made = np.where((groups.argsort(axis=1).argsort(axis=1) >= form.m - form.n).reshape(flat.shape), flat, 0)
+    elif isinstance(form, Blocks):
+        there = generator.random((flat.shape[0] // form.rows, flat.shape[1] // form.columns)) < 0.3
+        made = flat * np.kron(there, np.ones((form.rows, form.columns)))
     elif isinstance(form, Codebook):
         made = generator.choice(np.append(generator.normal(size=2**form.bits), 0), flat.shape)
     elif isinstance(form, PowerOfTwo):
@@ -77,6 +85,8 @@ def sayable(weight: torch.Tensor, form: Format) -> torch.Tensor:
 
 FORMATS: dict[str, Format] = {
     "sparse": Sparse(),
+    "n_of_m": NOfM(2, 4),
+    "blocks": Blocks(5, 2),
     "codebook": Codebook(5),
     "power_of_two": PowerOfTwo(5, -1),
     "fixed_point": FixedPoint(8, 7),
