@@ -96,6 +96,18 @@ class Graph:
             return None
         return self._names[before[0]]
 
+    def kind(self, name: str) -> str | None:
+        """Return which of `KINDS` a module is."""
+        return kind_of(self._modules[name])
+
+    def between(self, name: str, reader: str) -> list[str]:
+        """Return what the outputs of a module go through, one after the other, until `reader` has them (`Relu`)."""
+        node, found = self._graph.module2node[self._modules[name]], list[str]()
+        while len(node.outputs) == 1 and node.outputs[0].module is not self._modules[reader]:
+            node = node.outputs[0]
+            found.append(type(node.grad_fn).__name__.partition("Backward")[0])
+        return found
+
     def _group(self, root: str) -> Group:
         layer = self._model.get_submodule(root)
         size = layer.get_parameter("weight").shape[0]

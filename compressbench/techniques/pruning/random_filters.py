@@ -19,8 +19,8 @@ from compressbench.techniques.pruning._structured import check_round_to, prune_b
 class RandomFilterPruning(Technique):
     """Remove as many filters as `pruning/l1_norm` with the same fields, but by chance.
 
-    Source: a control of Li et al. 2017; Blalock et al. 2020, "What is the State of Neural Network
-    Pruning?", ask for it in every comparison.
+    Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 4.4: their control. Blalock et al. 2020,
+    "What is the State of Neural Network Pruning?", ask for it in every comparison.
 
     targets, ratio, ratios, ignore, round_to: as in `pruning/l1_norm`. An untrained network may be pruned.
     """
