@@ -22,11 +22,28 @@ from compressbench.core.training import LOOP_VERSION, trainings_in
 
 @dataclass(frozen=True)
 class Stage:
-    """A named technique. `kind` is its name in the catalogue (`pruning/l1_norm`)."""
+    """A named technique. `kind` is its name in the catalogue (`pruning/l1_norm`).
+
+    distill: the distillation, as a stage of its own would say it, by whose objective the trainings inside are scored.
+    """
 
     name: str
     kind: str
     technique: Technique
+    distill: Stage | None = None
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        """Its technique, then the distillation's, if there is one."""
+        return (self.technique,) if self.distill is None else (self.technique, *self.distill.techniques)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return technique and parameters, as a recipe says them. `distill`: only where it is given."""
+        found = {"technique": self.kind, **_fields(self.technique)}
+        if self.distill is None:
+            return found
+        taught = {key: value for key, value in self.distill.as_dict().items() if key != "training"}
+        return {**found, "distill": taught}
 
 
 @dataclass(frozen=True)
@@ -122,15 +139,22 @@ class Plan:
         last = self.start_id(fingerprint)
         ids = {START: last}
         for stage in self.stages:
-            link = [last, stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
-            link += origin(dotted_path(type(stage.technique)))
-            link += [self._id_of(source, ids, fingerprint) for source in sources_in(stage.technique)]
-            ids[stage.name] = last = digest(link + self._how_it_trains(stage.technique))
+            link = [last, stage.name, *self._link(stage, ids, fingerprint)]
+            if stage.distill is not None:
+                link += ["distill", *self._link(stage.distill, ids, fingerprint)]
+            ids[stage.name] = last = digest(link)
         return tuple(ids.values())[1:]
+
+    def _link(self, stage: Stage, ids: dict[str, str], fingerprint: str) -> list[Any]:
+        """Return what a stage's technique adds to an identity. ids: of what it may read, by name."""
+        technique = stage.technique
+        link = [stage.kind, technique.version, essence(technique), *origin(dotted_path(type(technique)))]
+        link += [self._id_of(source, ids, fingerprint) for source in sources_in(technique)]
+        return link + self._how_it_trains(technique)
 
     def reads(self, stage: Stage, fingerprint: str = "") -> dict[str, str]:
         """Return the identity of every result that a stage reads beside the one before it, by what it is in words."""
-        sources = list(sources_in(stage.technique))
+        sources = list(sources_in(stage))
         if not sources:
             return {}
         ids = dict(zip((each.name for each in self.stages), self.stage_ids(fingerprint), strict=True))
@@ -161,7 +185,8 @@ class Plan:
 
     def plugins(self) -> dict[str, str]:
         """Return the version of every plugin whose code the plan names, by the plugin's name."""
-        parts = [self.dataset, *(stage.technique for stage in self.stages), *(metric for _, metric in self.metrics)]
+        techniques = (each for stage in self.stages for each in stage.techniques)
+        parts = [self.dataset, *techniques, *(metric for _, metric in self.metrics)]
         named = [self.model.architecture.target, *(dotted_path(type(part)) for part in parts)]
         found = {plugin.name: plugin.version for dotted in named if (plugin := plugin_of(dotted))}
         for other in self.others.values():
@@ -177,7 +202,7 @@ class Plan:
             "seed": self.seed,
             "model": self.model.as_dict(),
             "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
-            "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
+            "stages": {stage.name: stage.as_dict() for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
             "limits": _fields(self.limits),
             "budget": self.budget.as_dict(),
