@@ -14,6 +14,7 @@ from compressbench.core.levels import Array, Format, Levels, Shape, check_sizes
 from compressbench.core.number_formats import FixedPoint, PowerOfTwo, unzigzag, zigzag
 from compressbench.core.pattern_format import Blocks, NOfM
 from compressbench.core.product_format import Product
+from compressbench.core.uniform_format import Uniform
 
 __all__ = [
     "FORMATS",
@@ -30,6 +31,7 @@ __all__ = [
     "PowerOfTwo",
     "Product",
     "Sparse",
+    "Uniform",
 ]
 
 
@@ -160,7 +162,7 @@ class Hashed(Format):
 
 FORMATS: dict[str, type[Format]] = {
     kind.__name__: kind
-    for kind in (Dense, Sparse, NOfM, Blocks, Codebook, PowerOfTwo, FixedPoint, Binary, Product, Hashed)
+    for kind in (Dense, Sparse, NOfM, Blocks, Codebook, PowerOfTwo, FixedPoint, Binary, Product, Hashed, Uniform)
 }
 """Our own formats, which a file names by class name; those of a plugin it names by dotted path."""
 PRUNED = (Sparse, NOfM, Blocks)

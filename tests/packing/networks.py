@@ -19,6 +19,7 @@ from compressbench.core.format import (
     PowerOfTwo,
     Product,
     Sparse,
+    Uniform,
 )
 from compressbench.core.hashing import places
 from compressbench.core.subject import Subject
@@ -70,6 +71,13 @@ def sayable(weight: torch.Tensor, form: Format) -> torch.Tensor:
     elif isinstance(form, Hashed):
         bucket, sign = places(flat.shape, form.buckets, form.seed)
         made = (generator.normal(size=form.buckets)[bucket] * sign).reshape(flat.shape)
+    elif isinstance(form, Uniform):
+        runs = -(-flat[0].size // form.group) if form.group else 1
+        scales = np.ldexp(generator.integers(128, 256, (len(flat), runs)), -12)  # as bfloat16 has them
+        spread = np.repeat(scales, form.group or flat[0].size, axis=1)[:, : flat[0].size]
+        limit = 2 ** (form.bits - 1)
+        whole = generator.integers(-limit, limit, spread.shape)
+        made = (whole * spread).reshape(flat.shape)
     else:
         made = flat
     return torch.from_numpy(np.asarray(made, np.float32))
@@ -85,6 +93,7 @@ FORMATS: dict[str, Format] = {
     "binary": Binary(),
     "product": Product(4),
     "hashed": Hashed(300, 1),
+    "uniform": Uniform(4, 16),
 }
 
 

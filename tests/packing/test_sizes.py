@@ -14,6 +14,7 @@ from compressbench.core.format import (
     PowerOfTwo,
     Product,
     Sparse,
+    Uniform,
 )
 from compressbench.packing.sizes import symbols_shape
 
@@ -63,6 +64,15 @@ Sides = tuple[tuple[str, int], ...]
         (Product(2), F, (("uint8", 2), (F, 4)), 1 << 20),
         (Hashed(0, 0), F, ((F, 0),), 0),
         (Hashed(5, 0), F, ((F, 4),), 0),
+        (Uniform(4), F, ((F, 3), (F, 3)), 16),
+        (Uniform(4), F, (("uint8", 0), (F, 2)), 16),
+        (Uniform(4), F, (("uint8", 1), (F, 3)), 16),
+        (Uniform(4, 3), F, (("uint8", 0), (F, 3)), 16),
+        (Uniform(4), F, (("uint8", 0), (F, 3)), 17),
+        (Uniform(4), F, (("uint8", 0), (F, 3)), 0),
+        (Uniform(4, -1), F, (("uint8", 0), (F, 3)), 16),
+        (Uniform(1), F, (("uint8", 0), (F, 3)), 2),
+        (Uniform(60), F, (("uint8", 0), (F, 3)), 2**60),
     ],
     ids=str,
 )
@@ -76,6 +86,7 @@ def test_sizes_that_do_not_fit_a_tensor_of_3_x_4_are_refused(
 def test_symbols_lie_as_the_tensor_does_but_for_code_words_and_patterns() -> None:
     assert symbols_shape(Codebook(2), (3, 4), F, ((F, 4),), 5) == (3, 4)
     assert symbols_shape(Product(2), (3, 4, 5, 5), F, (("uint8", 2), (F, 8)), 2) == (2, 75)
+    assert symbols_shape(Uniform(4, 3), (3, 4), F, (("uint8", 6), (F, 6)), 16) == (3, 4)
     assert symbols_shape(NOfM(2, 4), (3, 8, 5, 5), F, ((F, 300),), 6) == (3, 50)
     assert symbols_shape(Blocks(3, 2), (6, 8, 5, 5), F, ((F, 6),), 2) == (2, 100)
     assert symbols_shape(Dense(), (3, 4), F, ((F, 12),), 0) is None
