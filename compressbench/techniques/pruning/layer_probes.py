@@ -29,8 +29,9 @@ class LayerProbes(Technique):
     section 3. A linear classifier (a probe) learns from the features after each layer, averaged over all positions; the
     gain of a layer is the probe's accuracy minus that of the probe before it (the first: minus chance). Layers of small
     gain go at once: an identity stands in their place and that of their batch norm. Those that
-    change the shape of what they read stay. Accuracies are those on the validation split, and stand in the record. What the paper does next, training
-    what is left with the original as its teacher, is a stage of its own: `training/finetune` with `distill:`.
+    change the shape of what they read stay. Accuracies are those on the validation split, and stand in the record. What
+    the paper does next, training what is left with the original as its teacher, is a stage of its own:
+    `training/finetune` with `distill:`.
 
     targets, ignore: `conv`, the names of modules (residual blocks too), or globs; of modules one in another the outer
     one counts. threshold: gain of accuracy, as a fraction, below which a layer goes. counts: for those that a glob
