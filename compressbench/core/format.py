@@ -12,20 +12,26 @@ from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.hashing import places
 from compressbench.core.levels import Array, Format, Levels, Shape, check_sizes
 from compressbench.core.number_formats import FixedPoint, PowerOfTwo, unzigzag, zigzag
+from compressbench.core.pattern_format import Blocks, NOfM
 from compressbench.core.product_format import Product
+from compressbench.core.uniform_format import Uniform
 
 __all__ = [
     "FORMATS",
+    "PRUNED",
     "Binary",
+    "Blocks",
     "Codebook",
     "Coding",
     "Dense",
     "FixedPoint",
     "Format",
     "Hashed",
+    "NOfM",
     "PowerOfTwo",
     "Product",
     "Sparse",
+    "Uniform",
 ]
 
 
@@ -155,9 +161,12 @@ class Hashed(Format):
 
 
 FORMATS: dict[str, type[Format]] = {
-    kind.__name__: kind for kind in (Dense, Sparse, Codebook, PowerOfTwo, FixedPoint, Binary, Product, Hashed)
+    kind.__name__: kind
+    for kind in (Dense, Sparse, NOfM, Blocks, Codebook, PowerOfTwo, FixedPoint, Binary, Product, Hashed, Uniform)
 }
 """Our own formats, which a file names by class name; those of a plugin it names by dotted path."""
+PRUNED = (Sparse, NOfM, Blocks)
+"""The formats that say where zeros are, and nothing of the other values."""
 
 
 def name_of(form: Format) -> str:

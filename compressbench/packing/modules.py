@@ -18,6 +18,7 @@ from compressbench import layers
 from compressbench.core.architecture import Architecture
 from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
+from compressbench.layers.chain import CONTAINERS
 from compressbench.packing.resizing import RESIZED, resize, resized
 
 OF_TORCH = (
@@ -122,15 +123,17 @@ def make_module(description: dict[str, Any]) -> nn.Module:
 def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[str, dict[str, Any]]:
     """Return the descriptions, by name, of the modules in which `model` differs from `fresh`.
 
-    A described module stands for all that is in it; in one of a plugin, what is changed inside is described too. Raises
-    ValueError if they differ in something that a file cannot say. name: where the two stand in the whole network, empty
-    for the whole.
+    A described module stands for all that is in it; in a container and in one of a plugin, what is changed inside is
+    described too. Raises ValueError if they differ in something that a file cannot say. name: where the two stand in
+    the whole network, empty for the whole.
     """
+    changed: dict[str, dict[str, Any]] = {}
     if STORABLE.get(type(model).__name__) is type(model):
         description = describe(model)
         assert description is not None
-        return {} if type(fresh) is type(model) and description == describe(fresh) else {name: description}
-    changed: dict[str, dict[str, Any]] = {}
+        if type(fresh) is not type(model) or description != describe(fresh):
+            changed[name], fresh = description, make_module(description)
+        return changed | (_changed_inside(model, fresh, name) if isinstance(model, CONTAINERS) else {})
     if name and not _alike(model, fresh) and (description := describe(model)) is not None:
         changed[name], fresh = description, make_module(description)
     if type(model) is not type(fresh):
@@ -144,6 +147,12 @@ def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[
     if list(model._modules) != list(fresh._modules):
         found, wanted = ", ".join(model._modules), ", ".join(fresh._modules)
         raise ValueError(f"{name or 'the network'} has the modules {found} instead of {wanted}")
+    return changed | _changed_inside(model, fresh, name)
+
+
+def _changed_inside(model: nn.Module, fresh: nn.Module, name: str) -> dict[str, dict[str, Any]]:
+    """Return what differs in the parts of two modules whose parts have the same names."""
+    changed: dict[str, dict[str, Any]] = {}
     for child, module in model._modules.items():
         original = fresh._modules[child]
         if module is not None and original is not None:

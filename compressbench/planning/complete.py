@@ -18,7 +18,7 @@ from compressbench.planning.trainings import DISTILL, KD, layered
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "metrics")
-KINDS = ("recipes", "techniques", "models", "datasets", "metrics", "training")
+KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training")
 
 
 def offer(line: str, unfinished: str, verbs: list[str]) -> list[str]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from compressbench.core.architecture import Architecture
 from compressbench.core.format import (
     Binary,
+    Blocks,
     Codebook,
     Coding,
     FixedPoint,
     Format,
     Hashed,
+    NOfM,
     PowerOfTwo,
     Product,
     Sparse,
+    Uniform,
 )
 from compressbench.core.hashing import places
 from compressbench.core.subject import Subject
+from compressbench.layers.chain import Chain, Sum
 
 ALEXNET = Architecture(
     "compressbench.zoo.alexnet.AlexNet",
@@ -42,6 +47,12 @@ def sayable(weight: torch.Tensor, form: Format) -> torch.Tensor:
     flat, generator = weight.numpy(), np.random.default_rng(0)
     if isinstance(form, Sparse):
         made = np.where(np.abs(flat) > np.quantile(np.abs(flat), 0.9), flat, -0.0)
+    elif isinstance(form, NOfM):
+        groups = np.abs(flat).reshape(-1, form.m)
+        made = np.where((groups.argsort(axis=1).argsort(axis=1) >= form.m - form.n).reshape(flat.shape), flat, 0)
+    elif isinstance(form, Blocks):
+        there = generator.random((flat.shape[0] // form.rows, flat.shape[1] // form.columns)) < 0.3
+        made = flat * np.kron(there, np.ones((form.rows, form.columns)))
     elif isinstance(form, Codebook):
         made = generator.choice(np.append(generator.normal(size=2**form.bits), 0), flat.shape)
     elif isinstance(form, PowerOfTwo):
@@ -60,6 +71,13 @@ def sayable(weight: torch.Tensor, form: Format) -> torch.Tensor:
     elif isinstance(form, Hashed):
         bucket, sign = places(flat.shape, form.buckets, form.seed)
         made = (generator.normal(size=form.buckets)[bucket] * sign).reshape(flat.shape)
+    elif isinstance(form, Uniform):
+        runs = -(-flat[0].size // form.group) if form.group else 1
+        scales = np.ldexp(generator.integers(128, 256, (len(flat), runs)), -12)  # as bfloat16 has them
+        spread = np.repeat(scales, form.group or flat[0].size, axis=1)[:, : flat[0].size]
+        limit = 2 ** (form.bits - 1)
+        whole = generator.integers(-limit, limit, spread.shape)
+        made = (whole * spread).reshape(flat.shape)
     else:
         made = flat
     return torch.from_numpy(np.asarray(made, np.float32))
@@ -67,12 +85,15 @@ def sayable(weight: torch.Tensor, form: Format) -> torch.Tensor:
 
 FORMATS: dict[str, Format] = {
     "sparse": Sparse(),
+    "n_of_m": NOfM(2, 4),
+    "blocks": Blocks(5, 2),
     "codebook": Codebook(5),
     "power_of_two": PowerOfTwo(5, -1),
     "fixed_point": FixedPoint(8, 7),
     "binary": Binary(),
     "product": Product(4),
     "hashed": Hashed(300, 1),
+    "uniform": Uniform(4, 16),
 }
 
 
@@ -85,4 +106,15 @@ def stored_as(form: Format, coders: tuple[str, ...] = ALL, architecture: Archite
             weight.copy_(sayable(weight.detach(), form))
         subject.formats[name] = form
     subject.coding = Coding(coders)
+    return subject
+
+
+def in_parts() -> Subject:
+    """Return a LeNet-300-100 whose layers are several each, in a row and side by side."""
+    subject = subject_of()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        sides = Sum({"wide": nn.Linear(9, 300), "narrow": nn.Linear(9, 300, bias=False)})
+        subject.replace_module("fc1", Chain({"reduce": nn.Linear(36, 9, bias=False), "sides": sides}))
+        subject.replace_module("fc2", Chain({"reduce": nn.Linear(300, 4), "expand": nn.Linear(4, 100)}))
     return subject

@@ -18,7 +18,7 @@ from compressbench.packing.container import PackedFileError
 from compressbench.packing.inspect import tensor_table
 from compressbench.packing.packed_file import read, write
 from tests.packing.mutations import damaged_bytes, damaged_data, damaged_header, with_right_checksum
-from tests.packing.networks import ALL, FORMATS, stored_as
+from tests.packing.networks import ALL, FORMATS, in_parts, stored_as
 
 SECONDS = 10.0
 """No file of 200 KB may take longer to be refused: of the processor's time, for the machine may be busy."""
@@ -34,6 +34,8 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     for name, form in FORMATS.items():
         write(stored_as(form), path, {"seed": 0, "stages": {"train": {"technique": "training/from_scratch"}}})
         made[name] = path.read_bytes()
+    write(in_parts(), path)
+    made["in_parts"] = path.read_bytes()
     for coder in ALL:
         write(stored_as(FORMATS["codebook"], coders=(coder,)), path)
         made[coder] = path.read_bytes()
@@ -166,6 +168,12 @@ cases = [
     layer("GroupNorm", num_groups=0, num_channels=4),
     layer("LayerNorm", normalized_shape=[2] * 10**5),
     layer("Linear"),
+    layer("Chain", parts=["x" + str(n) for n in range(10_000)]),
+    layer("Chain", parts=10**12),
+    layer("Chain", parts=["forward"]),
+    layer("Sum", parts=["a", "a"]),
+    layer("Sum", parts=[]),
+    {"modules": {"fc1" + ".a" * n: {"type": "Chain", "arguments": {"parts": ["a"]}} for n in range(900)}},
     {"modules": {"fc1": {"type": "Module", "arguments": {}}}},
     {"modules": {"fc1.fc1.fc1": {"type": "Identity", "arguments": {}}}},
     {"modules": {"": {"type": "Identity", "arguments": {}}}},
@@ -193,6 +201,8 @@ cases = [
     tensors(1, format=["FixedPoint", 10**9, 1]),
     tensors(1, format=["Codebook", 10**9]),
     tensors(1, format=["Product", 0]),
+    tensors(1, format=["Uniform", 10**9, 0]),
+    tensors(1, format=["Uniform", 4, 10**18]),
     tensors(1, format=["Codebook", 5, 5]),
     tensors(1, name="__class__"),
     tensors(1, name=["fc1.weight"]),

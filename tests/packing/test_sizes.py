@@ -2,7 +2,20 @@
 
 import pytest
 
-from compressbench.core.format import Binary, Codebook, Dense, FixedPoint, Format, Hashed, PowerOfTwo, Product, Sparse
+from compressbench.core.format import (
+    Binary,
+    Blocks,
+    Codebook,
+    Dense,
+    FixedPoint,
+    Format,
+    Hashed,
+    NOfM,
+    PowerOfTwo,
+    Product,
+    Sparse,
+    Uniform,
+)
 from compressbench.packing.sizes import symbols_shape
 
 F = "float32"
@@ -19,6 +32,19 @@ Sides = tuple[tuple[str, int], ...]
         (Sparse(), F, ((F, 13),), 2),
         (Sparse(), F, (("int32", 5),), 2),
         (Sparse(), "float64", ((F, 5),), 2),
+        (NOfM(2, 4), F, ((F, 5),), 6),
+        (NOfM(2, 4), F, ((F, 6),), 7),
+        (NOfM(2, 4), F, (), 6),
+        (NOfM(2, 3), F, ((F, 8),), 3),
+        (NOfM(4, 4), F, ((F, 12),), 1),
+        (NOfM(0, 4), F, ((F, 0),), 1),
+        (NOfM(1, 10**9), F, ((F, 0),), 10**9),
+        (Blocks(2, 2), F, ((F, 4),), 2),
+        (Blocks(3, 3), F, ((F, 9),), 2),
+        (Blocks(3, 2), F, ((F, 13),), 2),
+        (Blocks(3, 2), F, ((F, 6),), 3),
+        (Blocks(0, 2), F, ((F, 6),), 2),
+        (Blocks(3, -2), F, ((F, 6),), 2),
         (Codebook(2), F, ((F, 5),), 5),
         (Codebook(2), F, ((F, 3),), 5),
         (Codebook(2), F, ((F, 0),), 0),
@@ -38,6 +64,15 @@ Sides = tuple[tuple[str, int], ...]
         (Product(2), F, (("uint8", 2), (F, 4)), 1 << 20),
         (Hashed(0, 0), F, ((F, 0),), 0),
         (Hashed(5, 0), F, ((F, 4),), 0),
+        (Uniform(4), F, ((F, 3), (F, 3)), 16),
+        (Uniform(4), F, (("uint8", 0), (F, 2)), 16),
+        (Uniform(4), F, (("uint8", 1), (F, 3)), 16),
+        (Uniform(4, 3), F, (("uint8", 0), (F, 3)), 16),
+        (Uniform(4), F, (("uint8", 0), (F, 3)), 17),
+        (Uniform(4), F, (("uint8", 0), (F, 3)), 0),
+        (Uniform(4, -1), F, (("uint8", 0), (F, 3)), 16),
+        (Uniform(1), F, (("uint8", 0), (F, 3)), 2),
+        (Uniform(60), F, (("uint8", 0), (F, 3)), 2**60),
     ],
     ids=str,
 )
@@ -48,7 +83,10 @@ def test_sizes_that_do_not_fit_a_tensor_of_3_x_4_are_refused(
         symbols_shape(form, (3, 4), dtype, sides, alphabet)
 
 
-def test_symbols_lie_as_the_tensor_does_but_for_code_words() -> None:
+def test_symbols_lie_as_the_tensor_does_but_for_code_words_and_patterns() -> None:
     assert symbols_shape(Codebook(2), (3, 4), F, ((F, 4),), 5) == (3, 4)
     assert symbols_shape(Product(2), (3, 4, 5, 5), F, (("uint8", 2), (F, 8)), 2) == (2, 75)
+    assert symbols_shape(Uniform(4, 3), (3, 4), F, (("uint8", 6), (F, 6)), 16) == (3, 4)
+    assert symbols_shape(NOfM(2, 4), (3, 8, 5, 5), F, ((F, 300),), 6) == (3, 50)
+    assert symbols_shape(Blocks(3, 2), (6, 8, 5, 5), F, ((F, 6),), 2) == (2, 100)
     assert symbols_shape(Dense(), (3, 4), F, ((F, 12),), 0) is None

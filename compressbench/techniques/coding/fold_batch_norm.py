@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
-from compressbench.core.format import Sparse
+from compressbench.core.format import PRUNED
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.techniques._layers import layers_of
@@ -21,11 +21,15 @@ from compressbench.techniques._layers import layers_of
 class FoldBatchNorm(Technique):
     """Multiply each convolution's (linear layer's) weights by what the batch norm after it scales its channels with.
 
+    Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+    Inference", section 3.2.
+
     With running mean m, variance v, scale g and shift b: weights times s = g / sqrt(v + eps), bias b + (bias - m) s.
     The batch norm becomes an Identity. What stands before it is found by tracing. One is left alone, and reported, if
     no such layer stands before it, if something else uses that layer's output too, or if it has no running statistics.
-    Masks of weights and `Sparse` stay, for zeros stay zeros. Everything else that was promised of a folded layer, or
-    said of how it is stored, is done with: its bias holds the shift now, and its weights have other values.
+    Masks of weights and formats of pruned ones stay, for zeros stay zeros. Everything else that was promised of a
+    folded layer, or said of how it is stored, is done with: its bias holds the shift now, and its weights have other
+    values.
     """
 
     version: ClassVar[int] = 2
@@ -46,7 +50,7 @@ class FoldBatchNorm(Technique):
             _fold(subject.model.get_submodule(layer), norm)
             subject.replace_module(name, nn.Identity())
             subject.release(f"{layer}.bias")  # it takes up a shift that was free
-            subject.release(f"{layer}.weight", but=(Mask, Sparse))  # and the weight a scale, but for its zeros
+            subject.release(f"{layer}.weight", but=(Mask, *PRUNED))  # and the weight a scale, but for its zeros
         return subject
 
 

@@ -7,24 +7,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.format import Product
 from compressbench.core.subject import Skipped, Subject
-from compressbench.core.task import Inputs, feed, moved
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
+from compressbench.techniques._layer_sums import layer_sums, obstacle
 from compressbench.techniques._layers import is_convolution, names_in, select
 from compressbench.techniques.quantization._code_words import CodeBook, CodeWords, correct, from_runs, k_means, to_runs
 from compressbench.techniques.quantization._freeze import freeze
 
 DAMPING = 1e-4
 """How much staying near the weights counts beside the output, by the mean square of an input."""
-CALIBRATION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -112,8 +110,8 @@ class ProductQuantization(Technique):
         weight, bits = layer.get_parameter("weight"), self.conv_bits if is_convolution(layer) else self.linear_bits
         book = k_means(to_runs(weight, self._dimension(layer)), 2**bits, self.k_means_rounds, context.generator)
         if self.correction_rounds:
-            batches = -(-self.correction_images // CALIBRATION_BATCH)
-            inputs, products = _sums(model, original, name, context, batches)
+            sums = layer_sums(model, name, context, self.correction_images, original)
+            inputs, products = sums.inputs[0], sums.products[0]
             damping = DAMPING * float(inputs.diagonal().mean())
             inputs.diagonal().add_(damping)
             correct(book, inputs, products.add_(weight.flatten(1).T, alpha=damping), self.correction_rounds)
@@ -124,60 +122,11 @@ class ProductQuantization(Technique):
 
 def _obstacle(layer: nn.Module, dimension: int) -> str:
     """Return why a layer cannot be quantized, or nothing."""
+    if why := obstacle(layer):
+        return why
+    if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+        return "it is a convolution in groups"
     channels = layer.get_parameter("weight").shape[1]
-    if is_convolution(layer):
-        if not isinstance(layer, nn.Conv2d) or layer.groups > 1 or layer.padding_mode != "zeros":
-            return "it is no ordinary convolution of images, with zeros around them and without groups"
-        if isinstance(layer.padding, str):
-            return f"its padding is {layer.padding!r}; only numbers are supported"
     if channels % dimension:
         return f"its {channels} input channels cannot be split into runs of {dimension}"
     return ""
-
-
-def _sums(model: nn.Module, original: nn.Module, name: str, context: Context, batches: int) -> tuple[Tensor, Tensor]:
-    """Return the sums of s s^T and of s o^T over the layer's inputs s in `model` and its outputs o in `original`.
-
-    o is without the bias. (columns, columns) and (columns, rows), columns as in `weight.flatten(1)`.
-    """
-    weight = original.get_submodule(name).get_parameter("weight").flatten(1)
-    columns = weight.shape[1]
-    inputs, products = weight.new_zeros(columns, columns), weight.new_zeros(columns, len(weight))
-    for given, _ in context.calibration(CALIBRATION_BATCH, batches):
-        given = moved(given, weight.device)
-        ours, theirs = _columns(model, name, given), _columns(original, name, given)
-        inputs.addmm_(ours.T, ours)
-        products.addmm_(ours.T, theirs @ weight.T)
-    return inputs, products
-
-
-class _Reached(Exception):  # noqa: N818
-    """Carries what a layer is given, and ends the forward pass there."""
-
-    def __init__(self, given: Tensor):
-        self.given = given
-
-
-def _columns(model: nn.Module, name: str, inputs: Inputs) -> Tensor:
-    """Return what a layer's weights are multiplied with, (examples and places, columns).
-
-    ValueError if the network does not use the layer.
-    """
-    layer = model.get_submodule(name)
-
-    def stop(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        raise _Reached(arguments[0])
-
-    hook = layer.register_forward_pre_hook(stop)
-    try:
-        feed(model, inputs)
-    except _Reached as reached:
-        given = reached.given
-    else:
-        raise ValueError(f"{name} cannot be quantized: the network has it, but does not use it")
-    finally:
-        hook.remove()
-    if isinstance(layer, nn.Conv2d):
-        assert not isinstance(layer.padding, str)
-        return functional.unfold(given, layer.kernel_size, layer.dilation, layer.padding, layer.stride).mT.flatten(0, 1)
-    return given.flatten(0, -2)

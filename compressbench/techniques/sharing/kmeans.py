@@ -12,7 +12,7 @@ import torch
 from compressbench.core.constraint import Mask, Shared
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
-from compressbench.core.format import Codebook, Sparse
+from compressbench.core.format import PRUNED, Codebook
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.techniques._layers import SINGLE, value_by_layer, weights_of
@@ -113,7 +113,7 @@ class SharedWeights(Technique):
 def _present(subject: Subject, parameter: str) -> torch.Tensor:
     """Return which weights are to be shared: in a pruned tensor those that are not zero, and a mask keeps it so."""
     weight = subject.model.get_parameter(parameter)
-    if subject.mask(parameter) is None and not isinstance(subject.format_of(parameter), Sparse):
+    if subject.mask(parameter) is None and not isinstance(subject.format_of(parameter), PRUNED):
         return torch.ones_like(weight, dtype=torch.bool)
     there = weight != 0
     subject.constrain(Mask(parameter, there))
