@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from compressbench.core.before import index_before
@@ -15,35 +15,11 @@ from compressbench.core.metric import Metric, MetricSpec
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
 from compressbench.core.source import START, Source, sources_in
+from compressbench.core.stage import Stage as Stage
+from compressbench.core.stage import shown_fields
 from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A named technique. `kind` is its name in the catalogue (`pruning/l1_norm`).
-
-    distill: the distillation, as a stage of its own would say it, by whose objective the trainings inside are scored.
-    """
-
-    name: str
-    kind: str
-    technique: Technique
-    distill: Stage | None = None
-
-    @property
-    def techniques(self) -> tuple[Technique, ...]:
-        """Its technique, then the distillation's, if there is one."""
-        return (self.technique,) if self.distill is None else (self.technique, *self.distill.techniques)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return technique and parameters, as a recipe says them. `distill`: only where it is given."""
-        found = {"technique": self.kind, **_fields(self.technique)}
-        if self.distill is None:
-            return found
-        taught = {key: value for key, value in self.distill.as_dict().items() if key != "training"}
-        return {**found, "distill": taught}
 
 
 @dataclass(frozen=True)
@@ -201,10 +177,10 @@ class Plan:
             "protocol": self.protocol,
             "seed": self.seed,
             "model": self.model.as_dict(),
-            "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
+            "dataset": {"name": self.dataset.name, **shown_fields(self.dataset)},
             "stages": {stage.name: stage.as_dict() for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
-            "limits": _fields(self.limits),
+            "limits": shown_fields(self.limits),
             "budget": self.budget.as_dict(),
             **({"plugins": plugins} if plugins else {}),
         }
@@ -227,9 +203,3 @@ class PlannedStage:
     seconds: float | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     reads: list[PlannedStage] = field(default_factory=list)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """Return all fields, defaults included, but not those that do not change a result (where data lies)."""
-    hidden = {field.name for field in fields(value) if not field.metadata.get("identity", True)}
-    return {name: content for name, content in asdict(value).items() if name not in hidden}
