@@ -47,7 +47,7 @@ NEEDED = {
 """The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
 OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start")}
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
-QUICK = {"examples": 64, "block_columns": 16}
+QUICK = {"examples": 64, "block_columns": 8}
 """Values for fields whose larger ones only take longer."""
 
 
