@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from compressbench.cli.parser import console, verb_parser
+from compressbench.cli.technique_table import print_techniques
 
 if TYPE_CHECKING:
     from compressbench.app.listing import Description, Entry, Found
@@ -24,19 +25,26 @@ def list_names(words: list[str]) -> int:
     entry is."""
     parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
     parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
-    what = "recipes, techniques, models, datasets, metrics; a table; a family of techniques; any name of them"
+    what = "recipes, techniques, families, models, datasets, metrics; a table; a family of techniques; any name of them"
     parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
+    parser.add_argument("--format", choices=("rich", "markdown"), default="rich", help="of techniques and families")
     given = parser.parse_args(words)
-    from compressbench.app.listing import KINDS, entries, look_up
+    from compressbench.app import listing
 
-    if given.what is None:
-        for kind, found in {kind: entries(kind) for kind in KINDS}.items():
+    if given.format == "markdown":
+        print(listing.as_markdown(given.what))
+    elif given.what is None:
+        for kind, found in {kind: listing.entries(kind) for kind in listing.KINDS}.items():
             print(f"{kind}:")
             _print_entries(found, indent="  ")
-    elif given.what in KINDS:
-        _print_entries(entries(given.what))
+    elif given.what == "families":
+        _print_entries(listing.families())
+    elif given.what == "techniques":
+        print_techniques(listing.techniques())
+    elif given.what in listing.KINDS:
+        _print_entries(listing.entries(given.what))
     else:
-        _print_found(look_up(given.what))
+        _print_found(listing.look_up(given.what))
     return 0
 
 
@@ -51,6 +59,8 @@ def _print_entries(found: Sequence[Entry], indent: str = "") -> None:
 
 
 def _print_found(found: Found) -> None:
+    if found.techniques:
+        print_techniques(found.techniques)
     _print_entries(found.below)
     if found.recipe is not None:
         print(f"recipe {found.name}: {found.recipe}\n\n{found.recipe.read_text(encoding='utf-8')}")

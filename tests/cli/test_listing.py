@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from compressbench.app.listing import techniques
+from compressbench.cli import technique_table
 from compressbench.cli.main import main
 from tests.cli.commands import Captured, recipe, refused
 
@@ -34,6 +38,35 @@ def test_a_technique_a_network_a_dataset_a_measure_and_a_recipe(capsys: Captured
     assert "model: alexnet_bnd" in listed(capsys, "quickstart")
 
 
+def test_the_techniques_stand_a_line_each_with_their_paper_and_tables(capsys: Captured) -> None:
+    heading, *lines = listed(capsys, "techniques").splitlines()
+    assert heading.split("  ")[0] == "technique"
+    (line,) = (line for line in lines if line.startswith("pruning/magnitude "))
+    cells = [cell for cell in line.split("  ") if cell]
+    assert [cell.strip() for cell in cells[1:3]] == ["Han et al. 2015", "trained"]
+    assert "han2015" in cells[-1]
+    assert listed(capsys, "families").startswith("coding ")
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_names_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def printed(width: int) -> str:
+        on_terminal = Console(force_terminal=True, color_system=None, width=width, file=StringIO())
+        monkeypatch.setattr(technique_table, "console", lambda: on_terminal)
+        technique_table.print_techniques(techniques("pruning"))
+        assert isinstance(on_terminal.file, StringIO)
+        return on_terminal.file.getvalue()
+
+    assert "too narrow" not in printed(160)
+    assert "too narrow to show: paper, needs, tables" in printed(70)
+    assert all(len(line) <= 70 for line in printed(70).splitlines())
+
+
+def test_markdown_is_of_techniques_only(capsys: Captured) -> None:
+    assert main(["list", "sharing", "--format", "markdown"]) == 0
+    assert "| sharing/kmeans | Han et al. 2016 | trained |" in capsys.readouterr().out
+    assert "'table5' there is no such table" in refused(capsys, "list", "table5", "--format", "markdown")
+
+
 def test_the_schedules_and_one_of_them(capsys: Captured) -> None:
     names = [line.partition(" ")[0] for line in listed(capsys, "training").splitlines()]
     assert names == ["reduced", "reduced_60", "reduced_mnist", "steps_160", "survey", "survey_best"]
@@ -49,9 +82,10 @@ def test_an_unknown_name_is_met_with_the_nearest(capsys: Captured) -> None:
     assert "did you mean 'techniques'?" in refused(capsys, "list", "technique")
 
 
-def test_listing_rows_imports_no_torch() -> None:
+@pytest.mark.parametrize("what", ["table5", "techniques"])
+def test_listing_imports_no_torch(what: str) -> None:
     code = (
-        "import sys; from compressbench.cli.main import main; main(['list', 'table5']); print('torch' in sys.modules)"
+        f"import sys; from compressbench.cli.main import main; main(['list', '{what}']); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")

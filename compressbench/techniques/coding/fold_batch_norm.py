@@ -21,6 +21,9 @@ from compressbench.techniques._layers import layers_of
 class FoldBatchNorm(Technique):
     """Multiply each convolution's (linear layer's) weights by what the batch norm after it scales its channels with.
 
+    Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+    Inference", section 3.2.
+
     With running mean m, variance v, scale g and shift b: weights times s = g / sqrt(v + eps), bias b + (bias - m) s.
     The batch norm becomes an Identity. What stands before it is found by tracing. One is left alone, and reported, if
     no such layer stands before it, if something else uses that layer's output too, or if it has no running statistics.

@@ -18,8 +18,8 @@ MOST_BITS = 16
 class CodeWithHuffman(Technique):
     """Store every tensor of few values as gaps between non-zeros and as values, each with a Huffman code of its own.
 
-    Source: Han et al. 2016, sections 2 and 4. A gap has index_bits bits, 1 to 16; a longer one is bridged with a zero
-    that is stored. null: for each tensor what makes it smallest. The paper has 5, for AlexNet 4.
+    Source: Han et al. 2016, "Deep Compression", sections 2 and 4. A gap has index_bits bits, 1 to 16; a longer one is
+    bridged with a zero that is stored. null: for each tensor what makes it smallest. The paper has 5, for AlexNet 4.
     """
 
     index_bits: int | None

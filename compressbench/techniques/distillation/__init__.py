@@ -1,0 +1,1 @@
+"""A network learns from another one."""

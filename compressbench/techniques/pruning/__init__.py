@@ -1,0 +1,1 @@
+"""Weights become zero, or filters, channels and layers are removed."""

@@ -1,0 +1,1 @@
+"""Weights, and activations if wanted, take few values."""

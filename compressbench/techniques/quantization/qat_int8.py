@@ -30,9 +30,10 @@ from compressbench.techniques.quantization._observers import Range, Ranges
 class QuantizationAwareInt8(Technique):
     """Train on with weights and activations rounded as int8 will round them, then convert like `ptq_int8`.
 
-    Source: Jacob et al. 2018, section 3.1. Gradients pass rounding as if it were not there, and stop where a value is
-    outside the range. Weights have their scale from their largest value at every step; ranges of activations start
-    from calibration and follow each batch's least and largest value, `range_decay` of the old staying.
+    Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+    Inference", section 3.1. Gradients pass rounding as if it were not there, and stop where a value is outside the
+    range. Weights have their scale from their largest value at every step; ranges of activations start from
+    calibration and follow each batch's least and largest value, `range_decay` of the old staying.
 
     targets, ignore, range, percentile, calibration_batch_size, calibration_batches: as in `quantization/ptq_int8`.
 

@@ -1,0 +1,1 @@
+"""Weights of a layer share a few values, and which one is stored."""

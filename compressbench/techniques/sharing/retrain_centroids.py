@@ -21,7 +21,9 @@ from compressbench.techniques.sharing._precision import PRECISIONS, rounded
 
 @dataclass(frozen=True)
 class RetrainCentroids(Technique):
-    """Train the values that weights share; which weights share which value stays (Han et al. 2016, section 3.3).
+    """Train the values that weights share; which weights share which value stays.
+
+    Source: Han et al. 2016, "Deep Compression", section 3.3.
 
     A shared value moves by the sum of its weights' gradients. `training/finetune` keeps weights shared too, but by
     giving a group its mean after each step, which moves it by the mean of the gradients: as many times less as the

@@ -1,0 +1,1 @@
+"""What stands before, between and after the others: weights are learned."""

@@ -22,7 +22,9 @@ from compressbench.techniques.training._initialization import AS_BUILT, check_in
 
 @dataclass(frozen=True)
 class SparsityTraining(Technique):
-    """Train with an L1 penalty on the scales (gamma) of every BatchNorm2d (Liu et al. 2017); others are skipped.
+    """Train with an L1 penalty on the scales (gamma) of every BatchNorm2d; others are skipped.
+
+    Source: Liu et al. 2017, "Learning Efficient Convolutional Networks through Network Slimming", equation 1.
 
     scale_l1: the penalty's weight, lambda in the paper: 1e-4 for VGG, 1e-5 for ResNet and DenseNet. Its
         subgradient, lambda * sign(gamma), is added after the backward pass, as in the authors' code.

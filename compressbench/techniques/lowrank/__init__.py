@@ -1,0 +1,1 @@
+"""A layer becomes several smaller ones, a product of factors."""
