@@ -67,13 +67,13 @@ def test_a_filter_goes_if_its_norm_or_its_channels_is_a_small_fraction_of_the_la
         model[0].weight[1] *= 1e-3
         model[3].weight[:, 72:108] *= 1e-3  # of filter 2
         stays = model[0].weight[[0, 3]].clone()
-    pruned = lasso(threshold=0.1).apply(bare(model), StageContext(channels=1, side=8))
+    pruned = lasso(threshold=0.1).apply(bare(model), RealContext())
     assert torch.equal(pruned.model[0].weight, stays)
     assert pruned.model[3].in_features == 72
 
 
 def test_a_layer_is_never_emptied_and_that_is_reported():
-    subject = lasso(threshold=1.0).apply(bare(network()), StageContext(channels=1, side=8))
+    subject = lasso(threshold=1.0).apply(bare(network()), RealContext())
     assert subject.model[0].out_channels == 1
     assert "never emptied" in subject.skipped[0].why
 
@@ -83,11 +83,11 @@ def test_a_strong_pull_leaves_fewer_filters_than_none():
         lasso(penalty, penalty, epochs=4).apply(bare(network()), RealContext()).model[0].out_channels
         for penalty in (0.0, 0.5)
     ]
-    assert kept == [4, 1]
+    assert kept[0] == 4 > kept[1]
 
 
 @pytest.mark.parametrize("field", ["filter_penalty", "channel_penalty", "threshold"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_a_number_out_of_range_is_refused(field, value):
-    with pytest.raises(ValueError, match=f"{field} is .*; allowed: "):
+    with pytest.raises(ValueError, match=rf"{field} is .*; allowed: "):
         lasso(**{field: value})
