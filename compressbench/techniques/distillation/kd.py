@@ -17,6 +17,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.distillation._distilled import distilled
+from compressbench.techniques.distillation._logits import logits_of_both
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,7 @@ class KnowledgeDistillation(Technique):
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the loss of a batch. The last dimension of the outputs counts the classes."""
-        ours, theirs = seen.outputs, seen.teacher_outputs
-        if ours.shape != theirs.shape or ours.shape[-1] < 2:
-            shapes = f"{list(theirs.shape[1:])}, the student {list(ours.shape[1:])}"
-            raise ValueError(f"the teacher gives {shapes}; distillation needs the same classes, two or more")
+        ours, theirs = logits_of_both(seen)
         log_q, log_p = (functional.log_softmax(logits / self.temperature, -1) for logits in (ours, theirs))
         apart = functional.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1).mean()
         return self.weight * self.temperature**2 * apart + (1 - self.weight) * seen.task_loss()
