@@ -66,13 +66,11 @@ class AttentionTransfer(Technique):
 
     def loss(self, pairs: Sequence[Pair], seen: Seen) -> Tensor:
         """Return the loss of a batch."""
-        apart = [
-            (attention(ours, self.power, ours.shape[2:]) - attention(theirs, self.power, ours.shape[2:]))
-            .square()
-            .mean()
-            for ours, theirs in both(seen, pairs)
-        ]
-        return seen.task_loss() + self.weight * sum(apart)
+        loss = seen.task_loss()
+        for ours, theirs in both(seen, pairs):
+            looked_at = [attention(maps, self.power, ours.shape[2:]) for maps in (ours, theirs)]
+            loss = loss + self.weight * functional.mse_loss(*looked_at)
+        return loss
 
 
 def attention(maps: Tensor, power: float, size: Sequence[int]) -> Tensor:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -81,20 +83,20 @@ class FactorTransfer(Technique):
         def reconstruction(seen: Seen) -> Tensor:
             maps = [theirs for _, theirs in both(seen, pairs)]
             apart = [functional.mse_loss(own(each).float(), each) for own, each in zip(paraphrasers, maps, strict=True)]
-            return sum(apart[1:], apart[0])
+            return torch.stack(apart).sum()
 
         def loss(seen: Seen) -> Tensor:
-            apart = [
-                (_normal(own(ours)) - _normal(other.factors(theirs))).abs().mean()
-                for own, other, (ours, theirs) in zip(translators, paraphrasers, both(seen, pairs), strict=True)
-            ]
-            return seen.task_loss() + self.weight * sum(apart)
+            found = seen.task_loss()
+            for own, other, (ours, theirs) in zip(translators, paraphrasers, both(seen, pairs), strict=True):
+                assert isinstance(other, Paraphraser)
+                found = found + self.weight * functional.l1_loss(normal(own(ours)), normal(other.factors(theirs)))
+            return found
 
         still = subject.clone()  # goes along with the batches, so that the paraphraser learns as all else does
         still.model.requires_grad_(False)
         context.train(still, self.paraphraser_training, seeing(pairs, teacher, reconstruction, paraphrasers))
         paraphrasers.requires_grad_(False)
-        learned = nn.ModuleDict({"translators": translators, "paraphrasers": paraphrasers})
+        learned = nn.ModuleList([translators, paraphrasers])
         return seeing(pairs, teacher, loss, learned)
 
 
@@ -124,11 +126,11 @@ def _factors(pair: Pair, rate: float) -> int:
 
 def _layers(kind: type[nn.Module], widths: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [kind(before, after, 3, padding=1), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers)
 
 
-def _normal(factors: Tensor) -> Tensor:
+def normal(factors: Tensor) -> Tensor:
     """Return the factors of every example as a vector of length 1."""
     return functional.normalize(factors.float().flatten(1))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -80,7 +81,7 @@ class FitNets(Technique):
                     functional.mse_loss(found(ours).float(), theirs) / 2
                     for found, (ours, theirs) in zip(regressors, both(seen, pairs), strict=True)
                 ]
-                return sum(apart[1:], apart[0])
+                return torch.stack(apart).sum()
 
             context.train(subject, self.hint_training, seeing(pairs, teacher, hints, regressors))
         return Objective(self.loss, teacher=teacher)

@@ -82,10 +82,8 @@ class FlowDistillation(Technique):
         projections = drawn(lambda: nn.ModuleList(self._projection(pair) for pair in pairs), context.generator)
 
         def apart(seen: Seen) -> Tensor:
-            maps = [
-                (own(ours).float(), theirs) for own, (ours, theirs) in zip(projections, both(seen, pairs), strict=True)
-            ]
-            return fsp_loss(maps)
+            shown = zip(projections, both(seen, pairs), strict=True)
+            return fsp_loss([(own(ours).float(), theirs) for own, (ours, theirs) in shown])
 
         def loss(seen: Seen) -> Tensor:
             return seen.task_loss() + self.weight * apart(seen) if self.weight else seen.task_loss()

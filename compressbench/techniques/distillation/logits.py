@@ -22,8 +22,8 @@ from compressbench.techniques.distillation._logits import logits_of_both
 class LogitDistillation(Technique):
     """Train with the loss w/2 ||z - v||^2 + (1 - w) L, z and v the student's and the teacher's logits of an example.
 
-    Source: Ba and Caruana 2014, "Do Deep Nets Really Need to be Deep?", section 2, the L2 loss on logits. Without labels
-    (w = 1) as in the paper; L, the loss of `training` against the labels, is an option of ours.
+    Source: Ba and Caruana 2014, "Do Deep Nets Really Need to be Deep?", section 2, the L2 loss on logits. Without
+    labels (w = 1) as in the paper; L, the loss of `training` against the labels, is an option of ours.
 
     training: how it is trained; null only below `distill`. teacher: the network it learns from; it has as many outputs.
     weight: w, 0 to 1.

@@ -60,8 +60,10 @@ class SimilarityPreserving(Technique):
 
     def loss(self, pairs: Sequence[Pair], seen: Seen) -> Tensor:
         """Return the loss of a batch; the mean over its b x b similarities is the sum over b^2."""
-        apart = [(similarities(ours) - similarities(theirs)).square().mean() for ours, theirs in both(seen, pairs)]
-        return seen.task_loss() + self.weight * sum(apart)
+        loss = seen.task_loss()
+        for ours, theirs in both(seen, pairs):
+            loss = loss + self.weight * functional.mse_loss(similarities(ours), similarities(theirs))
+        return loss
 
 
 def similarities(features: Tensor) -> Tensor:
