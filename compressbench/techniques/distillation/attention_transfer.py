@@ -68,8 +68,8 @@ class AttentionTransfer(Technique):
         """Return the loss of a batch."""
         loss = seen.task_loss()
         for ours, theirs in both(seen, pairs):
-            looked_at = [attention(maps, self.power, ours.shape[2:]) for maps in (ours, theirs)]
-            loss = loss + self.weight * functional.mse_loss(*looked_at)
+            own, other = (attention(maps, self.power, ours.shape[2:]) for maps in (ours, theirs))
+            loss = loss + self.weight * functional.mse_loss(own, other)
         return loss
 
 
