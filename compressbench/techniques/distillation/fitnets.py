@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compressbench.core.context import Context
-from compressbench.core.errors import out_of_range
 from compressbench.core.objective import Objective, Seen
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
@@ -20,7 +18,7 @@ from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.distillation._distilled import distilled
 from compressbench.techniques.distillation._features import Pair, both, check_features, drawn, pairs_of, seeing
-from compressbench.techniques.distillation._logits import logits_of_both
+from compressbench.techniques.distillation._softened import check_classes, check_temperature, check_weights
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,8 @@ class FitNets(Technique):
 
     def __post_init__(self) -> None:
         check_features(self)
-        if not 0 < self.temperature < inf:
-            raise out_of_range("temperature", self.temperature, "more than 0")
-        for key in ("weight", "final_weight"):
-            if not 0 <= getattr(self, key) < inf:
-                raise out_of_range(key, getattr(self, key), "0 or more")
+        check_temperature(self.temperature)
+        check_weights(weight=self.weight, final_weight=self.final_weight)
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         return distilled(self, subject, context)
@@ -88,7 +83,8 @@ class FitNets(Technique):
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the second stage's loss of a batch."""
-        ours, theirs = logits_of_both(seen)
+        ours, theirs = seen.outputs, seen.teacher_outputs
+        check_classes(ours, theirs)
         log_q, p = (ours / self.temperature).log_softmax(-1), (theirs / self.temperature).softmax(-1)
         weight = self.weight + (self.final_weight - self.weight) * seen.done
         return seen.task_loss() - weight * (p * log_q).sum(-1).mean()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compressbench.core.context import Context
-from compressbench.core.errors import out_of_range
 from compressbench.core.objective import Objective, Seen
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
@@ -28,6 +26,7 @@ from compressbench.techniques.distillation._features import (
     pairs_of,
     seeing,
 )
+from compressbench.techniques.distillation._softened import check_weights
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ class FlowDistillation(Technique):
         check_features(self)
         if len(self.features) % 2:
             raise ValueError(f"features is {self.features}; allowed: first and second layers in turn, an even number")
-        if not 0 <= self.weight < inf:
-            raise out_of_range("weight", self.weight, "0 or more")
+        check_weights(weight=self.weight)
         if self.fsp_training is None and not self.weight:
             raise ValueError("weight is 0 and fsp_training is null; allowed: one of the two")
 

@@ -15,7 +15,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.distillation._distilled import distilled
-from compressbench.techniques.distillation._logits import logits_of_both
+from compressbench.techniques.distillation._softened import check_classes
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class LogitDistillation(Technique):
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the loss of a batch: the mean over its examples."""
-        ours, theirs = logits_of_both(seen)
+        ours, theirs = seen.outputs, seen.teacher_outputs
+        check_classes(ours, theirs)
         apart = (ours - theirs).square().sum(-1).mean() / 2
         return self.weight * apart + (1 - self.weight) * seen.task_loss()

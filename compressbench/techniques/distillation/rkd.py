@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from typing import ClassVar
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from compressbench.core.context import Context
-from compressbench.core.errors import out_of_range
 from compressbench.core.objective import Objective, Seen
 from compressbench.core.source import Source
 from compressbench.core.subject import Subject
@@ -21,6 +19,7 @@ from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.distillation._distilled import distilled
 from compressbench.techniques.distillation._features import Pair, both, check_features, pairs_of, seeing
+from compressbench.techniques.distillation._softened import check_weights
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,7 @@ class RelationalDistillation(Technique):
 
     def __post_init__(self) -> None:
         check_features(self)
-        for key in ("distance_weight", "angle_weight"):
-            if not 0 <= getattr(self, key) < inf:
-                raise out_of_range(key, getattr(self, key), "0 or more")
+        check_weights(distance_weight=self.distance_weight, angle_weight=self.angle_weight)
         if not self.distance_weight and not self.angle_weight:
             raise ValueError("distance_weight and angle_weight are 0; allowed: more than 0 for one of them")
 
