@@ -31,7 +31,7 @@ class CpFactorization(Technique):
 
     A layer whose factors would have no fewer weights than it is left out. A CP decomposition is hard to train on: the
     paper fine-tunes with small learning rates, and layer by layer.
-    We differ: alternating least squares (tensorly) find it, not non-linear least squares, so it may be less near.
+    We differ: alternating least squares find it, not non-linear least squares, so it may be less near.
     """
 
     targets: list[str]

@@ -45,7 +45,7 @@ class SeparableFactorization(Technique):
     of calibration_images training images, its scale and shift undo them.
 
     A layer whose factors would have no fewer weights than it is left out.
-    We differ: scheme `filters` minimises the error of the filters by alternating least squares (tensorly).
+    We differ: scheme `filters` minimises the error of the filters by alternating least squares.
     """
 
     targets: list[str]
