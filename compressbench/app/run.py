@@ -195,7 +195,7 @@ def _sources(plan: Plan) -> list[str]:
     files = [group_file("metric", name) for name, _ in plan.metrics]
     if plan.model.weights_file is not None:
         files.append(plan.model.weights_file.absolute())
-    files += [source.path.absolute() for stage in plan.stages for source in sources_in(stage.technique) if source.file]
+    files += [source.path.absolute() for stage in plan.stages for source in sources_in(stage) if source.file]
     return plan.dataset.sources() + [str(file) for file in files if file and file.is_file()]
 
 

@@ -28,7 +28,9 @@ class NOfM(Format):
     m: int
 
     def levels(self, tensor: Array) -> Levels:
-        groups = _matrix(tensor, self.fault(tensor.shape)).reshape(-1, self.m)
+        if fault := self.fault(tensor.shape):
+            raise ValueError(fault)
+        groups = matrix_of(tensor).reshape(-1, self.m)
         present = groups != 0
         if (present.sum(axis=1) > self.n).any():
             raise ValueError(f"it has more than {self.n} weights other than zero among {self.m} neighbours")
@@ -44,7 +46,7 @@ class NOfM(Format):
         assert levels.symbols is not None
         groups = np.zeros((len(levels.symbols), self.m), np.float32)
         np.put_along_axis(groups, _ways(self.n, self.m)[levels.symbols], levels.side[0].reshape(-1, self.n), axis=1)
-        return _tensor(groups, shape)
+        return tensor_of(groups, shape)
 
     def symbols_shape(self, shape: Shape, lengths: list[int], alphabet: int) -> Shape | None:
         check_sizes(1 <= self.n < self.m <= LARGEST_GROUP, f"n is less than m, which is {LARGEST_GROUP} at most")
@@ -70,7 +72,9 @@ class Blocks(Format):
     columns: int
 
     def levels(self, tensor: Array) -> Levels:
-        blocks = self._blocks(_matrix(tensor, self.fault(tensor.shape)))
+        if fault := self.fault(tensor.shape):
+            raise ValueError(fault)
+        blocks = self.blocks_of(matrix_of(tensor))
         present = (blocks != 0).any(axis=(2, 3))
         return Levels(present.ravel().astype(np.uint8), 2, present.shape, [blocks[present].ravel()])
 
@@ -81,7 +85,7 @@ class Blocks(Format):
         blocks = np.zeros((len(present), self.rows, self.columns), np.float32)
         blocks[present] = levels.side[0].reshape(-1, self.rows, self.columns)
         high, wide = shape[0] // self.rows, math.prod(shape[1:]) // self.columns
-        return _tensor(blocks.reshape(high, wide, self.rows, self.columns).swapaxes(1, 2), shape)
+        return tensor_of(blocks.reshape(high, wide, self.rows, self.columns).swapaxes(1, 2), shape)
 
     def symbols_shape(self, shape: Shape, lengths: list[int], alphabet: int) -> Shape | None:
         check_sizes(self.rows >= 1 and self.columns >= 1, "a block has a row and a column at least")
@@ -98,7 +102,7 @@ class Blocks(Format):
             return f"its {shape[0]} output channels are no multiple of {self.rows}"
         return f"its {shape[1]} input channels are no multiple of {self.columns}" if shape[1] % self.columns else ""
 
-    def _blocks(self, matrix: Array) -> Array:
+    def blocks_of(self, matrix: Array) -> Array:
         """Return the blocks of a matrix, (down, across, rows, columns)."""
         high, wide = matrix.shape[0] // self.rows, matrix.shape[1] // self.columns
         return matrix.reshape(high, self.rows, wide, self.columns).swapaxes(1, 2)
@@ -110,15 +114,15 @@ def _ways(n: int, m: int) -> Array:
     return np.array(list(combinations(range(m), n)), np.int64)
 
 
-def _matrix(tensor: Array, fault: str) -> Array:
-    if fault:
-        raise ValueError(fault)
+def matrix_of(tensor: Array) -> Array:
+    """Return a tensor as the matrix in which patterns lie: columns are kernel positions, then input channels."""
     rows, channels = tensor.shape[:2]
     places = math.prod(tensor.shape[2:])
     return tensor.reshape(rows, channels, places).swapaxes(1, 2).reshape(rows, places * channels)
 
 
-def _tensor(matrix: Array, shape: Shape) -> Array:
+def tensor_of(matrix: Array, shape: Shape) -> Array:
+    """Return the tensor of that shape of which this is the matrix, in whatever shape its elements stand."""
     rows, channels = shape[:2]
     whole = matrix.reshape(rows, math.prod(shape[2:]), channels).swapaxes(1, 2)
     return np.ascontiguousarray(whole).reshape(shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from compressbench.core.before import index_before
@@ -15,18 +15,11 @@ from compressbench.core.metric import Metric, MetricSpec
 from compressbench.core.model import Model
 from compressbench.core.plugins import plugin_of
 from compressbench.core.source import START, Source, sources_in
+from compressbench.core.stage import Stage as Stage
+from compressbench.core.stage import shown_fields
 from compressbench.core.task import Task
 from compressbench.core.technique import Technique
 from compressbench.core.training import LOOP_VERSION, trainings_in
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A named technique. `kind` is its name in the catalogue (`pruning/l1_norm`)."""
-
-    name: str
-    kind: str
-    technique: Technique
 
 
 @dataclass(frozen=True)
@@ -122,15 +115,22 @@ class Plan:
         last = self.start_id(fingerprint)
         ids = {START: last}
         for stage in self.stages:
-            link = [last, stage.name, stage.kind, stage.technique.version, essence(stage.technique)]
-            link += origin(dotted_path(type(stage.technique)))
-            link += [self._id_of(source, ids, fingerprint) for source in sources_in(stage.technique)]
-            ids[stage.name] = last = digest(link + self._how_it_trains(stage.technique))
+            link = [last, stage.name, *self._link(stage, ids, fingerprint)]
+            if stage.distill is not None:
+                link += ["distill", *self._link(stage.distill, ids, fingerprint)]
+            ids[stage.name] = last = digest(link)
         return tuple(ids.values())[1:]
+
+    def _link(self, stage: Stage, ids: dict[str, str], fingerprint: str) -> list[Any]:
+        """Return what a stage's technique adds to an identity. ids: of what it may read, by name."""
+        technique = stage.technique
+        link = [stage.kind, technique.version, essence(technique), *origin(dotted_path(type(technique)))]
+        link += [self._id_of(source, ids, fingerprint) for source in sources_in(technique)]
+        return link + self._how_it_trains(technique)
 
     def reads(self, stage: Stage, fingerprint: str = "") -> dict[str, str]:
         """Return the identity of every result that a stage reads beside the one before it, by what it is in words."""
-        sources = list(sources_in(stage.technique))
+        sources = list(sources_in(stage))
         if not sources:
             return {}
         ids = dict(zip((each.name for each in self.stages), self.stage_ids(fingerprint), strict=True))
@@ -161,7 +161,8 @@ class Plan:
 
     def plugins(self) -> dict[str, str]:
         """Return the version of every plugin whose code the plan names, by the plugin's name."""
-        parts = [self.dataset, *(stage.technique for stage in self.stages), *(metric for _, metric in self.metrics)]
+        techniques = (each for stage in self.stages for each in stage.techniques)
+        parts = [self.dataset, *techniques, *(metric for _, metric in self.metrics)]
         named = [self.model.architecture.target, *(dotted_path(type(part)) for part in parts)]
         found = {plugin.name: plugin.version for dotted in named if (plugin := plugin_of(dotted))}
         for other in self.others.values():
@@ -176,10 +177,10 @@ class Plan:
             "protocol": self.protocol,
             "seed": self.seed,
             "model": self.model.as_dict(),
-            "dataset": {"name": self.dataset.name, **_fields(self.dataset)},
-            "stages": {stage.name: {"technique": stage.kind, **_fields(stage.technique)} for stage in self.stages},
+            "dataset": {"name": self.dataset.name, **shown_fields(self.dataset)},
+            "stages": {stage.name: stage.as_dict() for stage in self.stages},
             "metrics": [name for name, _ in self.metrics],
-            "limits": _fields(self.limits),
+            "limits": shown_fields(self.limits),
             "budget": self.budget.as_dict(),
             **({"plugins": plugins} if plugins else {}),
         }
@@ -202,9 +203,3 @@ class PlannedStage:
     seconds: float | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     reads: list[PlannedStage] = field(default_factory=list)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """Return all fields, defaults included, but not those that do not change a result (where data lies)."""
-    hidden = {field.name for field in fields(value) if not field.metadata.get("identity", True)}
-    return {name: content for name, content in asdict(value).items() if name not in hidden}

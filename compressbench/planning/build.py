@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,16 +9,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from compressbench.core.before import GIVEN
 from compressbench.core.data import Dataset
-from compressbench.core.errors import Fault, PlanError, suggestion
+from compressbench.core.errors import Fault, PlanError
 from compressbench.core.model import Model
-from compressbench.core.plan import Limits, Plan, Stage
+from compressbench.core.plan import Limits, Plan
 from compressbench.core.plugins import use
 from compressbench.core.structure import flatten
 from compressbench.core.task import Task
-from compressbench.core.technique import Technique
-from compressbench.planning.catalogue import techniques as all_techniques
 from compressbench.planning.held_out import choice_faults, nothing_held_out
 from compressbench.planning.metrics import build_budget, build_metrics, build_reference, specs_of, without_data
 from compressbench.planning.network import build_model
@@ -27,15 +23,12 @@ from compressbench.planning.order import order_faults
 from compressbench.planning.others import Chain, other_plans
 from compressbench.planning.overrides import changed, changes_training
 from compressbench.planning.protocol import SMOKE, protocol
-from compressbench.planning.recipe import load_yaml
 from compressbench.planning.schema import resolved, typed
 from compressbench.planning.settings import Schedules, Settings, key_faults, settings
 from compressbench.planning.signature import part
 from compressbench.planning.smoke import is_smoke, smoke_dataset, smoke_limits
-from compressbench.planning.stages import TARGET, is_dotted, technique_file
-from compressbench.planning.trainings import extends_faults
-
-LIST = "`compressbench list techniques` shows all"
+from compressbench.planning.stage import build_stage
+from compressbench.planning.stages import TARGET
 
 
 def build(
@@ -63,7 +56,7 @@ def build(
     elif dataset and (reason := dataset.missing()):
         faults.append(Fault("dataset", reason))
     model = attempt(build_model, config, dataset)
-    stages = [attempt(_stage, config, name) for name in config.stages]
+    stages = [attempt(build_stage, config, name) for name in config.stages]
     metrics, task = attempt(build_metrics, config), getattr(dataset, "task", None)
     specs = attempt(specs_of, metrics, task) if metrics is not None and task else None
     budget, reference = (attempt(make, config, specs, task) for make in (build_budget, build_reference))
@@ -143,25 +136,3 @@ def dataset_class(config: DictConfig) -> Any:
     if not isinstance(config.get("dataset"), DictConfig):
         raise PlanError.of("dataset", "none is named; e.g. `dataset: mnist` (`compressbench list datasets` shows all)")
     return part(str(config.dataset.get(TARGET, "")), Dataset, "dataset")
-
-
-def _stage(config: DictConfig, name: str) -> Stage:
-    where, node = f"stages.{name}", config.stages[name]
-    if not isinstance(node, DictConfig):
-        raise PlanError.of(where, f"is {node!r}; allowed: a mapping with `technique`")
-    if name in ("start", GIVEN) or not re.fullmatch("[A-Za-z0-9_-]+", name):
-        what = "cannot be the name of a stage; allowed: A-Z, a-z, digits, _ and -, but not `start` or `given`"
-        raise PlanError.of(where, what)
-    values = resolved(node, where)
-    kind = values.pop("technique", None)
-    near = suggestion(name, [other for other in config.stages if other != name])
-    if kind is None:
-        raise PlanError.of(where, f"names no technique; {near if near.startswith('did') else 'add one'}")
-    file = technique_file(str(kind))
-    if file is None and not is_dotted(kind):
-        near = suggestion(str(kind), [entry.name for entry in all_techniques()])
-        raise PlanError.of(f"{where}.technique", f"there is no {kind!r}; {near} ({LIST})")
-    if found := extends_faults(values, config.get("training") or {}, where):
-        raise PlanError(found)
-    target = load_yaml(file)[TARGET] if file else kind
-    return Stage(name, kind, typed(part(target, Technique, where), values, where))

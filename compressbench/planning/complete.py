@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from compressbench.planning import catalogue
 from compressbench.planning.doors import completions
 from compressbench.planning.recipe import GROUPS, Tree, load_yaml, read_recipe
 from compressbench.planning.stages import TARGET, default_schedules, technique_file
-from compressbench.planning.trainings import layered
+from compressbench.planning.trainings import DISTILL, KD, layered
 
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
@@ -102,9 +103,18 @@ def _nested(before: list[str]) -> list[str]:
     """Return `stages.prune.ratio` and the like for the recipe that stands on the line, and what is always there."""
     found = [f"limits.{field.name}" for field in fields(Limits)] + [f"budget.{name}" for name in _limits(before)]
     for name, node in _stages(before).items():
-        file = technique_file(str(node.get("technique")))
-        found += [f"stages.{name}.{key}" for key in ("technique", *(_parameters(file) if file else []))]
+        found += [f"stages.{name}.{key}" for key in _keys(node)]
+        distill = node.get(DISTILL)
+        if isinstance(distill, dict):
+            keys = _keys({"technique": KD, **distill})
+            found += [f"stages.{name}.{DISTILL}.{key}" for key in keys if not key.startswith("training.")]
     return found
+
+
+def _keys(node: Mapping[str, object]) -> list[str]:
+    """Return the keys of a stage, or of its distillation."""
+    file = technique_file(str(node.get("technique")))
+    return ["technique", *(_parameters(file) if file else [])]
 
 
 def _limits(before: list[str]) -> list[str]:
@@ -122,7 +132,7 @@ def _parameters(file: Path) -> list[str]:
     return [key for key in found if key != TARGET]
 
 
-def _stages(before: list[str]) -> dict[str, dict[str, str]]:
+def _stages(before: list[str]) -> dict[str, Tree]:
     stages = _recipe(before).get("stages", {})
     return {str(name): node for name, node in stages.items() if isinstance(node, dict)}
 

@@ -36,9 +36,7 @@ def nothing_held_out(dataset: Dataset, overrides: Sequence[str]) -> tuple[Datase
 def choice_faults(stages: Sequence[Stage], dataset: Dataset, hold_out: bool) -> list[Fault]:
     """Return a fault if trainings choose their best epoch and no training images are held out for that."""
     choosing = [
-        f"stages.{stage.name}"
-        for stage in stages
-        if any(training.select == "best" for training in trainings_in(stage.technique))
+        f"stages.{stage.name}" for stage in stages if any(training.select == "best" for training in trainings_in(stage))
     ]
     if not choosing:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from compressbench.core.errors import Fault
@@ -52,15 +52,21 @@ def order_faults(stages: Sequence[Stage], trained: bool) -> list[Fault]:
     faults = []
     earlier: list[Technique] = [GivenWeights()] if trained else []
     for stage in stages:
-        technique, where = stage.technique, f"stages.{stage.name}"
-        for trait in sorted(technique.needs - made_by.keys()):
-            faults.append(Fault(where, f"{stage.kind} {NEEDED[trait]}"))
-        for trait in sorted(technique.refuses & made_by.keys()):
-            faults.append(Fault(where, f"{stage.kind} {REFUSED[trait]} (by {made_by[trait]})"))
-        reason = technique.fault_after(tuple(earlier))
-        if reason is not None:
-            faults.append(Fault(where, f"{stage.kind} {reason}"))
-        for trait in technique.adds:
+        where = f"stages.{stage.name}"
+        own = _faults_of(stage, where, made_by, earlier)
+        if stage.distill is not None and not own:
+            own = _faults_of(stage.distill, f"{where}.distill", made_by, earlier)
+        faults += own
+        for trait in stage.technique.adds:
             made_by.setdefault(trait, where)
-        earlier.append(technique)
+        earlier.append(stage.technique)
     return faults
+
+
+def _faults_of(stage: Stage, where: str, made_by: Mapping[str, str], earlier: Sequence[Technique]) -> list[Fault]:
+    """Return what is against a technique here. made_by: traits of the network, each with the stage that added it."""
+    technique = stage.technique
+    found = [NEEDED[trait] for trait in sorted(technique.needs - made_by.keys())]
+    found += [f"{REFUSED[trait]} (by {made_by[trait]})" for trait in sorted(technique.refuses & made_by.keys())]
+    reason = technique.fault_after(tuple(earlier))
+    return [Fault(where, f"{stage.kind} {each}") for each in [*found, *([] if reason is None else [reason])]]

@@ -32,7 +32,7 @@ def other_plans(
     plans: dict[str, Plan] = {}
     faults: list[Fault] = []
     for stage in stages:
-        for source in sources_in(stage.technique):
+        for source in sources_in(stage):
             if not source.recipe or source.run in plans:
                 continue
             try:

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.planning.catalogue import recipe_files
-from compressbench.planning.trainings import opened
+from compressbench.planning.trainings import DISTILL, KD, opened
 
 GROUPS = ("model", "dataset", "training", "tracking", "debug")
 """The keys of a recipe whose value names a file below conf/."""
@@ -173,8 +173,14 @@ def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
         elif "technique" in node and node["technique"] != old.get("technique"):
             stages[name] = node
         else:
-            stages[name] = _merge(opened(old), node)
+            stages[name] = _stage_over(opened(old), node)
     return merged | {"stages": stages}
+
+
+def _stage_over(old: Tree, own: Tree) -> Tree:
+    """Return a stage over its parent's of the same technique; another distillation replaces the parent's whole."""
+    kinds = [each.get("technique", KD) for node in (old, own) if isinstance(each := node.get(DISTILL), dict)]
+    return _merge(old, own) if len(set(kinds)) < 2 else {**_merge(old, own), DISTILL: own[DISTILL]}
 
 
 def _chosen(node: Tree) -> Any:

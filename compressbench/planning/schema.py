@@ -55,11 +55,11 @@ def located(target: str, below: str, where: str) -> Callable[..., Any]:
     return found
 
 
-def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
+def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str, also: Sequence[str] = ()) -> Any:
     """Return `cls(**values)`, each value converted to its field's type.
 
     Raises PlanError with every unknown key (and the nearest one), missing value and wrong type; if there are
-    none of those, with what the class itself refuses.
+    none of those, with what the class itself refuses. also: keys that whoever calls has taken out of `values`.
     """
     schema = {field.name: field for field in dataclasses.fields(typing.cast("Any", cls))}
     hints = typing.get_type_hints(cls)
@@ -67,11 +67,8 @@ def typed(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key not in schema:
-            faults.append(
-                Fault(
-                    f"{where}.{key}", f"there is no such key; {_nearest(key, {name: hints[name] for name in schema})}"
-                )
-            )
+            near = _nearest(key, {name: hints.get(name) for name in (*schema, *also)})
+            faults.append(Fault(f"{where}.{key}", f"there is no such key; {near}"))
             continue
         try:
             found[key] = _value(key, hints[key], value, f"{where}.{key}")

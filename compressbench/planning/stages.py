@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from compressbench.planning.catalogue import conf_folder, group_file
 from compressbench.planning.recipe import TARGET as TARGET
 from compressbench.planning.recipe import load_yaml
-from compressbench.planning.trainings import layered
+from compressbench.planning.trainings import DISTILL, KD, layered
 
 
 def complete_stages(config: DictConfig) -> None:
@@ -31,12 +31,23 @@ def complete_stages(config: DictConfig) -> None:
                 completed[str(name)] = stages[name]
             continue
         own: Any = OmegaConf.to_container(node, resolve=False)
-        kind = own.get("technique")
-        file = technique_file(kind) if isinstance(kind, str) else None
-        defaults = load_yaml(file) if file else {}
-        defaults.pop(TARGET, None)
-        completed[str(name)] = {"technique": kind, **layered(defaults, own, schedules)} if kind is not None else own
+        completed[str(name)] = _completed(own, schedules) if own.get("technique") is not None else own
     config.stages = completed
+
+
+def _completed(own: dict[str, Any], schedules: Any) -> dict[str, Any]:
+    """Return a stage over the defaults of its technique, and its distillation, if any, over those of its own."""
+    kind = own["technique"]
+    file = technique_file(kind) if isinstance(kind, str) else None
+    defaults = load_yaml(file) if file else {}
+    defaults.pop(TARGET, None)
+    found = {"technique": kind, **layered(defaults, own, schedules)}
+    if not isinstance(own.get(DISTILL), dict):
+        return found
+    taught = _completed({"technique": KD, **own[DISTILL]}, schedules)
+    if "training" not in own[DISTILL]:  # a default; `build` says that one of a recipe's own has no place there
+        taught.pop("training", None)
+    return {**found, DISTILL: taught}
 
 
 def technique_file(kind: str) -> Path | None:

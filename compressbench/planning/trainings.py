@@ -15,6 +15,10 @@ from compressbench.core.errors import Fault, suggestion
 from compressbench.core.training import TrainingConfig
 
 EXTENDS = "extends"
+DISTILL = "distill"
+"""The key of a stage that says by whose objective its trainings are scored: a technique and its parameters."""
+KD = "distillation/kd"
+"""The technique that is meant where `distill` names none."""
 _FIELDS = frozenset(field.name for field in fields(TrainingConfig))
 _WHOLE = re.compile(r"\$\{training\.(\w+)\}")
 
@@ -23,7 +27,10 @@ Tree = dict[str, Any]
 
 def opened(stage: Tree) -> Tree:
     """Return a stage with whole trainings as mappings (`{extends: finetune}`), so that single values can be changed."""
-    return {key: _opened(value) for key, value in stage.items()}
+    return {
+        key: opened(value) if key == DISTILL and isinstance(value, dict) else _opened(value)
+        for key, value in stage.items()
+    }
 
 
 def layered(defaults: Tree, own: Tree, schedules: Mapping[str, Any]) -> Tree:

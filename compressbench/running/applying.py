@@ -10,6 +10,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import RunError, lack_of_memory
 from compressbench.core.plan import Stage
 from compressbench.core.subject import Subject
+from compressbench.running.distilling import distilling
 
 
 def applied(stage: Stage, subject: Subject, context: Context) -> Subject:
@@ -21,6 +22,8 @@ def applied(stage: Stage, subject: Subject, context: Context) -> Subject:
     """
     network, ours = type(subject.model).__name__, type(stage.technique).__module__.startswith("compressbench.")
     try:
+        if stage.distill is not None:
+            context = distilling(stage.distill, subject, context)
         result: object = stage.technique.apply(subject, context)
     except (ValueError, RunError):
         raise

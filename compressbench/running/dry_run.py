@@ -108,7 +108,7 @@ def play(
             subject = applied(stage, attempt, context)
         except ValueError as error:
             faults.append(Fault(f"stages.{stage.name}", str(error)))
-        predictable = predictable and stage.technique.predictable
+        predictable = predictable and all(each.predictable for each in stage.techniques)
         planned.epochs = context.epochs
         if predictable:
             try:
@@ -136,7 +136,7 @@ def _dry_run_others(plan: Plan, stages: list[PlannedStage], outputs: Path, devic
     """Say of each stage what those of other recipes that it reads will do; return what would go wrong there."""
     faults, seen = [], set[str]()
     for stage, planned in zip(plan.stages, stages, strict=True):
-        for source in sources_in(stage.technique):
+        for source in sources_in(stage):
             if source.run in plan.others and source.run not in seen:
                 seen.add(source.run)
                 found, own = dry_run(plan.others[source.run], outputs, device)

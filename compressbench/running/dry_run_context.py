@@ -66,7 +66,7 @@ class DryRunContext:
         scored = scoring(objective, loss, model, PLAIN, CPU)
         with torch.no_grad(), torch.random.fork_rng(devices=[]), scored as score:
             try:
-                score(inputs, feed(model, inputs), targets)
+                score(inputs, feed(model, inputs), targets, 0.0)
             except (RuntimeError, KeyError, AttributeError, TypeError) as error:
                 raise ValueError(f"its objective cannot be computed: {str(error).splitlines()[0]}") from error
 

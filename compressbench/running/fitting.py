@@ -42,9 +42,7 @@ def check_fit(plan: Plan) -> None:
 
 def check_examples(plan: Plan, splits: Splits) -> None:
     """Raise PlanError unless the splits that a plan needs give examples, the first of which fit the task."""
-    trains = any(
-        plan.limits.cut(training.epochs) for stage in plan.stages for training in trainings_in(stage.technique)
-    )
+    trains = any(plan.limits.cut(training.epochs) for stage in plan.stages for training in trainings_in(stage))
     for name in ("train", "test") if trains else ("test",):
         few: Split = getattr(splits, name).limit(LOOKED_AT)
         batch = next(iter(few.batches(LOOKED_AT)), None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from compressbench.core.data import class_names, measured_on, preprocessing
 from compressbench.core.identity import essence
-from compressbench.core.plan import Plan
+from compressbench.core.plan import Plan, Stage
 from compressbench.packing import feeding, packed_file
 from compressbench.running.cache import StageResult
 
@@ -17,12 +17,16 @@ def origin(plan: Plan, index: int) -> dict[str, Any]:
     found = {
         "dataset": {"name": plan.dataset.name, **essence(plan.dataset)},
         "seed": plan.seed,
-        "stages": {
-            stage.name: {"technique": stage.kind, **essence(stage.technique)} for stage in plan.stages[: index + 1]
-        },
+        "stages": {stage.name: _decisive(stage) for stage in plan.stages[: index + 1]},
     }
     decisive = {"weights": plan.model.weights_id(), "limits": essence(plan.limits)}
     return found | {key: value for key, value in decisive.items() if value}
+
+
+def _decisive(stage: Stage) -> dict[str, Any]:
+    """Return technique and parameters of a stage that decide what comes out, and those of its distillation."""
+    found = {"technique": stage.kind, **essence(stage.technique)}
+    return found if stage.distill is None else {**found, "distill": _decisive(stage.distill)}
 
 
 def fed(plan: Plan) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Stages:
         cannot read it."""
         if index - 1 in self.stages:
             self.reach(index - 1)
-        for source in sources_in(self.stages[index].technique):
+        for source in sources_in(self.stages[index]):
             if source.run in self.others:
                 self.others[source.run].subject_at(source.stage)
 

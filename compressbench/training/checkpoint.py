@@ -23,8 +23,8 @@ DIGEST_BYTES = 32
 class Checkpoint:
     """After `epoch` epochs. There is no random state: every epoch is seeded by its number.
 
-    model, best: state dicts; best is empty unless the best epoch is to be returned. optimizer: the state
-    of each parameter, in the optimizer's order.
+    model, best, learned: state dicts; best is empty unless the best epoch is to be returned, learned unless something
+    is trained beside the network. optimizer: the state of each parameter, in the optimizer's order.
     """
 
     epoch: int
@@ -32,12 +32,14 @@ class Checkpoint:
     model: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
+    learned: dict[str, Tensor] = field(default_factory=dict)
 
 
 def write(path: Path, identity: str, checkpoint: Checkpoint) -> None:
     """Write it as one safetensors file with its SHA-256 behind it, atomically. RunError if the disk is full."""
     tensors = {f"model/{name}": tensor for name, tensor in checkpoint.model.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in checkpoint.best.items()}
+    tensors |= {f"learned/{name}": tensor for name, tensor in checkpoint.learned.items()}
     for index, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer/{index}/{key}": tensor for key, tensor in state.items()}
     rest = {"epoch": checkpoint.epoch, "curve": checkpoint.curve}

@@ -34,14 +34,15 @@ VALIDATION_BATCH = 128
 class Work:
     """What every epoch needs. limit: at most so many batches an epoch, also of validation; None: all.
 
-    score: the loss of a batch. loss: what validation is scored by beside the task's primary metric. after_backward,
-    after_step: what hooks do.
+    learned: what is trained beside the network. score: the loss of a batch. loss: what validation is scored by beside
+    the task's primary metric. after_backward, after_step: what hooks do.
     """
 
     training: TrainingConfig
     task: Task
     loss: Loss
     model: nn.Module
+    learned: nn.Module | None
     optimizer: torch.optim.Optimizer
     setting: Setting
     device: torch.device
@@ -83,7 +84,7 @@ def _steps(
         inputs = setting.place(inputs, device)
         with setting.autocast(device):
             outputs = feed(model, inputs)
-        loss = score(inputs, outputs, targets.to(device))
+        loss = score(inputs, outputs, targets.to(device), (first + done) / total_steps)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         for act in work.after_backward:

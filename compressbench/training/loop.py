@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from compressbench.core.context import Advance, Progress
@@ -61,7 +64,8 @@ def train(
     if config.select == "best" and not len(validation_split):
         raise ValueError("select is 'best', but there are no validation examples to choose by; allowed: 'last'")
     epochs, steps = length(config, train_split, limits)
-    if not epochs or not _trainable(subject):
+    learned = objective.learned if objective else None
+    if not epochs or not _trainable(subject.model, learned):
         subject.model.eval()
         return Trained(subject, [], {})
     if not len(train_split):
@@ -69,14 +73,16 @@ def train(
     loss = loss_of(task, config)
     allocator.keep_memory()
     setting = Setting(*auto.split()) if config.precision == "auto" else Setting(config.precision)
-    keeper = _Keeper(checkpoint, _identity(subject, config, setting, seed, epochs, steps)) if checkpoint else None
-    state, device = (keeper.read() if keeper else None) or Checkpoint(0), _trainable(subject)[0][1].device
+    identity = partial(_identity, subject, learned, config, setting, seed, epochs, steps)
+    keeper = _Keeper(checkpoint, identity()) if checkpoint else None
+    state, device = (keeper.read() if keeper else None) or Checkpoint(0), _home(subject.model)
     with (
         _arranged(subject.model, setting),
         scoring(objective, loss, subject.model, setting, device) as score,
         progress.task("training", epochs * steps) as advance,
     ):
-        work = _work(subject, config, task, loss, setting, state, score, hooks, seed, epochs, steps, limits.steps)
+        how = (config, task, loss, setting, device, state, score, hooks, seed, epochs, steps, limits.steps)
+        work = _work(subject, learned, *how)
         _epochs(work, state, train_split, validation_split, advance, keeper, deadline, on_epoch)
         if state.best:
             subject.model.load_state_dict(state.best)
@@ -89,8 +95,13 @@ def length(config: TrainingConfig, split: Split, limits: Limits) -> tuple[int, i
     return limits.cut(config.epochs), steps if limits.steps is None else min(steps, limits.steps)
 
 
-def _trainable(subject: Subject) -> list[tuple[str, nn.Parameter]]:
-    return [(name, parameter) for name, parameter in subject.model.named_parameters() if parameter.requires_grad]
+def _trainable(*models: nn.Module | None) -> list[tuple[str, nn.Parameter]]:
+    named = (each for model in models if model is not None for each in model.named_parameters())
+    return [(name, parameter) for name, parameter in named if parameter.requires_grad]
+
+
+def _home(model: nn.Module) -> torch.device:
+    return next((tensor.device for tensor in chain(model.parameters(), model.buffers())), torch.device("cpu"))
 
 
 @contextmanager
@@ -107,10 +118,12 @@ def _arranged(model: nn.Module, setting: Setting) -> Iterator[None]:
 
 def _work(
     subject: Subject,
+    learned: nn.Module | None,
     config: TrainingConfig,
     task: Task,
     loss: Loss,
     setting: Setting,
+    device: torch.device,
     state: Checkpoint,
     score: Score,
     hooks: Sequence[Hook],
@@ -120,16 +133,19 @@ def _work(
     limit: int | None,
 ) -> Work:
     """Bring network and optimizer to where `state` left them, and return what every epoch needs."""
-    model, parameters = subject.model, _trainable(subject)
-    optimizer, enforcement = make_optimizer(config, parameters), Enforcement(subject.model, subject.constraints)
+    model, beside = subject.model, [parameter for _, parameter in _trainable(learned)]
+    optimizer, enforcement = make_optimizer(config, _trainable(model), beside), Enforcement(model, subject.constraints)
     if state.epoch:
         model.load_state_dict(state.model)
         restore_optimizer(optimizer, state.optimizer)
-    device = parameters[0][1].device
+        if learned is not None:
+            learned.load_state_dict(state.learned)
     after_backward = [hook.after_backward for hook in hooks if hook.after_backward]
     after_step = [hook.after_step for hook in hooks if hook.after_step]
     acts = (score, after_backward, after_step)
-    return Work(config, task, loss, model, optimizer, setting, device, enforcement, *acts, seed, epochs, steps, limit)
+    return Work(
+        config, task, loss, model, learned, optimizer, setting, device, enforcement, *acts, seed, epochs, steps, limit
+    )
 
 
 @dataclass
@@ -146,6 +162,7 @@ class _Keeper:
     def keep(self, state: Checkpoint, work: Work, now: bool) -> None:
         if now or time.monotonic() - self.written >= SECONDS_BETWEEN_CHECKPOINTS:
             state.model, state.optimizer = work.model.state_dict(), optimizer_state(work.optimizer)
+            state.learned = work.learned.state_dict() if work.learned is not None else {}
             write(self.path, self.identity, state)
             self.written = time.monotonic()
 
@@ -193,6 +210,15 @@ def _kept(keeper: _Keeper | None) -> str:
     return f"; the last good checkpoint is kept: {keeper.path}" if keeper and kept else ""
 
 
-def _identity(subject: Subject, config: TrainingConfig, setting: Setting, seed: int, epochs: int, steps: int) -> str:
+def _identity(
+    subject: Subject,
+    learned: nn.Module | None,
+    config: TrainingConfig,
+    setting: Setting,
+    seed: int,
+    epochs: int,
+    steps: int,
+) -> str:
     """Return digits that change with anything that changes the training, the weights it starts from included."""
-    return digest([essence(config), str(setting), seed, epochs, steps, fingerprint(subject.model)])
+    weights = [fingerprint(model) for model in (subject.model, learned) if model is not None]
+    return digest([essence(config), str(setting), seed, epochs, steps, *weights])

@@ -13,16 +13,21 @@ from compressbench.core.training import TrainingConfig
 FACTOR = "lr_factor"
 
 
-def make_optimizer(training: TrainingConfig, named: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
+def make_optimizer(
+    training: TrainingConfig, named: Iterable[tuple[str, nn.Parameter]], learned: Iterable[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """Return SGD or Adam with the training's settings, in torch's fused form, the fastest one on a CPU.
 
     named: every parameter that is trained, with its name. Those with the same factor of the learning rate are a group.
+    learned: what is trained beside the network, at the plain learning rate.
     ValueError as `TrainingConfig.factors`.
     """
     leave_compiler_out()
     found, groups = dict(named), dict[float, list[nn.Parameter]]()
     for name, factor in training.factors(found).items():
         groups.setdefault(factor, []).append(found[name])
+    for parameter in learned:
+        groups.setdefault(1.0, []).append(parameter)
     parameters = [{"params": group, FACTOR: factor} for factor, group in groups.items()]
     decay = training.weight_decay
     if training.optimizer == "adam":

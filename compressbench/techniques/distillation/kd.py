@@ -16,6 +16,7 @@ from compressbench.core.source import Source
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
+from compressbench.techniques.distillation._distilled import distilled
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,17 @@ class KnowledgeDistillation(Technique):
     Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2. T^2 keeps the size of the
     gradients when T changes. L is the loss of `training`, against the labels. The network may be fresh or trained.
 
-    training: how it is trained. teacher: the network it learns from, `{recipe: R, stage: S}`, an earlier `{stage: S}`
-    of this run, or `{file: F}`; it has as many outputs. temperature: T. weight: w, 0 to 1; 0 is training without a
-    teacher.
+    training: how it is trained; null only below `distill`. teacher: the network it learns from, `{recipe: R, stage:
+    S}`, an earlier `{stage: S}` of this run, or `{file: F}`; it has as many outputs. temperature: T. weight: w, 0 to 1;
+    0 is training without a teacher.
 
     We differ: the paper weighs the loss against the labels "considerably lower" without a number; 0.1 is ours.
     """
 
-    training: TrainingConfig
     teacher: Source
     temperature: float
     weight: float
+    training: TrainingConfig | None = None
 
     adds: ClassVar[frozenset[str]] = frozenset({"trained"})
     refuses: ClassVar[frozenset[str]] = frozenset({"int8"})
@@ -48,8 +49,11 @@ class KnowledgeDistillation(Technique):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         """Raises ValueError if there is no such teacher, or its outputs are others than the student's."""
-        teacher = context.subject_of(self.teacher).model
-        return context.train(subject, self.training, Objective(self.loss, teacher=teacher))
+        return distilled(self, subject, context)
+
+    def objective(self, subject: Subject, context: Context) -> Objective:
+        """Raises ValueError if there is no such teacher."""
+        return Objective(self.loss, teacher=context.subject_of(self.teacher).model)
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the loss of a batch. The last dimension of the outputs counts the classes."""

@@ -67,7 +67,7 @@ class Graph:
         self._names: dict[nn.Module, str] = {module: name for name, module in self._modules.items()}
         inputs = moved(example, next(model.parameters()).device)
         graph = torch_pruning.DependencyGraph()
-        with evaluating(model), _every_gradient(model):
+        with evaluating(model), every_gradient(model):
             try:
                 self._graph = graph.build_dependency(model, inputs, verbose=False)
             except Exception as error:  # whatever the network or the library raises
@@ -95,6 +95,12 @@ class Graph:
         if len(before) != 1 or not is_convolution(before[0]):
             return None
         return self._names[before[0]]
+
+    def norm_after(self, layer: str) -> str | None:
+        """Return the name of the batch norm that alone reads this layer, directly, or None."""
+        node = self._graph.module2node.get(self._model.get_submodule(layer))
+        after = [reader.module for reader in node.outputs] if node else []
+        return self._names[after[0]] if len(after) == 1 and kind_of(after[0]) == "bn" else None
 
     def kind(self, name: str) -> str | None:
         """Return which of `KINDS` a module is."""
@@ -186,7 +192,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _every_gradient(model: nn.Module) -> Iterator[None]:
+def every_gradient(model: nn.Module) -> Iterator[None]:
     """Let autograd, and so the tracing, see every layer, frozen ones too."""
     wanted = {parameter: parameter.requires_grad for parameter in model.parameters()}
     model.requires_grad_(True)

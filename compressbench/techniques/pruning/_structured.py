@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from types import MappingProxyType
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
-from compressbench.core.errors import out_of_range
+from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.subject import Skipped, Subject
-from compressbench.techniques._layers import names_in, ratio_by_layer
+from compressbench.techniques._layers import check_ratios, names_in, ratio_by_layer
 from compressbench.techniques.pruning._groups import Graph, Group
 from compressbench.techniques.pruning._removal import removal, remove
 
 Score = Callable[[nn.Module], Tensor]
 """Scores of a layer's filters, from its original weights: float, (filters,). The smallest go first."""
+SCOPES = ("per_layer", "global")
+"""Which filters compete with each other."""
 
 
 def share(size: int, ratio: float) -> Fraction:
@@ -65,32 +69,95 @@ def weakest(scores: Tensor, kept: int, group: Group, round_to: int, skipped: lis
     return set((order + torch.arange(group.blocks)[:, None] * size).flatten().tolist())
 
 
-def prune_by_ratio(
-    subject: Subject,
-    context: Context,
-    score: Score,
-    targets: list[str],
-    ignore: list[str],
-    ratio: float,
-    ratios: Mapping[str, float],
-    round_to: int,
-) -> Subject:
-    """Remove the filters of each selected layer that score lowest, `ratio` of them, and return the subject.
+class ByRatio(Protocol):
+    """The fields of a technique that says by ratios how many filters go."""
 
+    @property
+    def targets(self) -> list[str]: ...
+    @property
+    def ratio(self) -> float: ...
+    @property
+    def ratios(self) -> dict[str, float]: ...
+    @property
+    def ignore(self) -> list[str]: ...
+    @property
+    def round_to(self) -> int: ...
+
+
+def check_by_ratio(fields: ByRatio) -> None:
+    """Raise ValueError for a ratio or `round_to` out of range."""
+    check_ratios(fields.ratio, fields.ratios)
+    check_round_to(fields.round_to)
+
+
+def check_scope(scope: str, ratios: Mapping[str, float]) -> None:
+    """Raise ValueError for an unknown scope, or ratios of layers that all compete with each other."""
+    if scope not in SCOPES:
+        raise ValueError(f"scope is {scope!r}; {suggestion(scope, SCOPES)}")
+    if scope == "global" and ratios:
+        raise ValueError(f"ratios is {dict(ratios)!r}; with scope global all filters compete and there is one ratio")
+
+
+def prune_by_ratio(
+    subject: Subject, context: Context, fields: ByRatio, score: Score, scope: str = "per_layer"
+) -> Subject:
+    """Remove the filters that score lowest, of each selected layer or of all together, and return the subject.
+
+    Raises ValueError as `asked` does.
+    """
+    graph = Graph(subject.model, context.example)
+    groups = asked(subject, graph, fields)
+    scores = [group_scores(subject.model, group, score) for group, _ in groups]
+    return finish(subject, context, lowest(groups, scores, fields.round_to, scope, subject.skipped))
+
+
+def asked(
+    subject: Subject,
+    graph: Graph,
+    fields: ByRatio,
+    done: Fraction = Fraction(1),
+    whole: Mapping[str, int] = MappingProxyType({}),
+) -> list[tuple[Group, Fraction]]:
+    """Return the groups that can be pruned, and n (1 - ratio) of each: how many of its n filters should stay.
+
+    done: the part of what has to go in the end that goes now. whole: n by name of a layer, if it was more once.
     Raises ValueError as `ratio_by_layer` and `prunable` do, and for layers that share filters but not their ratio.
     """
-    model = subject.model
-    wanted = ratio_by_layer(model, targets, ignore, ratio, ratios)
-    graph = Graph(model, context.example)
-    chosen = []
-    for group in prunable(graph, wanted, [*targets, *ignore], subject.skipped):
-        asked = sorted({wanted[name] for name in group.members})
-        if len(asked) > 1:
-            raise ValueError(f"{', '.join(group.members)} share their filters, but their ratios differ: {asked}")
-        kept = int(share(group.size, asked[0]))
-        scores = torch.stack([score(model.get_submodule(name)) for name in group.members]).sum(0)
-        chosen.append((group, weakest(scores, kept, group, round_to, subject.skipped)))
-    return finish(subject, context, chosen)
+    wanted = ratio_by_layer(subject.model, fields.targets, fields.ignore, fields.ratio, fields.ratios)
+    found = []
+    for group in prunable(graph, wanted, [*fields.targets, *fields.ignore], subject.skipped):
+        ratios = sorted({wanted[name] for name in group.members})
+        if len(ratios) > 1:
+            raise ValueError(f"{', '.join(group.members)} share their filters, but their ratios differ: {ratios}")
+        size = whole.get(group.members[0], group.size)
+        found.append((group, size - done * (size - share(size, ratios[0]))))
+    return found
+
+
+def group_scores(model: nn.Module, group: Group, score: Score) -> Tensor:
+    """Return the scores of a group's filters: the sum over its members."""
+    return torch.stack([score(model.get_submodule(name)) for name in group.members]).sum(0)
+
+
+def lowest(
+    groups: list[tuple[Group, Fraction]], scores: list[Tensor], round_to: int, scope: str, skipped: list[Skipped]
+) -> list[tuple[Group, set[int]]]:
+    """Return the filters to remove of every group, those with the smallest scores.
+
+    Of each group as many stay as asked, rounded down; with scope `global` that many of all together, and each group
+    at least one.
+    """
+    kept = [int(stay) for _, stay in groups]
+    if scope == "global" and groups:
+        every = torch.cat([score.detach().cpu().float() for score in scores])
+        gone = len(every) - int(sum(stay for _, stay in groups))
+        stays = torch.ones(len(every), dtype=torch.bool)
+        stays[every.argsort(stable=True)[:gone]] = False
+        kept = [int(own.sum()) for own in stays.split([group.size for group, _ in groups])]
+    return [
+        (group, weakest(score, stay, group, round_to, skipped))
+        for (group, _), score, stay in zip(groups, scores, kept, strict=True)
+    ]
 
 
 def prunable(graph: Graph, names: Iterable[str], selectors: Iterable[str], skipped: list[Skipped]) -> list[Group]:

@@ -1,43 +1,32 @@
-"""What weight pruners share: how many weights stay, which ones by score, and the masks that keep them so.
-
-How many: the network's total is the nearest whole number to the sum of n (1 - ratio), and the pools (layers, kinds of
-layer, or the whole network) share it by largest remainder: each gets the floor of its own n (1 - ratio), and those
-with the largest fractions one more. So a pool's count is never off by one or more, and the survey's three totals come
-out to the last digit (CIFAR10 1,106,918 = 987,417 of conv + 119,501 of linear, asked 987,417.6 + 119,500.8); no
-rounding of each kind or layer by itself gives all three. The survey does not print its rule; this one was fitted.
-"""
+"""What weight pruners share: how many weights stay, which ones by score, and the masks that keep them so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import floor
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from compressbench.core.constraint import Mask
-from compressbench.core.errors import suggestion
-from compressbench.core.format import Sparse
+from compressbench.core.context import Context
+from compressbench.core.errors import out_of_range, suggestion
+from compressbench.core.format import Blocks, NOfM, Sparse
+from compressbench.core.pattern_format import matrix_of, tensor_of
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
+from compressbench.core.training import TrainingConfig
 from compressbench.techniques._layers import SINGLE, check_ratios, kind_of, ratio_by_layer, weights_of
+from compressbench.techniques.pruning._patterns import Pattern, best_of_groups, block_scores, fitting, spread
+from compressbench.techniques.pruning._ranking import MASKED, Bools, Keys, apportion, highest, sort_keys
 
 SCOPES = ("per_layer", "per_kind", "global")
 Keep = Mapping[str, Fraction]
 """Fraction of the weights that stays, by name of the layer."""
-
-Keys = npt.NDArray[np.uint32]
-Bools = npt.NDArray[np.bool_]
-MASKED = 0
-"""The key of a weight that an earlier mask holds at zero: below all others."""
-INFINITE = 0x7F800001
-"""The key of an infinite score; those of NaN lie above."""
-CHUNK = 1 << 22
-"""Keys counted at once: `np.bincount` copies them to 8 bytes each."""
+Score = Callable[[str, Tensor], Tensor]
+"""Returns the score of each weight, 0 or more, given the parameter's name and value; the lowest go."""
 
 
 def check_fields(ratio: float, ratios: Mapping[str, float], scope: str) -> None:
@@ -56,8 +45,11 @@ def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
     """Return why a weight pruner finds nothing left to do after those before it, as far as the fields tell, or None."""
     before: Any
     for before in earlier:
-        if any(getattr(later, key) != getattr(before, key, None) for key in ("targets", "ignore", "scope")):
+        same = ("targets", "ignore", "scope")
+        if any(getattr(later, key) != getattr(before, key, None) for key in same):
             continue  # other weights, or no weight pruner
+        if getattr(later, "pattern", None) != getattr(before, "pattern", None):
+            continue
         ratios = [(later.ratio, before.ratio)]
         for selector in {*later.ratios, *before.ratios}:
             ratios.append((later.ratios.get(selector, later.ratio), before.ratios.get(selector, before.ratio)))
@@ -67,88 +59,107 @@ def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
 
 
 def kept_fractions(
-    model: nn.Module, targets: list[str], ignore: list[str], ratio: float, ratios: Mapping[str, float]
+    subject: Subject,
+    targets: list[str],
+    ignore: list[str],
+    ratio: float,
+    ratios: Mapping[str, float],
+    pattern: Pattern | None = None,
+    kinds: tuple[str, ...] = SINGLE,
 ) -> dict[str, Fraction]:
-    """Return 1 - ratio, exact, by name of the selected layer. Raises ValueError as `ratio_by_layer` does."""
-    found = ratio_by_layer(model, targets, ignore, ratio, ratios, SINGLE)
-    return {name: 1 - Fraction(str(value)) for name, value in found.items()}
+    """Return 1 - ratio, exact, by name of the selected layer; what cannot have the pattern is left out and reported.
+
+    Raises ValueError as `ratio_by_layer` and `fitting` do.
+    """
+    found = ratio_by_layer(subject.model, targets, ignore, ratio, ratios, kinds)
+    return {name: 1 - Fraction(str(found[name])) for name in fitting(subject, found, targets, pattern)}
 
 
-def prune_weights(subject: Subject, score: Callable[[Tensor], Tensor], kept: Keep, scope: str) -> Subject:
+def check_rounds(rounds: int, retrain: TrainingConfig | None) -> None:
+    """Raise ValueError for fewer than one round, or several without a training between them."""
+    if rounds < 1:
+        raise out_of_range("rounds", rounds, "1 or more")
+    if rounds > 1 and retrain is None:
+        raise ValueError(f"retrain is None with rounds {rounds!r}; say how to train between the rounds")
+
+
+def prune_in_rounds(
+    subject: Subject,
+    context: Context,
+    score_of: Callable[[Subject], Score],
+    kept: Keep,
+    scope: str,
+    rounds: int,
+    retrain: TrainingConfig | None,
+    pattern: Pattern | None = None,
+) -> Subject:
+    """Prune in steps in which the fraction that stays falls geometrically, trained in between.
+
+    score_of: gives the scores of a network as it is.
+    """
+    for number in range(1, rounds + 1):
+        last = number == rounds
+        step = kept if last else {name: Fraction(float(each) ** (number / rounds)) for name, each in kept.items()}
+        subject = prune_weights(subject, score_of(subject), step, scope, pattern)
+        if not last:
+            assert retrain is not None
+            subject = context.train(subject, retrain)
+    return subject
+
+
+def prune_weights(subject: Subject, score: Score, kept: Keep, scope: str, pattern: Pattern | None = None) -> Subject:
     """Set the weights with the lowest scores to zero, with masks that keep them there; biases stay.
 
-    score: of each weight of a tensor, in its shape, 0 or more; weights that are masked already stay so.
+    Weights that are masked already stay so. pattern: in which zeros lie; blocks compete by the sum of their scores.
     Raises ValueError if a score is not a number.
     """
     layers = weights_of(subject.model, kept)
     pools = _pools(subject.model, layers, scope)
     weights = {name: subject.model.get_parameter(name).detach() for name in layers}
-    masks = {constraint.parameter: constraint for constraint in subject.constraints if isinstance(constraint, Mask)}
-    asked = [sum((weights[name].numel() * kept[layers[name]] for name in pool), Fraction(0)) for pool in pools]
+    size = pattern.rows * pattern.columns if isinstance(pattern, Blocks) else 1
+    asked = [sum((weights[name].numel() // size * kept[layers[name]] for name in pool), Fraction(0)) for pool in pools]
     for pool, count in zip(pools, apportion(asked), strict=True):
-        keys = [sort_keys(score(weights[name]), masks.get(name)) for name in pool]
-        survives = highest(np.concatenate(keys) if len(keys) > 1 else keys[0], count)
-        ends = np.cumsum([len(own) for own in keys])[:-1]
-        for name, part, own in zip(pool, np.split(survives, ends), keys, strict=True):
+        earlier = {name: subject.mask(name) for name in pool}
+        keys = [unit_keys(score(name, weights[name]), earlier[name], pattern) for name in pool]
+        parts = _survivors(keys, count, [weights[name].shape for name in pool], pattern)
+        for name, part, own in zip(pool, parts, keys, strict=True):
             if not part.any():
                 part[own.argmax()] = True
-                what = f"none of its {len(part)} weights would stay; its best one does"
+                what = f"none of its {len(part)} {'blocks' if size > 1 else 'weights'} would stay; its best one does"
                 subject.skipped.append(Skipped(name.removesuffix(".weight"), what))
-            part &= own != MASKED
-            keep_masked(subject, name, torch.from_numpy(part).reshape(weights[name].shape))
+            keep = torch.from_numpy(_elements(part & (own != MASKED), weights[name].shape, pattern))
+            mask = earlier[name]
+            keep_masked(subject, name, keep if mask is None else keep & mask.cpu(), pattern)
     subject.enforce()
     return subject
 
 
-def apportion(asked: list[Fraction]) -> list[int]:
-    """Return whole numbers near `asked` whose sum is the nearest to theirs, a half rounded up (largest remainder)."""
-    counts = [floor(share) for share in asked]
-    missing = floor(sum(asked, Fraction(1, 2))) - sum(counts)
-    order = sorted(range(len(asked)), key=lambda i: (counts[i] - asked[i], i))
-    for i in order[:missing]:
-        counts[i] += 1
-    return counts
+def unit_keys(scores: Tensor, allowed: Tensor | None, pattern: Pattern | None) -> Keys:
+    """Return the keys of what goes or stays as one, flat: single weights, or the blocks of a pattern.
 
-
-def highest(keys: Keys, count: int) -> Bools:
-    """Return where the `count` highest keys stand; of equal ones the first are taken."""
-    if count in (0, len(keys)):
-        return np.full(len(keys), count > 0)
-    threshold = smallest(keys, len(keys) - count)
-    found: Bools = keys > threshold
-    equal = np.flatnonzero(keys == threshold)
-    found[equal[: count - np.count_nonzero(found)]] = True
-    return found
-
-
-def smallest(keys: Keys, rank: int) -> int:
-    """Return the key that has `rank` keys before it in sorted order, by its two halves of 16 bits.
-
-    Linear in time whatever the keys are: `np.partition` takes twenty times as long as usual where most are equal, as
-    the zeros of a pruned network are.
+    allowed: where a weight may stay at all; None is everywhere.
     """
-    chunks = (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-    high, rank = _digit((chunk >> 16 for chunk in chunks), rank)
-    low, _ = _digit([keys[keys >> 16 == high] & 0xFFFF], rank)
-    return high << 16 | low
+    if not isinstance(pattern, Blocks):
+        return sort_keys(scores, allowed)
+    if allowed is None:
+        return sort_keys(block_scores(scores, pattern), None)
+    there = block_scores(allowed, pattern) > 0
+    return sort_keys(block_scores(scores.where(allowed, 0), pattern), there)
 
 
-def _digit(parts: Iterable[npt.NDArray[np.integer[Any]]], rank: int) -> tuple[int, int]:
-    """Return the digit that has this rank among all parts, and its rank among those equal to it."""
-    ends = np.cumsum(sum(np.bincount(part, minlength=1 << 16) for part in parts))
-    digit = int(np.searchsorted(ends, rank, side="right"))
-    return digit, rank - int(ends[digit - 1]) if digit else rank
+def _survivors(keys: list[Keys], count: int, shapes: list[torch.Size], pattern: Pattern | None) -> list[Bools]:
+    """Return of each tensor, flat, what stays: so many in all, or as the pattern says of every group."""
+    if isinstance(pattern, NOfM):
+        pairs = zip(keys, shapes, strict=True)
+        groups = [(best_of_groups(matrix_of(own.reshape(shape)), pattern), shape) for own, shape in pairs]
+        return [tensor_of(found, shape).ravel() for found, shape in groups]
+    survives = highest(np.concatenate(keys) if len(keys) > 1 else keys[0], count)
+    return np.split(survives, np.cumsum([len(own) for own in keys])[:-1])
 
 
-def sort_keys(scores: Tensor, earlier: Mask | None) -> Keys:
-    """Return integers in the order of the scores, flat: the bits of a float that is 0 or more are in its order."""
-    bits = scores.float().cpu().numpy().ravel().view(np.uint32)
-    keys: Keys = bits + np.uint32(1)
-    if keys.max() > INFINITE:
-        raise ValueError("a weight is not a number; the network cannot be pruned")
-    if earlier is not None:
-        keys[~earlier.keep.cpu().numpy().ravel()] = MASKED
-    return keys
+def _elements(part: Bools, shape: torch.Size, pattern: Pattern | None) -> Bools:
+    found: Bools = spread(part, shape, pattern) if isinstance(pattern, Blocks) else part.reshape(shape)
+    return found
 
 
 def _pools(model: nn.Module, layers: Mapping[str, str], scope: str) -> list[list[str]]:
@@ -162,7 +173,7 @@ def _pools(model: nn.Module, layers: Mapping[str, str], scope: str) -> list[list
     return list(pools.values())
 
 
-def keep_masked(subject: Subject, parameter: str, keep: Tensor) -> None:
-    """Put the mask in the place of an earlier one of the same parameter."""
+def keep_masked(subject: Subject, parameter: str, keep: Tensor, pattern: Pattern | None = None) -> None:
+    """Put the mask in the place of an earlier one of the same parameter. pattern: in which its zeros lie."""
     subject.constrain(Mask(parameter, keep.to(subject.model.get_parameter(parameter).device)))
-    subject.store(parameter, Sparse())
+    subject.store(parameter, pattern or Sparse())

@@ -9,7 +9,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.objective import Hook
@@ -19,7 +18,8 @@ from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent, latent_name
 from compressbench.techniques._layers import check_ratios, ratio_by_layer
 from compressbench.techniques.pruning._masked import Masked, earlier_mask
-from compressbench.techniques.pruning._unstructured import apportion, highest, keep_masked, sort_keys
+from compressbench.techniques.pruning._ranking import apportion, highest, sort_keys
+from compressbench.techniques.pruning._unstructured import keep_masked
 
 
 @dataclass(frozen=True)
@@ -113,5 +113,5 @@ def largest(weight: Tensor, allowed: Tensor, fraction: Fraction) -> Tensor:
     allowed: where a weight may stay at all. Of equal ones the first stay.
     """
     count = max(1, apportion([weight.numel() * fraction])[0])
-    survives = highest(sort_keys(weight.abs(), Mask("", allowed)), count)
+    survives = highest(sort_keys(weight.abs(), allowed.bool()), count)
     return torch.from_numpy(survives).reshape(weight.shape).to(weight.device) & allowed.to(weight.device)

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import check_ratios
-from compressbench.techniques.pruning._structured import check_round_to, prune_by_ratio
+from compressbench.techniques.pruning._structured import check_by_ratio, prune_by_ratio
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,10 @@ class L1NormPruning(Technique):
     refuses: ClassVar[frozenset[str]] = frozenset({"sparse", "quantized"})
 
     def __post_init__(self) -> None:
-        check_ratios(self.ratio, self.ratios)
-        check_round_to(self.round_to)
+        check_by_ratio(self)
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        return prune_by_ratio(
-            subject, context, l1_norms, self.targets, self.ignore, self.ratio, self.ratios, self.round_to
-        )
+        return prune_by_ratio(subject, context, self, l1_norms)
 
 
 def l1_norms(layer: nn.Module) -> Tensor:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
-import torch
+from torch import Tensor
 
 from compressbench.core.context import Context
-from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
-from compressbench.techniques.pruning._unstructured import check_fields, kept_fractions, prune_weights, pruned_again
+from compressbench.techniques.pruning._patterns import check_pattern, pattern_of
+from compressbench.techniques.pruning._unstructured import (
+    Score,
+    check_fields,
+    check_rounds,
+    kept_fractions,
+    prune_in_rounds,
+    pruned_again,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,9 @@ class MagnitudePruning(Technique):
     targets, ignore: what is pruned, and what is not. scope: which weights compete for one threshold: those of each
     layer (`per_layer`), of each kind (`per_kind`), or all (`global`). rounds: steps in which the fraction that stays
     falls geometrically, retrained in between. retrain: that training; needed for more than one round. Biases stay.
+    pattern: null for zeros anywhere, or where they lie (`_patterns`): `"2:4"`, the largest 2 of every 4 neighbouring
+    input channels, with ratio 0.5; or `4x4`, blocks that go or stay as a whole, by the sum of their magnitudes (Mao et
+    al. 2017). A layer whose channels do not divide into it is left out.
 
     We differ: Han et al. set thresholds from the standard deviation of each layer, freeze convolutions and fully
     connected layers in turn, and scale dropout; here the number of zeros is exact (`_unstructured`).
@@ -41,6 +50,7 @@ class MagnitudePruning(Technique):
     scope: str
     rounds: int
     retrain: TrainingConfig | None
+    pattern: str | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
@@ -48,21 +58,20 @@ class MagnitudePruning(Technique):
 
     def __post_init__(self) -> None:
         check_fields(self.ratio, self.ratios, self.scope)
-        if self.rounds < 1:
-            raise out_of_range("rounds", self.rounds, "1 or more")
-        if self.rounds > 1 and self.retrain is None:
-            raise ValueError(f"retrain is None with rounds {self.rounds!r}; say how to train between the rounds")
+        check_rounds(self.rounds, self.retrain)
+        check_pattern(self.pattern, self.ratio, self.ratios, self.scope, self.rounds)
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        final = kept_fractions(subject.model, self.targets, self.ignore, self.ratio, self.ratios)
-        for number in range(1, self.rounds + 1):
-            last = number == self.rounds
-            step = final if last else {n: Fraction(float(kept) ** (number / self.rounds)) for n, kept in final.items()}
-            subject = prune_weights(subject, torch.abs, step, self.scope)
-            if not last:
-                assert self.retrain is not None
-                subject = context.train(subject, self.retrain)
-        return subject
+        pattern = pattern_of(self.pattern)
+        kept = kept_fractions(subject, self.targets, self.ignore, self.ratio, self.ratios, pattern)
+        return prune_in_rounds(subject, context, _magnitudes, kept, self.scope, self.rounds, self.retrain, pattern)
 
     def fault_after(self, earlier: Sequence[Technique]) -> str | None:
         return pruned_again(self, earlier)
+
+
+def _magnitudes(_: Subject) -> Score:
+    def magnitude(_: str, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+    return magnitude

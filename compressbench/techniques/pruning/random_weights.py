@@ -12,6 +12,7 @@ from torch import Tensor
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
+from compressbench.techniques.pruning._patterns import check_pattern, pattern_of
 from compressbench.techniques.pruning._unstructured import check_fields, kept_fractions, prune_weights, pruned_again
 
 
@@ -22,7 +23,7 @@ class RandomWeightPruning(Technique):
     Source: Blalock et al. 2020, "What is the State of Neural Network Pruning?", who ask for this control in every
     comparison.
 
-    targets, ratio, ratios, ignore, scope: as in `pruning/magnitude`. An untrained network may be pruned.
+    targets, ratio, ratios, ignore, scope, pattern: as in `pruning/magnitude`. An untrained network may be pruned.
     """
 
     targets: list[str]
@@ -30,19 +31,22 @@ class RandomWeightPruning(Technique):
     ratios: dict[str, float]
     ignore: list[str]
     scope: str
+    pattern: str | None = None
 
     adds: ClassVar[frozenset[str]] = frozenset({"sparse"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
         check_fields(self.ratio, self.ratios, self.scope)
+        check_pattern(self.pattern, self.ratio, self.ratios, self.scope)
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        def chance(weight: Tensor) -> Tensor:
+        def chance(_: str, weight: Tensor) -> Tensor:
             return torch.rand(weight.shape, generator=context.generator)
 
-        kept = kept_fractions(subject.model, self.targets, self.ignore, self.ratio, self.ratios)
-        return prune_weights(subject, chance, kept, self.scope)
+        pattern = pattern_of(self.pattern)
+        kept = kept_fractions(subject, self.targets, self.ignore, self.ratio, self.ratios, pattern)
+        return prune_weights(subject, chance, kept, self.scope, pattern)
 
     def fault_after(self, earlier: Sequence[Technique]) -> str | None:
         return pruned_again(self, earlier)

@@ -13,6 +13,7 @@ from compressbench.core.format import Binary, Codebook, Format
 from compressbench.core.subject import Skipped, Subject
 from compressbench.layers.activations import quantized
 from compressbench.layers.straight_through import straight_through
+from compressbench.techniques._layers import select
 
 MOST_BITS, OFF = 8, 32
 
@@ -47,6 +48,15 @@ def check_bits(**bits: int) -> None:
     for key, value in bits.items():
         if not (1 <= value <= MOST_BITS or value == OFF):
             raise out_of_range(key, value, f"1 to {MOST_BITS}, or {OFF} for none quantized")
+
+
+def bits_by_weight(
+    subject: Subject, targets: list[str], ignore: list[str], bits: int, kept_bits: int
+) -> dict[str, int]:
+    """Return the bits of every weight that is quantized: `bits`, or kept_bits of a layer that `ignore` names."""
+    selected, without_kept = (select(subject.model, targets, names) for names in ([], ignore))
+    found = {f"{name}.weight": bits if name in without_kept else kept_bits for name in selected}
+    return {name: number for name, number in found.items() if number != OFF}
 
 
 def relus(model: nn.Module) -> list[str]:

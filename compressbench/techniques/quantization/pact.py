@@ -17,11 +17,11 @@ from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.layers.activations import SMALLEST_ALPHA, PactActivation
 from compressbench.techniques._latent import latent
-from compressbench.techniques._layers import select
 from compressbench.techniques.quantization._freeze import freeze
 from compressbench.techniques.quantization._low_bits import (
     OFF,
     DorefaWeights,
+    bits_by_weight,
     check_bits,
     format_of,
     relus,
@@ -73,7 +73,7 @@ class PactNetwork(Technique):
             raise out_of_range("alpha_lr", self.alpha_lr, "more than 0, or null for lr")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        bits = self._bits(subject)
+        bits = bits_by_weight(subject, self.targets, self.ignore, self.weight_bits, self.kept_bits)
         limits = {} if self.percentile is None else self._limits(subject, context, self.percentile)
         replace_relus(subject, self._activation)
         for name, limit in limits.items():
@@ -91,12 +91,6 @@ class PactNetwork(Technique):
         return replace(
             self.training, lr_factors={"*.alpha": self.alpha_lr / self.training.lr, **self.training.lr_factors}
         )
-
-    def _bits(self, subject: Subject) -> dict[str, int]:
-        """Return the bits of every weight that is quantized."""
-        selected, without_kept = (select(subject.model, self.targets, ignore) for ignore in ([], self.ignore))
-        bits = {f"{name}.weight": self.weight_bits if name in without_kept else self.kept_bits for name in selected}
-        return {name: number for name, number in bits.items() if number != OFF}
 
     def _limits(self, subject: Subject, context: Context, percentile: float) -> dict[str, float]:
         """Return the percentile of the inputs by name of the ReLU; one that never runs is left out, and starts at

@@ -10,8 +10,8 @@ from torch import nn
 from compressbench.core.constraint import Mask
 from compressbench.core.format import Sparse
 from compressbench.core.training import TrainingConfig
-from compressbench.techniques.pruning import _unstructured
-from compressbench.techniques.pruning._unstructured import apportion, highest, smallest
+from compressbench.techniques.pruning import _ranking
+from compressbench.techniques.pruning._ranking import apportion, highest, smallest
 from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from tests.techniques.lending import ALEXNET, PLAIN, StageContext, bare, subject_of
@@ -145,7 +145,7 @@ def test_the_highest_keys_are_found_among_equals_and_extremes():
 
 @pytest.mark.parametrize("spread", [1, 3, 1 << 16, 1 << 31])
 def test_every_rank_is_found_as_by_sorting(spread, monkeypatch):
-    monkeypatch.setattr(_unstructured, "CHUNK", 100)
+    monkeypatch.setattr(_ranking, "CHUNK", 100)
     keys = np.random.default_rng(0).integers(0, spread, 1_001, dtype=np.uint32)
     ranks = [0, 1, 499, 500, 1_000]
     assert [smallest(keys, rank) for rank in ranks] == np.sort(keys)[ranks].tolist()
