@@ -223,6 +223,7 @@ def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str)
         "train",
         "before",
         "distill",
+        "grow",
         "prune",
         "surgery",
         "finetune",

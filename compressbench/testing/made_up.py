@@ -84,6 +84,9 @@ class MadeUpContext:
                         if hook.after_backward:
                             hook.after_backward(model)
                     optimizer.step()
+                    for hook in hooks:
+                        if hook.after_step:
+                            hook.after_step(model)
                     subject.enforce()
         model.eval()
         return subject

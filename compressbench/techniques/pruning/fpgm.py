@@ -13,6 +13,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
+from compressbench.techniques.pruning._criteria import distances, l2_norms
 from compressbench.techniques.pruning._groups import Graph, Group
 from compressbench.techniques.pruning._structured import (
     asked,
@@ -72,17 +73,3 @@ class FPGMPruning(Technique):
         scores = torch.full((group.size,), -1.0)
         scores[others] = group_scores(model, group, lambda layer: distances(layer, others))
         return scores
-
-
-def l2_norms(layer: nn.Module) -> Tensor:
-    """Return the L2 norm of the weights of each filter, (filters,)."""
-    weight: Tensor = layer.get_parameter("weight").detach()
-    norms: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
-    return norms
-
-
-def distances(layer: nn.Module, among: Tensor) -> Tensor:
-    """Return the sum of each filter's Euclidean distances to all others, of those in `among` (boolean, (filters,))."""
-    filters = layer.get_parameter("weight").detach().flatten(1)[among]
-    between: Tensor = torch.cdist(filters, filters, compute_mode="donot_use_mm_for_euclid_dist")
-    return between.sum(1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
-
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
+from compressbench.techniques.pruning._criteria import l1_norms
 from compressbench.techniques.pruning._structured import check_by_ratio, prune_by_ratio
 
 
@@ -42,9 +41,3 @@ class L1NormPruning(Technique):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         return prune_by_ratio(subject, context, self, l1_norms)
-
-
-def l1_norms(layer: nn.Module) -> Tensor:
-    """Return the sum of the absolute weights of each filter, (filters,)."""
-    weight: Tensor = layer.get_parameter("weight").detach()
-    return weight.abs().flatten(1).sum(1)

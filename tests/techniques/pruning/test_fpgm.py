@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from compressbench.techniques.pruning.fpgm import FPGMPruning, distances, l2_norms
+from compressbench.techniques.pruning._criteria import distances, l2_norms
+from compressbench.techniques.pruning.fpgm import FPGMPruning
 from tests.techniques.lending import StageContext, bare, seeded
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from compressbench.techniques.pruning.l1_norm import L1NormPruning, l1_norms
+from compressbench.techniques.pruning._criteria import l1_norms
+from compressbench.techniques.pruning.l1_norm import L1NormPruning
 from tests.techniques.lending import ALEXNET, PLAIN, StageContext, subject_of
 
 
