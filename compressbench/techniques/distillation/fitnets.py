@@ -83,7 +83,8 @@ class FitNets(Technique):
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the second stage's loss of a batch."""
-        ours, theirs = seen.outputs, seen.teacher_outputs
+        ours: Tensor = seen.outputs
+        theirs: Tensor = seen.teacher_outputs
         check_classes(ours, theirs)
         log_q, p = (ours / self.temperature).log_softmax(-1), (theirs / self.temperature).softmax(-1)
         weight = self.weight + (self.final_weight - self.weight) * seen.done

@@ -52,7 +52,8 @@ class LogitDistillation(Technique):
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the loss of a batch: the mean over its examples."""
-        ours, theirs = seen.outputs, seen.teacher_outputs
+        ours: Tensor = seen.outputs
+        theirs: Tensor = seen.teacher_outputs
         check_classes(ours, theirs)
         apart = (ours - theirs).square().sum(-1).mean() / 2
         return self.weight * apart + (1 - self.weight) * seen.task_loss()
