@@ -47,6 +47,8 @@ NEEDED = {
 """The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
 OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start")}
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
+QUICK = {"examples": 64, "block_columns": 8}
+"""Values for fields whose larger ones only take longer."""
 
 
 def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
@@ -57,6 +59,7 @@ def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
         if isinstance(value, str) and (value == "???" or value.startswith("${")):
             assert key in OPEN, f"{kind} leaves {key} open; give it a value in OPEN"
             node[key] = OPEN[key]
+    node |= {key: value for key, value in QUICK.items() if key in node}
     if "training" in node:
         own = {key: value for key, value in node["training"].items() if key != "extends"}
         node["training"] = TrainingConfig(**{**NEEDED, **own})

@@ -120,7 +120,7 @@ def prune_weights(subject: Subject, score: Score, kept: Keep, scope: str, patter
     asked = [sum((weights[name].numel() // size * kept[layers[name]] for name in pool), Fraction(0)) for pool in pools]
     for pool, count in zip(pools, apportion(asked), strict=True):
         earlier = {name: subject.mask(name) for name in pool}
-        keys = [unit_keys(score(name, weights[name]), earlier[name], pattern) for name in pool]
+        keys = [_unit_keys(score(name, weights[name]), earlier[name], pattern) for name in pool]
         parts = _survivors(keys, count, [weights[name].shape for name in pool], pattern)
         for name, part, own in zip(pool, parts, keys, strict=True):
             if not part.any():
@@ -134,7 +134,16 @@ def prune_weights(subject: Subject, score: Score, kept: Keep, scope: str, patter
     return subject
 
 
-def unit_keys(scores: Tensor, allowed: Tensor | None, pattern: Pattern | None) -> Keys:
+def survivors(scores: Tensor, allowed: Tensor | None, count: int, pattern: Pattern | None) -> Tensor:
+    """Return where the weights of a matrix, or the blocks of a pattern, with the `count` highest scores stand; of n:m
+    as many as it says of every group. allowed: where a weight may stay at all; None is everywhere."""
+    keys = _unit_keys(scores, allowed, pattern)
+    (part,) = _survivors([keys], count, [scores.shape], pattern)
+    keep = torch.from_numpy(_elements(part & (keys != MASKED), scores.shape, pattern)).to(scores.device)
+    return keep if allowed is None else keep & allowed
+
+
+def _unit_keys(scores: Tensor, allowed: Tensor | None, pattern: Pattern | None) -> Keys:
     """Return the keys of what goes or stays as one, flat: single weights, or the blocks of a pattern.
 
     allowed: where a weight may stay at all; None is everywhere.
