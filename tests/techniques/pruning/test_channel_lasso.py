@@ -60,10 +60,13 @@ def test_a_channel_that_is_the_sum_of_two_others_can_go_without_a_trace():
         model[2].weight[:, [1, 2]] = model[2].weight[:, [4]]
     context.inputs = context.inputs.abs()
     expected = model(context.inputs).detach()
-    for reconstruct, same in ((True, True), (False, False)):
+    errors = []
+    for reconstruct in (True, False):
         pruned = lasso(0.16, reconstruct).apply(bare(copy.deepcopy(model)), context).model
         assert pruned[0].out_channels == 5
-        assert torch.allclose(pruned(context.inputs), expected, atol=1e-4) == same
+        errors.append(float((pruned(context.inputs) - expected).abs().max()))
+    assert errors[0] < 1e-3  # it stays near the weights a little
+    assert errors[1] > 0.1
 
 
 def test_the_wanted_outputs_are_those_of_the_network_as_it_was():
