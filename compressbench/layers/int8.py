@@ -95,13 +95,13 @@ class Int8Linear(nn.Linear):
 
 
 def keep_unfused(model: nn.Module) -> None:
-    """Keep torch from computing a TransformerEncoderLayer in one kernel where an int8 layer is in it, in place.
+    """Keep torch from computing a TransformerEncoderLayer in one kernel where another layer is in it, in place.
 
-    That kernel takes the weights off the layers as floats. It is not used where a layer has a hook.
+    That kernel takes the weights off its linear layers, as floats. It is not used where a layer has a hook.
     """
     for block in model.modules():
-        for layer in block.children() if isinstance(block, nn.TransformerEncoderLayer) else ():
-            if isinstance(layer, Int8Linear) and not layer._forward_pre_hooks:
+        for layer in (block.linear1, block.linear2) if isinstance(block, nn.TransformerEncoderLayer) else ():
+            if type(layer) is not nn.Linear and not layer._forward_pre_hooks:
                 layer.register_forward_pre_hook(_as_it_is)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NEEDED = {
     "trained": "needs a trained network, but no stage before it trains one",
     "filters_removed": "needs a network with filters removed, but no stage before it removes any",
+    "factored": "needs a network with factored layers, but no stage before it factors any",
     "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
     "retrained": "needs a network trained again, but no stage before it does that",
     "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
@@ -26,6 +27,7 @@ NEEDED = {
 REFUSED = {
     "trained": "cannot take a network that is trained already",
     "filters_removed": "cannot take a network whose filters were removed",
+    "factored": "cannot take a network with factored layers",
     "sparse": "cannot take a network with zeroed weights",
     "retrained": "cannot take a network that was trained again",
     "quantized": "cannot take a network with quantized weights",

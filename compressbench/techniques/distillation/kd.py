@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional
 
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
@@ -17,6 +15,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.distillation._distilled import distilled
+from compressbench.techniques.distillation._softened import check_temperature, divergence
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class KnowledgeDistillation(Technique):
     refuses: ClassVar[frozenset[str]] = frozenset({"int8"})
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < inf:
-            raise out_of_range("temperature", self.temperature, "more than 0")
+        check_temperature(self.temperature)
         if not 0 <= self.weight <= 1:
             raise out_of_range("weight", self.weight, "0 to 1")
 
@@ -56,11 +54,6 @@ class KnowledgeDistillation(Technique):
         return Objective(self.loss, teacher=context.subject_of(self.teacher).model)
 
     def loss(self, seen: Seen) -> Tensor:
-        """Return the loss of a batch. The last dimension of the outputs counts the classes."""
-        ours, theirs = seen.outputs, seen.teacher_outputs
-        if ours.shape != theirs.shape or ours.shape[-1] < 2:
-            shapes = f"{list(theirs.shape[1:])}, the student {list(ours.shape[1:])}"
-            raise ValueError(f"the teacher gives {shapes}; distillation needs the same classes, two or more")
-        log_q, log_p = (functional.log_softmax(logits / self.temperature, -1) for logits in (ours, theirs))
-        apart = functional.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1).mean()
+        """Return the loss of a batch."""
+        apart = divergence(seen.outputs, seen.teacher_outputs, self.temperature)
         return self.weight * self.temperature**2 * apart + (1 - self.weight) * seen.task_loss()
