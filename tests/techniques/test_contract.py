@@ -50,6 +50,9 @@ OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start")}
 QUICK = {"examples": 64, "block_columns": 8}
 """Values for fields whose larger ones only take longer."""
 
+LESS: dict[str, dict[str, object]] = {"quantization/adaround": {"iterations": 20, "places": 256, "examples": 64}}
+"""Smaller numbers than those of the YAML, where these take seconds."""
+
 
 def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
     node = OmegaConf.to_container(OmegaConf.load(CATALOGUE / f"{kind}.yaml"), resolve=False)
@@ -60,6 +63,7 @@ def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
             assert key in OPEN, f"{kind} leaves {key} open; give it a value in OPEN"
             node[key] = OPEN[key]
     node |= {key: value for key, value in QUICK.items() if key in node}
+    node |= LESS.get(kind, {})
     if "training" in node:
         own = {key: value for key, value in node["training"].items() if key != "extends"}
         node["training"] = TrainingConfig(**{**NEEDED, **own})
