@@ -47,7 +47,7 @@ class ContrastiveRepresentationDistillation(Technique):
     with the teacher's projection held against all others. The projections are trained along and thrown away.
 
     training: how it is trained; null only below `distill`. teacher: the network it learns from, `{recipe: R, stage:
-    S}`, an earlier `{stage: S}` of this run, or `{file: F}`. contrast: c; the paper's 0.8. distill: k, of the softened
+    S}`, an earlier `{stage: S}` of this run, or `{file: F}`. contrast: c; the paper's 0.8. softened: k, of the softened
     outputs beside it; 0 in the paper's plain CRD, 1 in its CRD + KD. temperature: T of these. tau: temperature of the
     scores. size: dimensions of the projections. layer, teacher_layer: modules whose outputs are the features; null is
     what the last linear layer reads.
@@ -59,7 +59,7 @@ class ContrastiveRepresentationDistillation(Technique):
 
     teacher: Source
     contrast: float
-    distill: float
+    softened: float
     temperature: float
     tau: float
     size: int
@@ -71,7 +71,7 @@ class ContrastiveRepresentationDistillation(Technique):
     refuses: ClassVar[frozenset[str]] = frozenset({"int8"})
 
     def __post_init__(self) -> None:
-        check_weights(contrast=self.contrast, distill=self.distill)
+        check_weights(contrast=self.contrast, softened=self.softened)
         check_temperature(self.temperature)
         if not 0 < self.tau <= 1:
             raise out_of_range("tau", self.tau, "more than 0 and at most 1")
@@ -100,10 +100,10 @@ class ContrastiveRepresentationDistillation(Technique):
         teacher = embeddings[1](seen.teacher_features[theirs]).float()
         negative = seen.targets[:, None] != seen.targets[None, :]
         total = seen.task_loss() + self.contrast * contrast(student @ teacher.T / self.tau, negative)
-        if self.distill == 0:
+        if self.softened == 0:
             return total
         apart = divergence(seen.outputs, seen.teacher_outputs, self.temperature)
-        return total + self.distill * self.temperature**2 * apart
+        return total + self.softened * self.temperature**2 * apart
 
 
 def contrast(scores: Tensor, negative: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from tests.techniques.quantization.learned import FIELDS, DigitsContext, accurac
 
 
 def crd(**changes: Any) -> ContrastiveRepresentationDistillation:
-    given = {"contrast": 0.8, "distill": 0.0, "temperature": 4.0, "tau": 0.5, "size": 8, "layer": None}
+    given = {"contrast": 0.8, "softened": 0.0, "temperature": 4.0, "tau": 0.5, "size": 8, "layer": None}
     given |= {"teacher": Source("teacher"), "teacher_layer": None}
     return trained_by(ContrastiveRepresentationDistillation, **{**FIELDS, **given, **changes})
 
@@ -57,7 +57,7 @@ def test_all_parts_of_the_loss_are_weighed() -> None:
     own = -2 * log(exp(2) / (exp(2) + 1))
     assert float(crd().loss(twice, "a", "b", seen)) == pytest.approx(8 + 0.8 * own)
     apart = 0.25 * log(0.5) + 0.75 * log(1.5)
-    assert float(crd(distill=0.5).loss(twice, "a", "b", seen)) == pytest.approx(8 + 0.8 * own + 0.5 * 16 * apart)
+    assert float(crd(softened=0.5).loss(twice, "a", "b", seen)) == pytest.approx(8 + 0.8 * own + 0.5 * 16 * apart)
 
 
 def context() -> StageContext:
@@ -119,7 +119,7 @@ def test_numbers_are_no_labels() -> None:
     ("fields", "message"),
     [
         ({"contrast": -1.0}, r"contrast is -1.0; allowed: 0 or more"),
-        ({"distill": -1.0}, r"distill is -1.0; allowed: 0 or more"),
+        ({"softened": -1.0}, r"softened is -1.0; allowed: 0 or more"),
         ({"tau": 0.0}, r"tau is 0.0; allowed: more than 0"),
         ({"size": 0}, r"size is 0; allowed: 1 or more"),
     ],
