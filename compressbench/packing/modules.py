@@ -18,7 +18,8 @@ from compressbench import layers
 from compressbench.core.architecture import Architecture
 from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
-from compressbench.layers.chain import CONTAINERS
+from compressbench.layers.attention import HeadAttention
+from compressbench.layers.chain import Chain, Sum
 from compressbench.packing.resizing import RESIZED, resize, resized
 
 OF_TORCH = (
@@ -27,6 +28,8 @@ OF_TORCH = (
 )
 UNSAID = ("device", "dtype", "min_value", "max_value")
 """Arguments that files do not hold: where a module lies, and Hardtanh's old names for `min_val` and `max_val`."""
+CONTAINERS = (Chain, Sum, HeadAttention)
+"""What a file says part by part: later stages replace their parts as they do any layer."""
 PLAIN = (bool, int, float, str, type(None))
 """What an argument may be, or a list of."""
 MOST_MODULES = 5_000
