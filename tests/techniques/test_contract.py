@@ -45,7 +45,8 @@ NEEDED = {
     "final_lr": 0.0,
 }
 """The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
-OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start")}
+OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start"), "features": ["conv4", "conv5"]}
+OPEN |= dict.fromkeys(("hint_training", "fsp_training", "paraphraser_training"), TrainingConfig(**NEEDED))
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
 QUICK = {"examples": 64, "block_columns": 8}
 """Values for fields whose larger ones only take longer."""
