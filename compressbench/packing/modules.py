@@ -20,6 +20,7 @@ from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
 from compressbench.layers.attention import HeadAttention
 from compressbench.layers.chain import Chain, Sum
+from compressbench.layers.tensor_train import TensorTrainLinear
 from compressbench.packing.resizing import RESIZED, resize, resized
 
 OF_TORCH = (
@@ -28,8 +29,6 @@ OF_TORCH = (
 )
 UNSAID = ("device", "dtype", "min_value", "max_value")
 """Arguments that files do not hold: where a module lies, and Hardtanh's old names for `min_val` and `max_val`."""
-CONTAINERS = (Chain, Sum, HeadAttention)
-"""What a file says part by part: later stages replace their parts as they do any layer."""
 PLAIN = (bool, int, float, str, type(None))
 """What an argument may be, or a list of."""
 MOST_MODULES = 5_000
@@ -47,6 +46,8 @@ def _own_layers() -> Iterator[type[nn.Module]]:
 
 STORABLE: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (*OF_TORCH, *_own_layers())}
 """The types a file may name; nothing else is ever built from one."""
+IN_PARTS = (Chain, Sum, HeadAttention, TensorTrainLinear)
+"""Those whose parts are described by themselves."""
 
 
 def fresh_network(architecture: Architecture) -> nn.Module:
@@ -136,7 +137,7 @@ def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[
         assert description is not None
         if type(fresh) is not type(model) or description != describe(fresh):
             changed[name], fresh = description, make_module(description)
-        return changed | (_changed_inside(model, fresh, name) if isinstance(model, CONTAINERS) else {})
+        return changed | (_changed_inside(model, fresh, name) if isinstance(model, IN_PARTS) else {})
     if name and not _alike(model, fresh) and (description := describe(model)) is not None:
         changed[name], fresh = description, make_module(description)
     if type(model) is not type(fresh):
