@@ -151,7 +151,7 @@ def _allowed(cls: Callable[..., Any], values: dict[str, Any], name: str, hint: A
         except ValueError as error:
             said = re.fullmatch(rf"{name} is .*?; allowed: (.*)", str(error), re.DOTALL)
             found += [said.group(1)] if said else []
-        except TypeError:  # a class that needs more than its file says
+        except (TypeError, AttributeError):  # a class that needs more than its file says
             break
     return "; ".join(dict.fromkeys(found))
 
