@@ -18,7 +18,9 @@ from compressbench import layers
 from compressbench.core.architecture import Architecture
 from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
-from compressbench.layers.chain import CONTAINERS
+from compressbench.layers.attention import HeadAttention
+from compressbench.layers.chain import Chain, Sum
+from compressbench.layers.tensor_train import TensorTrainLinear
 from compressbench.packing.resizing import RESIZED, resize, resized
 
 OF_TORCH = (
@@ -44,6 +46,8 @@ def _own_layers() -> Iterator[type[nn.Module]]:
 
 STORABLE: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (*OF_TORCH, *_own_layers())}
 """The types a file may name; nothing else is ever built from one."""
+IN_PARTS = (Chain, Sum, HeadAttention, TensorTrainLinear)
+"""Those whose parts are described by themselves."""
 
 
 def fresh_network(architecture: Architecture) -> nn.Module:
@@ -133,7 +137,7 @@ def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[
         assert description is not None
         if type(fresh) is not type(model) or description != describe(fresh):
             changed[name], fresh = description, make_module(description)
-        return changed | (_changed_inside(model, fresh, name) if isinstance(model, CONTAINERS) else {})
+        return changed | (_changed_inside(model, fresh, name) if isinstance(model, IN_PARTS) else {})
     if name and not _alike(model, fresh) and (description := describe(model)) is not None:
         changed[name], fresh = description, make_module(description)
     if type(model) is not type(fresh):
