@@ -47,6 +47,6 @@ def test_1600_neurons_of_fc6_are_what_srinivas_and_babu_remove_of_caffenet() -> 
     assert gone == 1_600
     assert int((60_965_224 - gone * (9_216 + 1 + 4_096)) / 1e5) == 396
     with torch.device("meta"):
-        whole = parameter_counts(torchvision_model("alexnet", classes=1000))["params"]
+        whole = parameter_counts(torchvision_model(3, 1000, "alexnet"))["params"]
     assert whole - gone * 13_313 == pytest.approx(reference["params"], rel=reference["tolerance"]["params"])
     assert whole - 60_965_224 == 135_616
