@@ -48,7 +48,13 @@ NEEDED = {
     "final_lr": 0.0,
 }
 """The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
-OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start"), "features": ["conv4", "conv5"]}
+OPEN = {
+    "training": NEEDED,
+    "init": "torch",
+    "teacher": Source("start"),
+    "original": Source("start"),
+    "features": ["conv4", "conv5"],
+}
 OPEN |= dict.fromkeys(("hint_training", "fsp_training", "paraphraser_training"), TrainingConfig(**NEEDED))
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
 QUICK = {"examples": 64, "block_columns": 8}
@@ -79,7 +85,10 @@ def build(kind: str) -> Technique:
     return technique(**fields)
 
 
-BEFORE = {"sharing/retrain_centroids": "sharing/kmeans"}
+BEFORE = {
+    "sharing/retrain_centroids": "sharing/kmeans",
+    "quantization/bias_correction": "quantization/round_to_nearest",
+}
 """What a technique that works on another one's result comes after."""
 
 

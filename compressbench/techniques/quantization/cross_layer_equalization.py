@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
-from compressbench.core.task import feed, moved
 from compressbench.core.technique import Technique
-from compressbench.techniques._layer_sums import CALIBRATION_BATCH
 from compressbench.techniques._layers import names_in, select
 from compressbench.techniques.quantization._channels import Channels, channels_of, reading, released, rows_of, scale
+from compressbench.techniques.quantization._output_statistics import output_statistics
 
 DEVIATIONS = 3
 """Outputs fall below their mean by more once in 740 times, if they are normal."""
@@ -81,7 +80,7 @@ class CrossLayerEqualization(Technique):
         if why := _obstacle(layer, readers, [model.get_submodule(name) for name in channels.between]):
             subject.skipped.append(Skipped(channels.layer, f"nothing of its bias is absorbed: {why}"))
             return
-        mean, deviation = _measured(model, layer, context, -(-self.examples // CALIBRATION_BATCH))
+        mean, deviation = output_statistics(model, layer, context, self.examples)
         excess = (mean - DEVIATIONS * deviation).clamp(min=0)
         layer.get_parameter("bias").sub_(excess)
         for name, reader in zip(channels.readers, readers, strict=True):
@@ -119,21 +118,3 @@ def _obstacle(layer: nn.Module, readers: list[nn.Module], between: list[nn.Modul
 def _summed(weights: Tensor) -> Tensor:
     """Return the weights (channels, rows, ...) as (rows, channels), summed over positions."""
     return weights.flatten(2).sum(2).T if weights.dim() > 2 else weights.T
-
-
-def _measured(model: nn.Module, layer: nn.Module, context: Context, batches: int) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each output of a layer over calibration examples and places."""
-    seen: list[Tensor] = []
-    hook = layer.register_forward_hook(lambda _, given, output: seen.append(output))
-    total, squares, count = torch.tensor(0.0), torch.tensor(0.0), 0
-    try:
-        for given, _ in context.calibration(CALIBRATION_BATCH, batches):
-            feed(model, moved(given, next(model.parameters()).device))
-            output = seen.pop().double()
-            flat = output.flatten(0, -2) if isinstance(layer, nn.Linear) else output.transpose(0, 1).flatten(1).T
-            total, squares, count = total + flat.sum(0), squares + flat.square().sum(0), count + len(flat)
-    finally:
-        hook.remove()
-    mean = total / count
-    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
-    return mean.float(), deviation.float()
