@@ -23,7 +23,8 @@ class Maxout(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (n, channels / pieces, ...) from (n, channels, ...)."""
-        return input.unflatten(1, (-1, self.pieces)).amax(2)
+        largest: Tensor = input.unflatten(1, (-1, self.pieces)).amax(2)
+        return largest
 
 
 class FitNet4(nn.Sequential):
