@@ -29,6 +29,7 @@ TABLE_1 = {
     "table1/imagenet_vgg16_deep_compression": (31.17, 10.91, None, 1.13e7),
     "table1/imagenet_vgg16_tai2016": (None, 9.69, 5.02e7, None),
     "table1/imagenet_vgg16_yu2017": (None, 10.94, 9.7e6, None),
+    "table1/imagenet_caffenet_srinivas2015": (44.40, None, 3.96e7, None),
     "table1/imagenet_resnet34_li2017": (None, None, 1.99e7, None),
     "table1/imagenet_resnet18_inq_5": (31.02, 10.90, None, None),
 }

@@ -19,6 +19,7 @@ NEEDED = {
     "factored": "needs a network with factored layers, but no stage before it factors any",
     "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
     "retrained": "needs a network trained again, but no stage before it does that",
+    "equalized": "needs a network made ready for quantization, but no stage before it does that",
     "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
     "int8": "needs a network with int8 weights, but no stage before it makes them",
     "folded": "needs a network with its batch norm folded, but no stage before it does that",
@@ -30,6 +31,7 @@ REFUSED = {
     "factored": "cannot take a network with factored layers",
     "sparse": "cannot take a network with zeroed weights",
     "retrained": "cannot take a network that was trained again",
+    "equalized": "cannot take a network that was made ready for quantization, for its weights say less of themselves",
     "quantized": "cannot take a network with quantized weights",
     "int8": "cannot train int8 weights, which are integers and stay as they are; quantization/qat_int8 trains, then "
     "makes them int8",
