@@ -22,7 +22,18 @@ class Technique(ABC):
     """
 
     TRAITS: ClassVar[frozenset[str]] = frozenset(
-        {"trained", "filters_removed", "factored", "sparse", "retrained", "quantized", "int8", "folded", "coded"}
+        {
+            "trained",
+            "filters_removed",
+            "factored",
+            "sparse",
+            "retrained",
+            "quantized",
+            "shared",
+            "int8",
+            "folded",
+            "coded",
+        }
     )
     needs: ClassVar[frozenset[str]] = frozenset()
     adds: ClassVar[frozenset[str]] = frozenset()

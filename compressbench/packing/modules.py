@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -166,7 +167,8 @@ def _alike(model: nn.Module, fresh: nn.Module) -> bool:
     return same and _settings(model) == _settings(fresh)
 
 
-def _arguments(kind: type[nn.Module]) -> dict[str, Any]:
+@cache
+def _arguments(kind: Any) -> dict[str, Any]:
     """Return the arguments of a type that files hold, and their defaults."""
     parameters = inspect.signature(kind).parameters.values()
     kept = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]

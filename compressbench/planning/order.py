@@ -20,6 +20,7 @@ NEEDED = {
     "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
     "retrained": "needs a network trained again, but no stage before it does that",
     "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
+    "shared": "needs a network whose weights share values, but no stage before it (sharing/kmeans) has them do so",
     "int8": "needs a network with int8 weights, but no stage before it makes them",
     "folded": "needs a network with its batch norm folded, but no stage before it does that",
     "coded": "needs a network with its coders chosen, but no stage before it does that",
@@ -31,6 +32,7 @@ REFUSED = {
     "sparse": "cannot take a network with zeroed weights",
     "retrained": "cannot take a network that was trained again",
     "quantized": "cannot take a network with quantized weights",
+    "shared": "cannot take a network whose weights share values",
     "int8": "cannot train int8 weights, which are integers and stay as they are; quantization/qat_int8 trains, then "
     "makes them int8",
     "folded": "cannot take a network with its batch norm folded",
