@@ -56,8 +56,10 @@ def test_every_yaml_says_in_its_first_line_what_it_is(group):
     assert [entry.name for entry in entries if not entry.summary] == []
 
 
-OPEN = {"distillation/kd": ", teacher: {stage: start}"}
-"""What a technique cannot do without, in words of YAML."""
+TRAINED = "{extends: train}"
+OPEN = {"teacher": "{stage: start}", "features": "[conv1, conv2]", "hint_training": TRAINED, "fsp_training": TRAINED}
+OPEN |= {"paraphraser_training": TRAINED}
+"""What techniques cannot do without (`???` in their YAML), in words of YAML."""
 
 FITTING = {
     "gpt": "python_topics",
@@ -75,12 +77,18 @@ def planned(*overrides: str) -> Plan:
     return plan
 
 
+def _open(name: str) -> str:
+    """Return a technique with a value for each key that it leaves open."""
+    left = [
+        key for key, value in load_yaml(REPOSITORY / "conf" / "technique" / f"{name}.yaml").items() if value == "???"
+    ]
+    return ", ".join([name, *(f"{key}: {OPEN[key]}" for key in left)])
+
+
 @pytest.fixture(scope="module")
 def stages() -> dict[str, Stage]:
     """Every technique as a stage of one plan, by its name."""
-    added = [
-        f"+stages.number{number}={{technique: {name}{OPEN.get(name, '')}}}" for number, name in enumerate(TECHNIQUES)
-    ]
+    added = [f"+stages.number{number}={{technique: {_open(name)}}}" for number, name in enumerate(TECHNIQUES)]
     return dict(zip(TECHNIQUES, planned(*added).stages[-len(added) :], strict=True))
 
 

@@ -226,6 +226,7 @@ def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str)
         "grow",
         "prune",
         "surgery",
+        "factor",
         "finetune",
         "scratch",
         "rewind",
@@ -233,7 +234,7 @@ def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str)
         "finetune_again",
         "fold",
     ]
-    order += ["share", "retrain", "quantize", "code"]
+    order += ["share", "retrain", "equalize", "smooth", "split", "quantize", "correct", "recover", "code"]
     assert list(found["stages"]) == [stage for stage in order if stage in found["stages"]]
     reference = found.get("reference", {})
     for figures in (reference, reference.get("before", {}), reference.get("tolerance", {})):

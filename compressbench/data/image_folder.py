@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,9 @@ class ImageFolder:
 
     `test/` is the test split and `val/` (or `validation/`) the validation split. Without `test/`, `val/` is the
     test split; validation is then `validation_share` of the training images, always the same ones, classes in
-    proportion. Class index = position of the folder among the sorted names.
+    proportion. Class index = position of the folder among the sorted names. Where there is nothing but `test/`,
+    `calibration_share` of its images are the training split and no test images: always the same ones, classes in
+    proportion, of one image a class every so many classes. They are for calibrating, not for training.
 
     Every picture is resized to `resize` pixels at the shorter side (None: as image_size), and its centre of
     image_size x image_size is taken. mean, std: of red, green, blue, for pixels in [0, 1].
@@ -53,6 +54,7 @@ class ImageFolder:
     mean: list[float]
     std: list[float]
     workers: int = field(metadata=NOT_IDENTITY)
+    calibration_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.name is None:
@@ -66,8 +68,9 @@ class ImageFolder:
                 raise out_of_range(key, getattr(self, key), f"{least} or more")
         if self.resize is not None and self.resize < self.image_size:
             raise out_of_range("resize", self.resize, f"image_size ({self.image_size}) or more")
-        if not 0 <= self.validation_share < 1:
-            raise out_of_range("validation_share", self.validation_share, "0 or more and less than 1")
+        for key in ("validation_share", "calibration_share"):
+            if not 0 <= getattr(self, key) < 1:
+                raise out_of_range(key, getattr(self, key), "0 or more and less than 1")
         if self.train_augmentation not in AUGMENTATIONS:
             what = suggestion(self.train_augmentation, AUGMENTATIONS)
             raise ValueError(f"train_augmentation is {self.train_augmentation!r}; {what}")
@@ -114,11 +117,13 @@ class ImageFolder:
 
     def fingerprint(self) -> str:
         """Return the start of the SHA-256 over every file's split, class, name and size; not over its content."""
-        return _digest(self._listings())
+        listings = self._listings()
+        return _listing.digest(listings, self._taken(listings))
 
     def test_fingerprint(self) -> str:
         _location.require(self.missing())
-        return _digest(_listing.list_splits({"test": self._folders()["test"]}))
+        folders = self._folders()
+        return _listing.digest(_listing.list_splits({"test": folders["test"]}), self._taken(folders))
 
     def load(self) -> Splits:
         from compressbench.data._selection import EmptySplit
@@ -149,6 +154,10 @@ class ImageFolder:
     def _folders(self) -> dict[str, Path]:
         return _listing.split_folders(self._places())
 
+    def _taken(self, splits: Collection[str]) -> float:
+        """Return what share of the test images is for calibrating."""
+        return 0.0 if "train" in splits else self.calibration_share
+
     def _listings(self) -> dict[str, Listing]:
         _location.require(self.missing())
         return _listing.list_splits(self._folders())
@@ -159,7 +168,14 @@ class ImageFolder:
         from compressbench.data._selection import held_out
 
         parts = {split: (listing, numpy.arange(len(listing.files))) for split, listing in listings.items()}
-        if "train" in listings and "validation" not in listings:
+        if share := self._taken(listings):
+            test = listings["test"]
+            kept, out = held_out(numpy.array(test.labels), round(share * len(test.files)))
+            if not (len(kept) and len(out)):
+                what = f"is {share}, which takes {len(out)} of the {len(test.files)} test images"
+                raise PlanError.of("dataset.calibration_share", what)
+            parts |= {"train": (test, out), "test": (test, kept)}
+        elif "train" in listings and "validation" not in listings:
             train = listings["train"]
             kept, out = held_out(numpy.array(train.labels), round(self.validation_share * len(train.files)))
             if not len(kept):
@@ -204,12 +220,3 @@ class ImageFolder:
             view = augmented if split == "train" else plain
             made[split] = StreamedSplit(files, labels, view, self.mean, self.std, self.workers)
         return made
-
-
-def _digest(listings: dict[str, Listing]) -> str:
-    found = hashlib.sha256()
-    for split, listing in listings.items():
-        for file in listing.files:
-            name = file.removeprefix(str(listing.folder))
-            found.update(os.fsencode(f"{split}{name} {_listing.state_of(file).st_size}\n"))
-    return found.hexdigest()[:16]

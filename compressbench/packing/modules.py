@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from compressbench.core.architecture import Architecture
 from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
 from compressbench.layers.chain import CONTAINERS
+from compressbench.layers.tensor_train import TensorTrainLinear
 from compressbench.packing.resizing import RESIZED, resize, resized
 
 OF_TORCH = (
@@ -45,6 +46,8 @@ def _own_layers() -> Iterator[type[nn.Module]]:
 
 STORABLE: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (*OF_TORCH, *_own_layers())}
 """The types a file may name; nothing else is ever built from one."""
+IN_PARTS = (*CONTAINERS, TensorTrainLinear)
+"""Those whose parts are described by themselves."""
 
 
 def fresh_network(architecture: Architecture) -> nn.Module:
@@ -134,7 +137,7 @@ def changed_modules(model: nn.Module, fresh: nn.Module, name: str = "") -> dict[
         assert description is not None
         if type(fresh) is not type(model) or description != describe(fresh):
             changed[name], fresh = description, make_module(description)
-        return changed | (_changed_inside(model, fresh, name) if isinstance(model, CONTAINERS) else {})
+        return changed | (_changed_inside(model, fresh, name) if isinstance(model, IN_PARTS) else {})
     if name and not _alike(model, fresh) and (description := describe(model)) is not None:
         changed[name], fresh = description, make_module(description)
     if type(model) is not type(fresh):
@@ -167,12 +170,15 @@ def _alike(model: nn.Module, fresh: nn.Module) -> bool:
     return same and _settings(model) == _settings(fresh)
 
 
-@cache
-def _arguments(kind: Any) -> dict[str, Any]:
+def _arguments_of(kind: Callable[..., object]) -> dict[str, Any]:
     """Return the arguments of a type that files hold, and their defaults."""
     parameters = inspect.signature(kind).parameters.values()
     kept = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     return {each.name: each.default for each in kept if each.name not in UNSAID}
+
+
+_arguments: Callable[[Any], dict[str, Any]] = cache(_arguments_of)
+"""Remembered, for every layer of a network is asked."""
 
 
 def _is_plain(value: Any) -> bool:

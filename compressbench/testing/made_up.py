@@ -69,9 +69,11 @@ class MadeUpContext:
     def train(
         self, subject: Subject, config: TrainingConfig, objective: Objective | None = None, hooks: Sequence[Hook] = ()
     ) -> Subject:
-        """Train by the task's own loss, whatever the objective is: SGD with momentum, constraints enforced after every
-        step."""
+        """Train what can be trained, by the task's own loss whatever the objective is: SGD with momentum, constraints
+        enforced after every step."""
         self.trained.append(config)
+        if not any(parameter.requires_grad for parameter in subject.model.parameters()):
+            return subject
         model, loss = subject.model.train(), next(iter(self.task.losses.values()))
         optimizer = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum)
         with torch.random.fork_rng(devices=[]):

@@ -85,6 +85,27 @@ def test_holding_out_every_training_image_is_refused(tmp_path):
         image_folder(tmp_path, validation_share=0.9).load()
 
 
+def test_without_training_images_a_share_of_the_test_images_is_for_calibrating(tmp_path):
+    """One image a class, as of the ImageNet sample: every third class calibrates, and is not measured."""
+    write_folder(tmp_path, {"val": 1}, ("ant", "bee", "cat", "dog", "eel", "fox"))
+    whole, shared = (image_folder(tmp_path, classes=6, calibration_share=share) for share in (0.0, 0.34))
+    test, calibration = shared.load().test, shared.load().train
+    assert (len(test), len(calibration)) == (4, 2)
+    assert not set(colours(test)) & set(colours(calibration))
+    assert {*colours(test), *colours(calibration)} == set(colours(whole.load().test))
+    assert whole.fingerprint() != shared.fingerprint()
+    assert whole.test_fingerprint() != shared.test_fingerprint()
+    with pytest.raises(PlanError, match=r"calibration_share: is 0.01, which takes 0 of the 6 test images"):
+        image_folder(tmp_path, classes=6, calibration_share=0.01).load()
+
+
+def test_with_training_images_all_test_images_are_measured(tmp_path):
+    write_folder(tmp_path, {"train": 4, "test": 2})
+    whole, shared = (image_folder(tmp_path, calibration_share=share) for share in (0.0, 0.5))
+    assert colours(shared.load().test) == colours(whole.load().test)
+    assert shared.test_fingerprint() == whole.test_fingerprint()
+
+
 def test_the_fingerprint_covers_names_and_sizes_not_where_the_folder_lies(tmp_path):
     first = image_folder(write_folder(tmp_path / "a", {"train": 2, "test": 2}))
     second = image_folder(write_folder(tmp_path / "b", {"train": 2, "test": 2}))
@@ -126,6 +147,7 @@ def test_where_it_lies_and_who_reads_it_are_not_part_of_its_identity():
         {"resize": 7},
         {"validation_share": 1.0},
         {"validation_share": -0.1},
+        {"calibration_share": 1.0},
         {"train_augmentation": "random_resized_crops"},
         {"train_augmentation": "random_resized_crop"},  # in memory
         {"in_memory": False, "crop_padding": 4},

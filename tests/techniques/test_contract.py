@@ -45,10 +45,14 @@ NEEDED = {
     "final_lr": 0.0,
 }
 """The training that YAML takes from elsewhere (`${training.finetune}`, `{extends: train}`)."""
-OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start")}
+OPEN = {"training": NEEDED, "init": "torch", "teacher": Source("start"), "features": ["conv4", "conv5"]}
+OPEN |= dict.fromkeys(("hint_training", "fsp_training", "paraphraser_training"), TrainingConfig(**NEEDED))
 """Values for all fields whose YAML leaves them open (`???`) or takes them from elsewhere."""
 QUICK = {"examples": 64, "block_columns": 8}
 """Values for fields whose larger ones only take longer."""
+
+LESS: dict[str, dict[str, object]] = {"quantization/adaround": {"iterations": 20, "places": 256, "examples": 64}}
+"""Smaller numbers than those of the YAML, where these take seconds."""
 
 
 def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
@@ -60,6 +64,7 @@ def fields_of(kind: str) -> tuple[type[Technique], dict[str, object]]:
             assert key in OPEN, f"{kind} leaves {key} open; give it a value in OPEN"
             node[key] = OPEN[key]
     node |= {key: value for key, value in QUICK.items() if key in node}
+    node |= LESS.get(kind, {})
     if "training" in node:
         own = {key: value for key, value in node["training"].items() if key != "extends"}
         node["training"] = TrainingConfig(**{**NEEDED, **own})

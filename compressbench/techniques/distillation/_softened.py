@@ -16,11 +16,16 @@ def divergence(ours: Tensor, theirs: Tensor, temperature: float) -> Tensor:
     Its gradients are T^2 times as small as those of the logits' distance. The last dimension counts the classes.
     ValueError for other classes.
     """
+    check_classes(ours, theirs)
+    log_q, log_p = (functional.log_softmax(logits / temperature, -1) for logits in (ours, theirs))
+    return functional.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1).mean()
+
+
+def check_classes(ours: Tensor, theirs: Tensor) -> None:
+    """Raise ValueError unless outputs are of the same classes, two or more; the last dimension counts them."""
     if ours.shape != theirs.shape or ours.shape[-1] < 2:
         shapes = f"{list(theirs.shape[1:])}, the student {list(ours.shape[1:])}"
         raise ValueError(f"the teacher gives {shapes}; distillation needs the same classes, two or more")
-    log_q, log_p = (functional.log_softmax(logits / temperature, -1) for logits in (ours, theirs))
-    return functional.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1).mean()
 
 
 def check_temperature(temperature: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +49,13 @@ def grows(weights: int, factored: int, rank: str) -> str:
 
 def put(subject: Subject, name: str, parts: Mapping[str, nn.Module]) -> None:
     """Put parts, one after the other, in the place of a layer, in its mode."""
+    put_module(subject, name, Chain(parts))
+
+
+def put_module(subject: Subject, name: str, module: nn.Module) -> None:
+    """Put a module in the place of a layer, in its mode."""
     training = subject.model.get_submodule(name).training
-    subject.replace_module(name, Chain(parts).train(training))
+    subject.replace_module(name, module.train(training))
     keep_unfused(subject.model)
 
 
@@ -79,6 +84,17 @@ def convolution(
 def pointwise(weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> nn.Conv2d:
     """Return a convolution of 1 x 1 of this weight, (out, in / groups)."""
     return convolution(weight[:, :, None, None], bias, groups=groups)
+
+
+def without_bias(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> nn.Conv2d | nn.Linear:
+    """Return a layer like this one, with another weight and no bias."""
+    if isinstance(layer, nn.Linear):
+        return linear(weight)
+    return convolution(weight, None, *_geometry(layer))
+
+
+def _geometry(layer: nn.Conv2d) -> tuple[Any, ...]:
+    return layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode
 
 
 def _filled(layer: Layer, weight: Tensor, bias: Tensor | None) -> Layer:
@@ -125,8 +141,7 @@ def two_factors(layer: nn.Conv2d | nn.Linear, left: Tensor, right: Tensor, bias:
     if isinstance(layer, nn.Linear):
         return {"reduce": linear(right[0]), "expand": linear(left[0], bias)}
     first = right.flatten(0, 1).unflatten(1, layer.weight.shape[1:])
-    how = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode)
     return {
-        "reduce": convolution(first, None, *how),
+        "reduce": convolution(first, None, *_geometry(layer)),
         "expand": pointwise(left.flatten(0, 1), bias, layer.groups),
     }

@@ -32,13 +32,23 @@ Score = Callable[[str, Tensor], Tensor]
 def check_fields(ratio: float, ratios: Mapping[str, float], scope: str) -> None:
     """Raise ValueError for a ratio out of range, an unknown scope, or ratios that the scope's pools cannot have."""
     check_ratios(ratio, ratios)
-    if scope not in SCOPES:
-        raise ValueError(f"scope is {scope!r}; {suggestion(scope, SCOPES)}")
+    check_scope(scope)
     if scope == "global" and ratios:
         raise ValueError(f"ratios is {dict(ratios)!r}; with scope global there is one pool and one ratio")
     strange = [selector for selector in ratios if selector not in SINGLE]
     if scope == "per_kind" and strange:
         raise ValueError(f"ratios has {strange[0]!r}; with scope per_kind allowed: {', '.join(SINGLE)}")
+
+
+def check_scope(scope: str) -> None:
+    """Raise ValueError for an unknown scope."""
+    if scope not in SCOPES:
+        raise ValueError(f"scope is {scope!r}; {suggestion(scope, SCOPES)}")
+
+
+def magnitude(_: str, weight: Tensor) -> Tensor:
+    """Return the absolute values of weights: the score of Han et al. 2015."""
+    return weight.abs()
 
 
 def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from compressbench.core.context import Context
 from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning._patterns import check_pattern, pattern_of
 from compressbench.techniques.pruning._unstructured import (
-    Score,
     check_fields,
     check_rounds,
     kept_fractions,
+    magnitude,
     prune_in_rounds,
     pruned_again,
 )
@@ -64,14 +62,9 @@ class MagnitudePruning(Technique):
     def apply(self, subject: Subject, context: Context) -> Subject:
         pattern = pattern_of(self.pattern)
         kept = kept_fractions(subject, self.targets, self.ignore, self.ratio, self.ratios, pattern)
-        return prune_in_rounds(subject, context, _magnitudes, kept, self.scope, self.rounds, self.retrain, pattern)
+        return prune_in_rounds(
+            subject, context, lambda _: magnitude, kept, self.scope, self.rounds, self.retrain, pattern
+        )
 
     def fault_after(self, earlier: Sequence[Technique]) -> str | None:
         return pruned_again(self, earlier)
-
-
-def _magnitudes(_: Subject) -> Score:
-    def magnitude(_: str, weight: Tensor) -> Tensor:
-        return weight.abs()
-
-    return magnitude
