@@ -28,6 +28,7 @@ class Technique(ABC):
             "factored",
             "sparse",
             "retrained",
+            "equalized",
             "quantized",
             "shared",
             "int8",

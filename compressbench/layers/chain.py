@@ -55,10 +55,6 @@ class Sum(nn.Module):
         return total
 
 
-CONTAINERS = (Chain, Sum)
-"""What a file says part by part."""
-
-
 def _hold(container: nn.Module, parts: Mapping[str, nn.Module] | Sequence[str]) -> None:
     if not 1 <= len(parts) <= MOST_PARTS:
         raise ValueError(f"a {type(container).__name__} has {len(parts)} parts; allowed: 1 to {MOST_PARTS}")

@@ -19,7 +19,8 @@ from compressbench import layers
 from compressbench.core.architecture import Architecture
 from compressbench.core.dotted import dotted_path, locate
 from compressbench.core.plugins import plugin_of
-from compressbench.layers.chain import CONTAINERS
+from compressbench.layers.attention import HeadAttention
+from compressbench.layers.chain import Chain, Sum
 from compressbench.layers.tensor_train import TensorTrainLinear
 from compressbench.packing.resizing import RESIZED, resize, resized
 
@@ -46,7 +47,7 @@ def _own_layers() -> Iterator[type[nn.Module]]:
 
 STORABLE: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (*OF_TORCH, *_own_layers())}
 """The types a file may name; nothing else is ever built from one."""
-IN_PARTS = (*CONTAINERS, TensorTrainLinear)
+IN_PARTS = (Chain, Sum, HeadAttention, TensorTrainLinear)
 """Those whose parts are described by themselves."""
 
 

@@ -19,6 +19,7 @@ NEEDED = {
     "factored": "needs a network with factored layers, but no stage before it factors any",
     "sparse": "needs a network with zeroed weights, but no stage before it zeroes any",
     "retrained": "needs a network trained again, but no stage before it does that",
+    "equalized": "needs a network made ready for quantization, but no stage before it does that",
     "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
     "shared": "needs a network whose weights share values, but no stage before it (sharing/kmeans) has them do so",
     "int8": "needs a network with int8 weights, but no stage before it makes them",
@@ -31,6 +32,7 @@ REFUSED = {
     "factored": "cannot take a network with factored layers",
     "sparse": "cannot take a network with zeroed weights",
     "retrained": "cannot take a network that was trained again",
+    "equalized": "cannot take a network that was made ready for quantization, for its weights say less of themselves",
     "quantized": "cannot take a network with quantized weights",
     "shared": "cannot take a network whose weights share values",
     "int8": "cannot train int8 weights, which are integers and stay as they are; quantization/qat_int8 trains, then "

@@ -69,14 +69,22 @@ def select(
     Raises ValueError for a position, name or glob that matches nothing, naming the nearest layer, or if none is left.
     """
     kinds = tuple(kinds)
-    candidates = layers_of(model, kinds)
+    return choose(layers_of(model, kinds), targets, ignore, kinds, type(model).__name__)
+
+
+def choose(
+    candidates: Mapping[str, nn.Module],
+    targets: Iterable[str],
+    ignore: Iterable[str],
+    kinds: tuple[str, ...],
+    network: str,
+) -> dict[str, nn.Module]:
+    """Do what `select` does, among these modules; where there is only one kind, they all are of it."""
     chosen = {name for selector in targets for name in _matches(selector, candidates, kinds, "targets")}
     kept = {name for selector in ignore for name in _matches(selector, candidates, kinds, "ignore")}
     found = {name: layer for name, layer in candidates.items() if name in chosen - kept}
     if not found:
-        raise ValueError(
-            f"targets {list(targets)} without ignore {list(ignore)} leaves no layer of {type(model).__name__}"
-        )
+        raise ValueError(f"targets {list(targets)} without ignore {list(ignore)} leaves no layer of {network}")
     return found
 
 
@@ -149,7 +157,7 @@ def _matches(selector: str, candidates: Mapping[str, nn.Module], kinds: tuple[st
     if selector in POSITIONS:
         found = names[:1] if selector == "first" else names[-1:]
     elif selector in kinds:  # one that the network lacks is no fault: `[conv, linear]` suits any network
-        return [name for name in names if kind_of(candidates[name]) == selector]
+        return [name for name in names if len(kinds) == 1 or kind_of(candidates[name]) == selector]
     elif selector in candidates:
         return [selector]
     else:

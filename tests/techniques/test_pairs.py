@@ -43,6 +43,11 @@ def test_whatever_follows_runs_and_is_whole_or_is_refused_with_a_reason(first: s
     assert faults(after(first), others(first)) == {}
 
 
+@pytest.mark.parametrize("first", REPRESENTATIVES)
+def test_representatives_of_each_family_follow_each_other(first: str) -> None:
+    assert faults(after(first), [kind for kind in others(first) if kind in REPRESENTATIVES]) == {}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", KINDS)
 def test_representatives_of_each_family_follow_everything(first: str) -> None:

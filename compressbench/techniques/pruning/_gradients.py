@@ -90,26 +90,29 @@ def _prune(
     graph = Graph(model, context.example)
     groups = asked(subject, graph, fields, done, whole)
     names = {model.get_submodule(name): name for group, _ in groups for name in group.members}
-    found = score(products(model, graph, list(names.values()), context, fields.examples)) if names else {}
+    # behind the batch norm that alone reads a layer, as its shift goes with the filter
+    places = {graph.norm_after(name) or name: name for name in names.values()}
+    found = score(products(model, places, context, fields.examples)) if names else {}
     scores = [group_scores(model, group, lambda layer: found[names[layer]]) for group, _ in groups]
     return finish(subject, context, lowest(groups, scores, fields.round_to, fields.scope, subject.skipped))
 
 
-def products(model: nn.Module, graph: Graph, names: list[str], context: Context, examples: int) -> Iterator[Products]:
-    """Yield the products of these layers, a batch of training examples after the other. The loss is the task's own.
+def products(
+    model: nn.Module, places: Mapping[str, str], context: Context, examples: int, of_inputs: bool = False
+) -> Iterator[Products]:
+    """Yield the products of a batch of training examples after the other. The loss is the task's own.
 
-    Outputs are taken behind the batch norm that alone reads a layer, as its shift goes with the filter; the network is
-    in evaluation mode. An output that the loss does not hang on has products of zero.
+    places: by name of the module whose outputs are taken, or whose inputs, what they are called. The network is in
+    evaluation mode. What the loss does not hang on has products of zero.
     """
     loss = next(iter(context.task.losses.values()))
-    places = {graph.norm_after(name) or name: name for name in names}
     device = next(model.parameters()).device
     size = min(BATCH, examples)
     with evaluating(model), every_gradient(model):
         for inputs, targets in context.calibration(size, -(-examples // size)):
-            with _noted(model, places) as outputs:
+            with _noted(model, places, of_inputs) as values:
                 value = loss(feed(model, moved(inputs, device)).float(), targets.to(device)) * len(targets)
-            noted = [(name, each) for name, several in outputs.items() for each in several]
+            noted = [(name, each) for name, several in values.items() for each in several]
             gradients = torch.autograd.grad(value, [each for _, each in noted], allow_unused=True)
             found: Products = {}
             for (name, output), gradient in zip(noted, gradients, strict=True):
@@ -125,17 +128,27 @@ def _by_channel(values: Tensor, layer: nn.Module) -> Tensor:
 
 
 @contextmanager
-def _noted(model: nn.Module, places: Iterable[str]) -> Iterator[dict[str, list[Tensor]]]:
-    """Note what these modules return, every time they are called; what follows gets a copy, which it may write into."""
-    outputs: dict[str, list[Tensor]] = {name: [] for name in places}
+def _noted(model: nn.Module, places: Iterable[str], of_inputs: bool) -> Iterator[dict[str, list[Tensor]]]:
+    """Note what these modules return, or are given, every time; what follows gets a copy, as it may write."""
+    noted: dict[str, list[Tensor]] = {name: [] for name in places}
 
-    def note(name: str, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        outputs[name].append(output)
+    def before(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        noted[name].append(inputs[0])
+        return inputs[0].clone(), *inputs[1:]
+
+    def after(name: str, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        noted[name].append(output)
         return output.clone()
 
-    hooks = [model.get_submodule(name).register_forward_hook(partial(note, name)) for name in places]
+    modules = {name: model.get_submodule(name) for name in places}
+    hooks = [
+        module.register_forward_pre_hook(partial(before, name))
+        if of_inputs
+        else module.register_forward_hook(partial(after, name))
+        for name, module in modules.items()
+    ]
     try:
-        yield outputs
+        yield noted
     finally:
         for hook in hooks:
             hook.remove()

@@ -17,11 +17,13 @@ from compressbench.core.task import Inputs, moved
 from compressbench.techniques._layers import WEIGHTED, is_convolution, kind_of, layers_of
 
 _SAFE = ("CONV", "DEPTHWISE_CONV", "BN", "IN", "LINEAR", "PRELU", "CONCAT", "SPLIT", "SLICE", "RESHAPE", "ELEMENTWISE")
+_ATTENTION = ("ScaledDotProduct", "Bmm", "Softmax")
 _IMAGE_DIMENSIONS = 4  # height and width of the padding list of an image, before and after
 _WHY = {
     "OUTPUT": "its filters are the outputs of the network",
     "LN": "a LayerNorm normalises its channels together, so a removed one would change the others",
     "GN": "a GroupNorm normalises its channels together, so a removed one would change the others",
+    "ATTENTION": "attention multiplies its channels by others; pruning/heads removes whole heads",
     "PARAMETER": "a parameter outside any known kind of layer has its channels",
 }
 
@@ -133,6 +135,8 @@ class Graph:
             places.append(place)
             if is_grouped(module):
                 blocks = lcm(blocks, module.groups)
+        if any(type(item.dep.target.grad_fn).__name__.startswith(_ATTENTION) for item in traced.items):
+            obstacle = obstacle or _WHY["ATTENTION"]
         layers = layers_of(self._model)
         members = [p.module for p in places if p.side == "out" and p.module in layers and not self.follows(p.module)]
         ordered = tuple(sorted(members, key=list(layers).index))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch_pruning
@@ -34,8 +35,23 @@ def remove(model: nn.Module, channels: Removal, example: Inputs) -> None:
     Raises ValueError if the smaller network does not compute what the original does when nothing reads the removed
     channels: then the graph has not understood this architecture, and the model must not be used.
     """
+    with proven(model, _unread(model, channels), example):
+        _remove(model, channels)
+
+
+@contextmanager
+def proven(model: nn.Module, twin: nn.Module, example: Inputs) -> Iterator[None]:
+    """Check that the model computes afterwards what its twin does, on made-up inputs. ValueError if not."""
     inputs = moved(random_like(example, 2, torch.Generator().manual_seed(0)), next(model.parameters()).device)
-    expected = _outputs(_unread(model, channels), inputs)
+    with torch.no_grad():
+        expected = _outputs(twin, inputs)
+        yield
+        found = _outputs(model, inputs)
+    if found.shape != expected.shape or _apart(found, expected):
+        raise ValueError(f"removing filters changes what {type(model).__name__} computes; name its layers in ignore")
+
+
+def _remove(model: nn.Module, channels: Removal) -> None:
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     graph = torch_pruning.DependencyGraph()
     for (name, side), gone in channels.items():
@@ -47,9 +63,6 @@ def remove(model: nn.Module, channels: Removal, example: Inputs) -> None:
         (pruner.prune_out_channels if side == "out" else pruner.prune_in_channels)(module, gone)
     for name in frozen:
         model.get_parameter(name).requires_grad_(False)
-    found = _outputs(model, inputs)
-    if found.shape != expected.shape or _apart(found, expected):
-        raise ValueError(f"removing filters changes what {type(model).__name__} computes; name its layers in ignore")
 
 
 def _unread(model: nn.Module, channels: Removal) -> nn.Module:

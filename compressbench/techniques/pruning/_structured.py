@@ -190,8 +190,13 @@ def prunable(graph: Graph, names: Iterable[str], selectors: Iterable[str], skipp
 
 
 def finish(subject: Subject, context: Context, chosen: list[tuple[Group, set[int]]]) -> Subject:
-    """Remove the chosen filters. Raises ValueError if later training has promises that the removal would break."""
-    if subject.constraints or subject.formats:
-        raise ValueError("filters cannot be removed from a network with masks; prune filters before weights")
+    """Remove the chosen filters. Raises ValueError as `check_promises` does."""
+    check_promises(subject)
     remove(subject.model, removal(chosen), context.example)
     return subject
+
+
+def check_promises(subject: Subject) -> None:
+    """Raise ValueError if later training has promises that a removal would break."""
+    if subject.constraints or subject.formats:
+        raise ValueError("filters cannot be removed from a network with masks; prune filters before weights")

@@ -5,14 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compressbench.techniques.pruning._gradients import products
-from compressbench.techniques.pruning._groups import Graph
 from tests.techniques.lending import StageContext
 from tests.techniques.pruning.gated import network
 
 
 def found(model: nn.Module, context: StageContext, examples: int = 16) -> list[dict[str, Tensor]]:
-    graph = Graph(model, context.example)
-    return list(products(model, graph, ["conv1", "conv2"], context, examples))
+    return list(products(model, {"bn1": "conv1", "conv2": "conv2"}, context, examples))
 
 
 def test_products_are_the_derivatives_of_each_examples_loss_by_a_gate_behind_the_batch_norm():
