@@ -24,6 +24,7 @@ TABLE_1 = {
     "table1/imagenet_alexnet_deep_compression": (42.78, 19.70, None, 6.9e6),
     "table1/imagenet_vgg16_han2015": (31.34, 10.88, 1.03e7, None),
     "table1/imagenet_vgg16_deep_compression": (31.17, 10.91, None, 1.13e7),
+    "table1/imagenet_caffenet_srinivas2015": (44.40, None, 3.96e7, None),
     "table1/imagenet_resnet34_li2017": (None, None, 1.99e7, None),
     "table1/imagenet_resnet18_inq_5": (31.02, 10.90, None, None),
 }
