@@ -76,7 +76,7 @@ OF_OTHER_TASKS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue.models()])
 def test_it_can_be_decided_for_every_network_of_the_catalogue(name: str) -> None:
-    of_small_images = name in ("lenet5", "lenet_300_100", "vgg16_cifar") or name.startswith("alexnet")
+    of_small_images = name in ("lenet5", "lenet_300_100", "vgg16_cifar") or name.startswith(("alexnet", "fitnet"))
     dataset = OF_OTHER_TASKS.get(name, "digits" if of_small_images else "imagenet")
     overrides = ["recipe=quickstart", f"model={name}", f"dataset={dataset}"]
     if name.startswith("lenet"):

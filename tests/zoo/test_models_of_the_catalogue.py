@@ -21,6 +21,8 @@ SIDES = {
     "alexnet_slimming": 32,
     "alexnet_wide": 32,
     "vgg16_cifar": 32,
+    "fitnet4": 32,
+    "fitnets_teacher": 32,
 }
 
 

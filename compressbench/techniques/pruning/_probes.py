@@ -20,6 +20,9 @@ BATCH = 128
 ITERATIONS = 100
 """Of L-BFGS at most; it stops earlier where the loss no longer falls."""
 
+FARTHEST = 1e15
+"""Size of a feature; a dry run's made-up weights make them overflow."""
+
 
 @dataclass(frozen=True)
 class Probed:
@@ -112,10 +115,11 @@ def fitted(features: Tensor, targets: Tensor, classes: int) -> nn.Linear:
 
     An L2 penalty of 1 / examples on the weights, as scikit-learn's `LogisticRegression` has it.
     """
+    features = features.double().nan_to_num().clamp(-FARTHEST, FARTHEST)
     mean, deviation = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
     scaled = (features - mean) / deviation
-    weight = torch.zeros(classes, features.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
+    weight = torch.zeros(classes, features.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -130,5 +134,5 @@ def fitted(features: Tensor, targets: Tensor, classes: int) -> nn.Linear:
     classifier: nn.Linear = nn.utils.skip_init(nn.Linear, features.shape[1], classes)
     with torch.no_grad():
         classifier.weight.copy_(weight / deviation)
-        classifier.bias.copy_(bias - classifier.weight @ mean)
+        classifier.bias.copy_(bias - (weight / deviation) @ mean)
     return classifier
