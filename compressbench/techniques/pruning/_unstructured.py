@@ -56,8 +56,8 @@ def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
     before: Any
     for before in earlier:
         same = ("targets", "ignore", "scope")
-        if any(getattr(later, key) != getattr(before, key, None) for key in same):
-            continue  # other weights, or no weight pruner
+        if not hasattr(before, "ratio") or any(getattr(later, key) != getattr(before, key, None) for key in same):
+            continue  # other weights, or no pruner of weights by a ratio
         if getattr(later, "pattern", None) != getattr(before, "pattern", None):
             continue
         ratios = [(later.ratio, before.ratio)]
