@@ -227,6 +227,7 @@ def test_stages_are_verbs_in_their_order_and_accuracies_are_fractions(name: str)
         "prune",
         "surgery",
         "factor",
+        "factor_again",
         "finetune",
         "scratch",
         "rewind",
