@@ -33,7 +33,7 @@ def stages_node(stages: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     """Return how a recipe says stages. PlanError for what is none.
 
     stages: by name, or in a list, where each may say its `name`; each a mapping with its `technique`, as in a recipe,
-    or a Technique.
+    or a Technique. The `distill` of a mapping may be a Technique too; its training is left out.
     """
     if isinstance(stages, Mapping):
         return {str(name): _stage_node(stage, str(name)) for name, stage in stages.items()}
@@ -48,11 +48,20 @@ def stages_node(stages: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
 
 def _stage_node(stage: Any, where: str) -> dict[str, Any]:
     if isinstance(stage, Mapping):
-        return dict(stage)
+        lent = stage.get("distill")
+        taught = {} if lent is None else {"distill": _distill_node(lent, f"{where}.distill")}
+        return {**stage, **taught}
     if not is_dataclass(stage) or isinstance(stage, type) or not hasattr(stage, "apply"):
         what = f"is a {type(stage).__name__}; allowed: a mapping with `technique`, or a Technique"
         raise PlanError.of(f"stages.{where}", what)
     return {"technique": _kind(type(stage), f"stages.{where}"), **asdict(stage)}
+
+
+def _distill_node(distill: Any, where: str) -> Any:
+    """Return how a stage says its distillation: what is no Technique as it is, one without a training of its own."""
+    if not hasattr(distill, "apply"):
+        return distill
+    return {key: value for key, value in _stage_node(distill, where).items() if key != "training"}
 
 
 def _kind(technique: type, where: str) -> str:

@@ -91,8 +91,9 @@ def _parameters(
     parameters, meanings = [], known | _meanings(code, list(declared))
     for name, (hint, default) in declared.items():
         own = written.get(name, default)
-        if dataclasses.is_dataclass(hint) and isinstance(own, dict):
-            inside = _parameters(typing.cast("Any", hint), _declared(typing.cast("Any", hint)), own, values[name], {})
+        held: Any = next((each for each in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(each)), None)
+        if held is not None and isinstance(own, dict):
+            inside = _parameters(held, _declared(held), own, values[name], {})
             parameters += [each._replace(name=f"{name}.{each.name}") for each in inside]
             continue
         allowed = _allowed(code, values, name, hint) if dataclasses.is_dataclass(code) else ""
@@ -150,7 +151,7 @@ def _allowed(cls: Callable[..., Any], values: dict[str, Any], name: str, hint: A
         except ValueError as error:
             said = re.fullmatch(rf"{name} is .*?; allowed: (.*)", str(error), re.DOTALL)
             found += [said.group(1)] if said else []
-        except TypeError:  # a class that needs more than its file says
+        except (TypeError, AttributeError):  # a class that needs more than its file says
             break
     return "; ".join(dict.fromkeys(found))
 

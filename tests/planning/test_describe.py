@@ -56,3 +56,10 @@ def test_every_parameter_of_a_technique_but_few_has_a_meaning():
     parameters = [each for entry in catalogue.techniques() for each in described(entry.name).values()]
     silent = [each.name for each in parameters if not (each.meaning or each.allowed)]
     assert len(silent) < 0.1 * len(parameters), silent
+
+
+def test_a_training_that_may_be_left_out_is_shown_value_by_value():
+    (found,) = descriptions("distillation/kd")
+    shown = {each.name: each for each in found.parameters}
+    assert shown["training.epochs"].default == "training.train.epochs (steps_160: 160)"
+    assert "training" not in shown
