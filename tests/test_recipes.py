@@ -80,6 +80,11 @@ MISPRINTS = {
         (f"table1/imagenet_alexnet_{row}" for row in ("han2015", "guo2016", "deep_compression")), ("Caffe",)
     ),
     **dict.fromkeys((f"table1/imagenet_vgg16_{row}" for row in ("han2015", "deep_compression")), ("512", "552")),
+    "table1/imagenet_alexnet_kim2016": ("Caffe", "5.46", "2.67"),
+    "table1/imagenet_alexnet_tai2016": ("61 M over 5",),
+    "table1/imagenet_alexnet_yu2017": ("a line of VGG-16",),
+    "table1/imagenet_vgg16_tai2016": ("512", "552", "138 M over 2.75"),
+    "table1/imagenet_vgg16_yu2017": ("a line of CaffeNet", "14.3", "512", "552"),
     "table1/imagenet_resnet34_li2017": ("lost in print", "ResNet-34-A", "172,032"),
     "table1/imagenet_resnet18_inq_5": ("65.59", "68.98"),
     "table1/imagenet_caffenet_srinivas2015": ("not printed", "60,965,224"),

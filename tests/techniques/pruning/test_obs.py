@@ -14,6 +14,7 @@ from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.pruning.obs import OptimalBrainSurgeon, refitted, removals
 from tests.techniques.lending import StageContext, bare, seeded
 from tests.techniques.pruning.test_sparsegpt import Correlated, apart, best, error, lenet, problem
+from tests.techniques.quantization.learned import DigitsContext, accuracy, learned
 
 
 def surgeon(**fields: Any) -> OptimalBrainSurgeon:
@@ -84,6 +85,14 @@ def test_a_network_changes_less_than_by_magnitude(pattern: str | None) -> None:
     assert apart(subject, context) < 0.25 * apart(plain, context)
     if pattern:
         assert subject.formats["fc3.weight"] == NOfM(2, 4)
+
+
+def test_a_trained_network_keeps_its_accuracy_with_a_tenth_of_its_weights() -> None:
+    """Without any training; by magnitude nothing is left of it."""
+    ours = surgeon(ratio=0.9, damping=0.01, examples=512).apply(learned(), DigitsContext())
+    theirs = MagnitudePruning(["linear"], 0.9, {}, [], "per_layer", 1, None).apply(learned(), DigitsContext())
+    assert accuracy(ours) > 0.9
+    assert accuracy(theirs) < 0.5
 
 
 def test_masks_from_before_and_grouped_convolutions() -> None:
