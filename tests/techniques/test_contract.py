@@ -52,6 +52,7 @@ OPEN = {
     "training": NEEDED,
     "init": "torch",
     "teacher": Source("start"),
+    "shared": "relu4",
     "original": Source("start"),
     "features": ["conv4", "conv5"],
 }
