@@ -58,6 +58,8 @@ def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
         same = ("targets", "ignore", "scope")
         if any(getattr(later, key) != getattr(before, key, None) for key in same):
             continue  # other weights, or no weight pruner
+        if not hasattr(before, "ratios"):
+            continue  # one whose zeros no ratio says
         if getattr(later, "pattern", None) != getattr(before, "pattern", None):
             continue
         ratios = [(later.ratio, before.ratio)]
