@@ -30,6 +30,7 @@ class Technique(ABC):
             "retrained",
             "equalized",
             "quantized",
+            "shared",
             "int8",
             "folded",
             "coded",

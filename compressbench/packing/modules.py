@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -170,11 +171,15 @@ def _alike(model: nn.Module, fresh: nn.Module) -> bool:
     return same and _settings(model) == _settings(fresh)
 
 
-def _arguments(kind: type[nn.Module]) -> dict[str, Any]:
+def _arguments_of(kind: Callable[..., object]) -> dict[str, Any]:
     """Return the arguments of a type that files hold, and their defaults."""
     parameters = inspect.signature(kind).parameters.values()
     kept = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     return {each.name: each.default for each in kept if each.name not in UNSAID}
+
+
+_arguments: Callable[[Any], dict[str, Any]] = cache(_arguments_of)
+"""Remembered, for every layer of a network is asked."""
 
 
 def _is_plain(value: Any) -> bool:

@@ -21,6 +21,7 @@ NEEDED = {
     "retrained": "needs a network trained again, but no stage before it does that",
     "equalized": "needs a network made ready for quantization, but no stage before it does that",
     "quantized": "needs a network with quantized weights, but no stage before it quantizes any",
+    "shared": "needs a network whose weights share values, but no stage before it (sharing/kmeans) has them do so",
     "int8": "needs a network with int8 weights, but no stage before it makes them",
     "folded": "needs a network with its batch norm folded, but no stage before it does that",
     "coded": "needs a network with its coders chosen, but no stage before it does that",
@@ -33,6 +34,7 @@ REFUSED = {
     "retrained": "cannot take a network that was trained again",
     "equalized": "cannot take a network that was made ready for quantization, for its weights say less of themselves",
     "quantized": "cannot take a network with quantized weights",
+    "shared": "cannot take a network whose weights share values",
     "int8": "cannot train int8 weights, which are integers and stay as they are; quantization/qat_int8 trains, then "
     "makes them int8",
     "folded": "cannot take a network with its batch norm folded",

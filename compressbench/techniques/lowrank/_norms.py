@@ -15,9 +15,9 @@ BATCH = 64
 
 
 @torch.no_grad()
-def identical(channels: int) -> nn.BatchNorm2d:
+def identical(channels: int, device: torch.device) -> nn.BatchNorm2d:
     """Return a batch norm that gives what it gets, whatever that is, until it is trained."""
-    norm = nn.BatchNorm2d(channels)
+    norm = nn.BatchNorm2d(channels, device=device)
     norm.weight.fill_((1 + norm.eps) ** 0.5)
     return norm
 

@@ -106,8 +106,8 @@ class SeparableFactorization(Technique):
         else:
             left, right = found().truncated(rank)
             vertical, horizontal, *others = _over_channels(layer, left, right)
-        middle = {"norm": identical(vertical.out_channels)} if self.batch_norm != "none" else {}
-        after = {"norm_after": identical(layer.out_channels)} if self.batch_norm == "all" else {}
+        middle = {"norm": identical(vertical.out_channels, layer.weight.device)} if self.batch_norm != "none" else {}
+        after = {"norm_after": identical(layer.out_channels, layer.weight.device)} if self.batch_norm == "all" else {}
         combine = dict(zip(["combine"], others, strict=False))
         return {"vertical": vertical, **middle, "horizontal": horizontal, **combine, **after}
 

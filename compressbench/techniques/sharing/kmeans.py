@@ -50,7 +50,7 @@ class SharedWeights(Technique):
     centroid_precision: str
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
-    adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
+    adds: ClassVar[frozenset[str]] = frozenset({"quantized", "shared"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class RetrainCentroids(Technique):
     others: bool
     centroid_precision: str
 
-    needs = frozenset({"quantized"})
+    needs = frozenset({"shared"})
     adds = frozenset({"retrained"})
     refuses = frozenset({"int8"})
 

@@ -39,7 +39,7 @@ class Reinitialize(Technique):
 
     needs = frozenset({"trained"})
     adds = frozenset({"retrained"})
-    refuses = frozenset({"int8"})
+    refuses = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
         check_budget(self.budget)

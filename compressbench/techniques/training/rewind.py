@@ -32,7 +32,7 @@ class Rewind(Technique):
 
     needs = frozenset({"trained"})
     adds = frozenset({"retrained"})
-    refuses = frozenset({"int8"})
+    refuses = frozenset({"quantized"})
 
     def __post_init__(self) -> None:
         check_budget(self.budget)
@@ -51,7 +51,7 @@ def _take(model: nn.Module, earlier: nn.Module, stage: str) -> None:
     for name, tensor in ours.items():
         if name not in theirs or theirs[name].shape != tensor.shape:
             raise ValueError(
-                f"to is {stage!r}, but {name} has another shape there: filters were removed since. "
+                f"to is {stage!r}, but {name} has another shape there: filters were removed or layers replaced since. "
                 "Only masked networks can be rewound to a stage; training/reinitialize draws new weights for any"
             )
     model.load_state_dict({name: theirs[name] for name in ours})
