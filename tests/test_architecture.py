@@ -43,7 +43,6 @@ ONLY_IN = {
     "timm": {"zoo"},
     "transformers": {"zoo"},
     "torch_pruning": {"techniques"},
-    "tensorly": {"techniques"},
     "pandas": {"reporting", "core", "app"},  # core: RunRecord.to_frame; app: says that it returns one
     "constriction": {"codecs"},
     "onnx": {"export"},

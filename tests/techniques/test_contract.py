@@ -52,6 +52,7 @@ OPEN = {
     "training": NEEDED,
     "init": "torch",
     "teacher": Source("start"),
+    "shared": "relu4",
     "original": Source("start"),
     "features": ["conv4", "conv5"],
 }
@@ -60,7 +61,7 @@ OPEN |= dict.fromkeys(("hint_training", "fsp_training", "paraphraser_training"),
 QUICK = {"examples": 64, "block_columns": 8}
 """Values for fields whose larger ones only take longer."""
 
-LESS: dict[str, dict[str, object]] = {"quantization/adaround": {"iterations": 20, "places": 256, "examples": 64}}
+LESS: dict[str, dict[str, object]] = {"quantization/adaround": {"iterations": 20, "places": 256}}
 """Smaller numbers than those of the YAML, where these take seconds."""
 
 
@@ -130,8 +131,8 @@ def transformer() -> Subject:
     return Subject(seeded(architecture.build), architecture)
 
 
-ATTENDING = {"pruning/heads"}
-"""What works on attention alone."""
+ATTENDING = {"pruning/heads", "quantization/smoothquant"}
+"""What works on attention or layer norms alone."""
 
 
 def lent(kind: str) -> MadeUpContext:

@@ -18,6 +18,7 @@ from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.distillation._distilled import distilled
+from compressbench.techniques.distillation._features import drawn
 from compressbench.techniques.distillation._penultimate import penultimate
 from compressbench.techniques.distillation._softened import check_temperature, check_weights, divergence
 
@@ -27,10 +28,7 @@ class Embedding(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, generator: torch.Generator):
         super().__init__()
-        self.linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
-        bound = inputs**-0.5  # torch's default initialisation
-        for parameter in self.linear.parameters():
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        self.linear = drawn(lambda: nn.Linear(inputs, outputs), generator)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, outputs) from features of any shape (n, ...)."""

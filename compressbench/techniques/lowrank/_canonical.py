@@ -1,7 +1,4 @@
-"""Canonical polyadic decompositions: a tensor as a sum of products of vectors.
-
-tensorly has one, too; its loop over the components takes a minute for a layer of a few hundred of them.
-"""
+"""Canonical polyadic decompositions: a tensor as a sum of products of vectors."""
 
 from __future__ import annotations
 

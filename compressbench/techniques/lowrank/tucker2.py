@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-import numpy as np
 import torch
-from tensorly.decomposition import partial_tucker
 from torch import Tensor, nn
 
 from compressbench.core.context import Context
@@ -33,6 +30,8 @@ from compressbench.techniques.lowrank._truncation import decomposed
 from compressbench.techniques.lowrank._vbmf import vbmf_rank
 
 Ranks = tuple[int, ...]
+STEADY = 1e-9
+"""HOOI ends when a round adds less than this fraction to the energy of the core."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Tucker2Factorization(Technique):
     Source: Kim et al. 2016, "Compression of Deep Convolutional Neural Networks for Fast and Low Power Mobile
     Applications", sections 3.1 and 3.2. Ranks by the global analytic solution of variational Bayesian matrix
     factorization (`_vbmf`) of the kernel's unfoldings along its input and output channels; then a Tucker decomposition
-    of these two modes (higher-order orthogonal iteration, tensorly). Of the first convolution, whose inputs are few,
+    of these two modes (higher-order orthogonal iteration). Of the first convolution, whose inputs are few,
     the outputs alone, and of linear layers and kernels of 1 x 1, by singular values: two layers.
 
     targets, ignore: which layers. ratio: null: ranks by VBMF; else the fraction of a layer's weights that goes at
@@ -143,20 +142,31 @@ def cost(layer: nn.Conv2d | nn.Linear, ranks: Ranks) -> int:
     return groups * (columns * inner + inner * outer * height * width + outer * rows)
 
 
-def tucker(kernels: Tensor, ranks: Sequence[int], iterations: int) -> tuple[Tensor, Tensor, Tensor]:
+def tucker(kernels: Tensor, ranks: Ranks, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the factors of the input channels (groups, channels, rank), of the output channels (groups, filters,
-    rank), and the core (groups, output rank, input rank, height, width). kernels: as `grouped` returns them."""
+    rank), and the core (groups, output rank, input rank, height, width), float64. kernels: as `grouped` returns them.
+    """
+    values = kernels.double().flatten(3)  # (groups, filters, channels, places)
     inner, outer = ranks
-    rows = []
-    for kernel in kernels.double().cpu().numpy():
-        (core, (left, right)), _ = partial_tucker(kernel, [outer, inner], modes=[0, 1], n_iter_max=iterations, tol=1e-9)
-        for mode, factor in enumerate((left, right)):  # the sign of a column is of no account; the same everywhere
-            signs = np.sign(factor[np.abs(factor).argmax(0), np.arange(factor.shape[1])])
-            factor *= signs
-            core *= signs.reshape(-1, *[1] * (core.ndim - 1 - mode))
-        rows.append((right, left, core))
-    inputs, outputs, cores = (torch.from_numpy(np.stack(each)).to(kernels.device) for each in zip(*rows, strict=True))
-    return inputs, outputs, cores
+    inputs, before = _leading(values.transpose(1, 2), inner), torch.tensor(0.0)
+    for _ in range(iterations):
+        outputs = _leading(torch.einsum("gncs,gca->gnas", values, inputs), outer)
+        reduced = torch.einsum("gncs,gnb->gbcs", values, outputs)
+        inputs = _leading(reduced.transpose(1, 2), inner)
+        core = torch.einsum("gbcs,gca->gbas", reduced, inputs)
+        energy = core.square().sum()
+        if bool(energy - before <= STEADY * energy):
+            break
+        before = energy
+    return inputs, outputs, core.unflatten(3, kernels.shape[3:])
+
+
+def _leading(values: Tensor, rank: int) -> Tensor:
+    """Return the first left singular vectors of each tensor, unfolded along its first mode, (groups, size, rank)."""
+    matrices = values.flatten(2)
+    vectors: Tensor = torch.linalg.eigh(matrices @ matrices.mT)[1].flip(2)[:, :, :rank]
+    largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
+    return vectors * torch.where(largest < 0, -1.0, 1.0)
 
 
 def three_factors(layer: nn.Conv2d, inputs: Tensor, outputs: Tensor, core: Tensor) -> dict[str, nn.Module]:

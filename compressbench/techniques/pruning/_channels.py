@@ -22,8 +22,9 @@ from compressbench.techniques.pruning._groups import Graph, Group, evaluating
 from compressbench.techniques.pruning._readers import Reader, readers, sums_by_filter
 from compressbench.techniques.pruning._structured import ByRatio, asked, finish, weakest
 
-DAMPING = 1e-6
-"""How much staying near the weights counts beside the outputs, by the mean square of what they are multiplied with."""
+DAMPING = 1e-3
+"""How much staying near the weights counts beside the outputs, by the mean square of what they are multiplied with, so
+that nothing hangs on roundings where examples are few or channels alike."""
 
 
 class Read(NamedTuple):

@@ -56,8 +56,10 @@ def pruned_again(later: Any, earlier: Sequence[Technique]) -> str | None:
     before: Any
     for before in earlier:
         same = ("targets", "ignore", "scope")
+        if not hasattr(before, "ratio") or "sparse" not in before.adds:
+            continue  # no pruner of weights by a ratio
         if any(getattr(later, key) != getattr(before, key, None) for key in same):
-            continue  # other weights, or no weight pruner
+            continue  # other weights
         if getattr(later, "pattern", None) != getattr(before, "pattern", None):
             continue
         ratios = [(later.ratio, before.ratio)]

@@ -75,8 +75,9 @@ def chosen_by_lasso(found: Contributions, kept: int) -> Tensor:
     Those that are zero there have minus the number of steps along the path to a smaller penalty until they are not.
     """
     norms = torch.where(found.norms > 0, found.norms, 1.0)
-    gram, wanted = found.gram / norms / norms[:, None], found.wanted / norms
-    scale = float(gram.diagonal().mean()) or 1.0
+    gram, amount = damped(found.gram / norms / norms[:, None])
+    wanted = found.wanted / norms + amount * norms  # a factor of the norm is no change
+    scale = float(gram.diagonal().mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # channels that others can put together drop out
         _, _, path = lars_path_gram(
