@@ -99,7 +99,7 @@ def test_what_people_stack_does_run(first: str, second: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(NOTHING_HERE))
 def test_what_finds_nothing_to_work_on_says_so(kind: str) -> None:
-    with pytest.raises(ValueError, match="leaves no layer of Tiny|Tiny has no"):
+    with pytest.raises(ValueError, match=r"leaves no layer of Tiny|Tiny has no"):
         after(kind)
 
 
