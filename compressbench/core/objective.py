@@ -24,7 +24,8 @@ class Seen:
     inputs, targets: as the split gives them, where the network lies. outputs: the trained network's, in float32.
     features: what its modules returned that the objective named, by name. teacher_outputs, teacher_features: the same
     of the teacher, without gradients; None and empty without one. task_loss: returns the loss that the training names,
-    of the outputs, or of others that it is given, and the targets. done: the fraction of the training's steps that were taken before this one.
+    of the outputs, or of others that it is given, and the targets. done: the fraction of the training's steps that were
+    taken before this one.
     """
 
     inputs: Any
