@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from compressbench.core.context import Context
 from compressbench.core.task import Inputs, feed, moved
@@ -36,6 +37,8 @@ class LayerSums:
 
 def obstacle(layer: nn.Module) -> str:
     """Return why a layer has no such sums, or nothing."""
+    if isinstance(layer, NonDynamicallyQuantizableLinear):  # `out_proj`, which is never called
+        return "its attention multiplies with its weights itself, so that its inputs cannot be seen"
     if isinstance(layer, nn.Linear):
         return ""
     if not is_convolution(layer):

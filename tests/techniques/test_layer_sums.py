@@ -82,6 +82,7 @@ def test_inputs_that_say_nothing_are_an_error_or_damped() -> None:
 def test_layers_without_such_sums_say_why_and_one_that_is_not_used_is_an_error() -> None:
     assert obstacle(nn.Linear(2, 2)) == obstacle(nn.Conv2d(2, 2, 3, groups=2)) == ""
     assert "neither linear nor a convolution" in obstacle(nn.Embedding(2, 2))
+    assert "cannot be seen" in obstacle(nn.MultiheadAttention(4, 2).out_proj), "it is never called"
     assert "'same'" in obstacle(nn.Conv2d(2, 2, 3, padding="same"))
     assert "zeros around them" in obstacle(nn.Conv2d(2, 2, 3, padding_mode="reflect"))
     model = nn.Sequential(nn.Flatten(), nn.Linear(324, 3))
