@@ -101,8 +101,8 @@ class BiasCorrection(Technique):
                     output_statistics(network, own, context, self.examples)[0]
                     for network, own in ((model, layer), (original, before))
                 )
-            except ValueError as error:
-                return str(error)
+            except ValueError as unseen:
+                return str(unseen)
             return ours - theirs
         means = _means_of_inputs(model, name, readers)
         error = layer.get_parameter("weight") - before.get_parameter("weight")
