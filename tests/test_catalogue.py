@@ -57,7 +57,13 @@ def test_every_yaml_says_in_its_first_line_what_it_is(group):
 
 
 TRAINED = "{extends: train}"
-OPEN = {"teacher": "{stage: start}", "features": "[conv1, conv2]", "hint_training": TRAINED, "fsp_training": TRAINED}
+OPEN = {
+    "shared": "conv1",
+    "teacher": "{stage: start}",
+    "features": "[conv1, conv2]",
+    "hint_training": TRAINED,
+    "fsp_training": TRAINED,
+}
 OPEN |= {"paraphraser_training": TRAINED, "original": "{stage: start}"}
 """What techniques cannot do without (`???` in their YAML), in words of YAML."""
 

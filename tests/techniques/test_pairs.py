@@ -91,3 +91,9 @@ def test_an_order_without_sense_is_refused_before_anything_runs(first: str, seco
 )
 def test_what_people_stack_does_run(first: str, second: str) -> None:
     assert outcome(after(first), second) == ""
+
+
+def test_channels_are_not_followed_through_a_tensor_train() -> None:
+    """torch-pruning would take hours and gigabytes."""
+    reason = outcome(after("lowrank/tensor_train"), "pruning/group_lasso")
+    assert "is a tensor train, through which channels cannot be followed" in reason

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from compressbench.core.task import Inputs, moved
+from compressbench.layers.tensor_train import TensorTrainLinear
 from compressbench.techniques._layers import WEIGHTED, is_convolution, kind_of, layers_of
 
 _SAFE = ("CONV", "DEPTHWISE_CONV", "BN", "IN", "LINEAR", "PRELU", "CONCAT", "SPLIT", "SLICE", "RESHAPE", "ELEMENTWISE")
@@ -60,10 +61,17 @@ class Group:
 class Graph:
     """The dependencies of a network, traced once. Modules keep their mode, parameters their `requires_grad`.
 
-    Raises ValueError if the network cannot be traced.
+    Raises ValueError if the network cannot be traced, or has a tensor train: the library follows channels through its
+    cores for hours, in gigabytes.
     """
 
     def __init__(self, model: nn.Module, example: Inputs):
+        trains = [name for name, module in model.named_modules() if isinstance(module, TensorTrainLinear)]
+        if trains:
+            raise ValueError(
+                f"{trains[0]} is a tensor train, through which channels cannot be followed; prune filters before "
+                "lowrank/tensor_train, or mask weights"
+            )
         self._model = model
         self._modules = dict(model.named_modules())
         self._names: dict[nn.Module, str] = {module: name for name, module in self._modules.items()}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import lars_path_gram
 from torch import Tensor
 
 from compressbench.core.context import Context
@@ -72,9 +74,6 @@ def chosen_by_lasso(found: Contributions, kept: int) -> Tensor:
 
     Those that are zero there have minus the number of steps along the path to a smaller penalty until they are not.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import lars_path_gram
-
     norms = torch.where(found.norms > 0, found.norms, 1.0)
     gram, amount = damped(found.gram / norms / norms[:, None])
     wanted = found.wanted / norms + amount * norms  # a factor of the norm is no change

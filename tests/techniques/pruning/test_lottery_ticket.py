@@ -11,6 +11,7 @@ from torch import nn
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques.pruning.lottery_ticket import LotteryTicket
+from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from tests.techniques.lending import StageContext, bare, seeded
 
 STEP = TrainingConfig(epochs=2, batch_size=8, lr=0.05, optimizer="sgd", schedule="constant", weight_decay=0.0)
@@ -77,6 +78,11 @@ def test_it_can_go_back_to_a_later_step() -> None:
         where = there if name == "1.weight" else torch.ones_like(now, dtype=torch.bool)
         assert torch.equal(now[where], wanted[where]), name
     assert not torch.equal(context.starts[0]["2.weight"], context.starts[1]["2.weight"])
+
+
+def test_a_weight_pruner_may_follow() -> None:
+    magnitude = MagnitudePruning(["conv", "linear"], 0.5, {}, [], "per_layer", 1, None)
+    assert magnitude.fault_after([ticket()]) is None
 
 
 def test_past_the_end_of_the_training_nothing_is_rewound() -> None:

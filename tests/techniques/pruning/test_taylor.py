@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from compressbench.core.training import TrainingConfig
+from compressbench.techniques.pruning.magnitude import MagnitudePruning
 from compressbench.techniques.pruning.taylor import TaylorPruning
 from tests.techniques.lending import StageContext, bare
 from tests.techniques.pruning.gated import BATCHES, network, with_useless_filters
@@ -56,3 +57,10 @@ def test_in_rounds_the_same_number_goes_each_time_with_a_training_between():
 def test_unknown_words_are_refused_with_the_nearest(field, value):
     with pytest.raises(ValueError, match=f"{field} is '{value}'; did you mean"):
         taylor(**{field: value})
+
+
+def test_weights_that_are_pruned_after_filters_are_not_pruned_again():
+    """Though targets, scope and ratio are the same."""
+    weights = MagnitudePruning(["conv"], 0.5, {}, [], "per_layer", 1, None, None)
+    assert weights.fault_after((taylor(scope="per_layer"),)) is None
+    assert "prunes the same weights again" in weights.fault_after((weights,))
