@@ -24,13 +24,14 @@ class Seen:
     inputs, targets: as the split gives them, where the network lies. outputs: the trained network's, in float32.
     features: what its modules returned that the objective named, by name. teacher_outputs, teacher_features: the same
     of the teacher, without gradients; None and empty without one. task_loss: returns the loss that the training names,
-    of the outputs and the targets. done: the fraction of the training's steps that were taken before this one.
+    of the outputs, or of others that it is given, and the targets. done: the fraction of the training's steps that were
+    taken before this one.
     """
 
     inputs: Any
     targets: Tensor
     outputs: Tensor
-    task_loss: Callable[[], Tensor]
+    task_loss: Callable[..., Tensor]
     features: Mapping[str, Any] = field(default_factory=dict)
     teacher_outputs: Any = None
     teacher_features: Mapping[str, Any] = field(default_factory=dict)

@@ -188,8 +188,11 @@ def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
 
 def _stage_over(old: Tree, own: Tree) -> Tree:
     """Return a stage over its parent's of the same technique; another distillation replaces the parent's whole."""
-    kinds = [each.get("technique", KD) for node in (old, own) if isinstance(each := node.get(DISTILL), dict)]
-    return _merge(old, own) if len(set(kinds)) < 2 else {**_merge(old, own), DISTILL: own[DISTILL]}
+    before, after = old.get(DISTILL), own.get(DISTILL)
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return _merge(old, own)
+    kind = before.get("technique", KD)
+    return _merge(old, own) if after.get("technique", kind) == kind else {**_merge(old, own), DISTILL: after}
 
 
 def _chosen(node: Tree) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -41,7 +41,7 @@ def build_stage(config: DictConfig, name: str) -> Stage:
         raise PlanError.of(where, f"names no technique; {near if near.startswith('did') else 'add one'}")
     distill, faults = _distill(taught, f"{where}.{DISTILL}", schedules)
     try:
-        stage = Stage(name, kind, _technique(kind, values, where, schedules), distill)
+        stage = Stage(name, kind, _technique(kind, values, where, schedules, also=[DISTILL]), distill)
     except PlanError as error:
         raise PlanError([*error.faults, *faults]) from error
     if taught is not None and (reason := _untaught(stage)):
@@ -51,11 +51,13 @@ def build_stage(config: DictConfig, name: str) -> Stage:
     return stage
 
 
-def _technique(kind: Any, values: dict[str, Any], where: str, schedules: Mapping[str, Any]) -> Technique:
+def _technique(
+    kind: Any, values: dict[str, Any], where: str, schedules: Mapping[str, Any], also: Sequence[str] = ()
+) -> Technique:
     code = _code(kind, where, [entry.name for entry in all_techniques()])
     if found := extends_faults(values, schedules, where):
         raise PlanError(found)
-    technique: Technique = typed(code, values, where, also=[DISTILL])
+    technique: Technique = typed(code, values, where, also)
     return technique
 
 
@@ -80,7 +82,8 @@ def _distill(taught: Any, where: str, schedules: Mapping[str, Any]) -> tuple[Sta
         faults.append(Fault(f"{where}.training", "has no place here: the trainings of the stage itself are scored"))
     try:
         if not hasattr(_code(kind, where, known), "objective"):
-            raise PlanError.of(f"{where}.technique", f"is {kind!r}, no distillation; {suggestion(str(kind), known)}")
+            others = ", ".join(each for each in known if each != kind)
+            raise PlanError.of(f"{where}.technique", f"is {kind!r}, which cannot be lent; allowed: {others}")
         return Stage(DISTILL, kind, _technique(kind, values, where, schedules)), faults
     except PlanError as error:
         return None, [*faults, *error.faults]

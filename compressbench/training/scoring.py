@@ -45,7 +45,7 @@ def scoring(
             if teacher is not None:
                 with torch.no_grad(), setting.autocast(device):
                     taught = feed(teacher, inputs).float()
-            seen = (lambda: loss(outputs, targets)), features, taught, teacher_features, done
+            seen = (lambda given=outputs: loss(given, targets)), features, taught, teacher_features, done
             return objective.loss(Seen(inputs, targets, outputs, *seen))
 
         yield score

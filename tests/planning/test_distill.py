@@ -69,6 +69,14 @@ def test_a_child_changes_what_it_says_and_another_distillation_replaces_it(write
     found = built("recipe=child").stages[2].distill
     assert found is not None
     assert (found.technique.weight, found.technique.teacher) == (0.5, Source("train"))
+    write(
+        "logits",
+        "extends: taught\nstages:\n  finetune: {distill: {technique: distillation/logits, teacher: {stage: train}}}\n",
+    )
+    write("half", "extends: logits\nstages:\n  finetune: {distill: {weight: 0.5}}\n")
+    taught = built("recipe=half").stages[2].distill
+    assert taught is not None
+    assert (taught.kind, taught.technique.weight) == ("distillation/logits", 0.5), "whose kind a child need not repeat"
     write("other", "extends: taught\nstages:\n  finetune: {distill: {technique: distillation/kdd}}\n")
     assert [each for each in faults("recipe=other") if "kdd" in each] == [
         "stages.finetune.distill.technique: there is no 'distillation/kdd'; did you mean 'distillation/kd'? "
@@ -84,7 +92,12 @@ def test_a_child_changes_what_it_says_and_another_distillation_replaces_it(write
         ("finetune.distil={}", "finetune.distil: there is no such key; did you mean 'distill'?"),
         ("finetune.distill.weight=2", "finetune.distill: weight is 2.0; allowed: 0 to 1"),
         ("finetune.distill.training.epochs=2", "finetune.distill.training: has no place here"),
-        ("finetune.distill.technique=pruning/l1_norm", "'pruning/l1_norm', no distillation; "),
+        ("finetune.distill.technique=pruning/l1_norm", "is 'pruning/l1_norm', which cannot be lent; allowed: "),
+        (
+            "finetune.distill.technique=distillation/net2net",
+            "is 'distillation/net2net', which cannot be lent; allowed: ",
+        ),
+        ("finetune.distill.distill={}", "distill.distill: there is no such key; allowed: teacher, temperature, "),
         ("prune.distill={teacher: {stage: train}}", "prune.distill: pruning/l1_norm trains nothing here"),
         ("finetune.technique=distillation/kd", "finetune.distill: distillation/kd brings an objective of its own"),
     ],

@@ -15,6 +15,7 @@ from compressbench.core.objective import Hook, Objective, Seen
 from compressbench.core.plan import Limits
 from compressbench.core.subject import Subject
 from compressbench.core.training import TrainingConfig
+from compressbench.data.tasks._classes import squared_hinge
 from compressbench.training.loop import Trained
 from tests.training.trained import same
 
@@ -39,9 +40,11 @@ def test_an_objective_sees_the_batch_the_outputs_and_the_features_it_names(run: 
         tensors = (seen.inputs, seen.targets, seen.outputs, seen.features["3"])
         shapes.append([list(tensor.shape) for tensor in tensors])
         assert seen.teacher_outputs is None
-        assert torch.equal(seen.task_loss(), functional.cross_entropy(seen.outputs, seen.targets))
+        assert torch.equal(seen.task_loss(), squared_hinge(seen.outputs, seen.targets))
+        assert torch.equal(seen.task_loss(2 * seen.outputs), squared_hinge(2 * seen.outputs, seen.targets))
         return seen.task_loss() + seen.features["3"].square().mean()
 
+    short = replace(short, loss="squared_hinge")
     trained = run(short, Limits(epochs=1, steps=2), objective=Objective(loss, features=("3", "6")))
     assert shapes == 2 * [[[128, 1, 32, 32], [128], [128, 10], [128, 8, 7, 7]]]
     assert not same(trained, run(short, Limits(epochs=1, steps=2)))

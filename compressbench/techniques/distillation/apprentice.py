@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -63,9 +62,7 @@ class Apprentice(Technique):
         teacher = context.subject_of(self.teacher).model
         if not self.joint:
             return Objective(self.loss, teacher=teacher)
-        losses = context.task.losses
-        score = losses[(self.training and self.training.loss) or next(iter(losses))]
-        return Objective(partial(self.joint_loss, teacher, score), learned=teacher)
+        return Objective(partial(self.joint_loss, teacher), learned=teacher)
 
     def loss(self, seen: Seen) -> Tensor:
         """Return the loss of a batch; the teacher's own is a constant, and left out."""
@@ -73,11 +70,11 @@ class Apprentice(Technique):
             seen.teacher_outputs, seen.outputs
         )
 
-    def joint_loss(self, teacher: nn.Module, score: Callable[[Tensor, Tensor], Tensor], seen: Seen) -> Tensor:
-        """Return the loss of a batch with a teacher that is trained along; score: the task's, of logits and targets."""
+    def joint_loss(self, teacher: nn.Module, seen: Seen) -> Tensor:
+        """Return the loss of a batch with a teacher that is trained along."""
         theirs = feed(teacher, seen.inputs).float()
         own = self.label_weight * seen.task_loss() + self.output_weight * cross_entropy(theirs.detach(), seen.outputs)
-        return self.teacher_weight * score(theirs, seen.targets) + own
+        return self.teacher_weight * seen.task_loss(theirs) + own
 
 
 def cross_entropy(theirs: Tensor, ours: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import exp
@@ -93,17 +92,15 @@ class OnTheFlyNativeEnsemble(Technique):
             subject.model.eval()(*(inputs if isinstance(inputs, tuple) else (inputs,)))
         handle.remove()
         ensemble = Ensemble(copies, channels[0], context.generator)
-        losses = context.task.losses
-        score = losses[(self.training and self.training.loss) or next(iter(losses))]
-        return Objective(partial(self.loss, ensemble, score), (self.shared,), learned=ensemble)
+        return Objective(partial(self.loss, ensemble), (self.shared,), learned=ensemble)
 
-    def loss(self, ensemble: nn.Module, score: Callable[[Tensor, Tensor], Tensor], seen: Seen) -> Tensor:
-        """Return the loss of a batch; score: the task's, of logits and targets."""
+    def loss(self, ensemble: nn.Module, seen: Seen) -> Tensor:
+        """Return the loss of a batch."""
         logits, together = ensemble(seen.features[self.shared], seen.outputs)
         weight = self.weight * rise(seen.done, self.ramp_up) * self.temperature**2
-        total = score(together, seen.targets)
+        total = seen.task_loss(together)
         for each in logits:
-            total = total + score(each, seen.targets)
+            total = total + seen.task_loss(each)
             total = total + weight * divergence(each, together.detach(), self.temperature)
         return total
 

@@ -61,15 +61,13 @@ def test_the_loss_is_the_papers() -> None:
     all 1/4, 3/4. A loss of 1, 2, 3, ... a call: 6 of all three."""
     calls: list[Tensor] = []
 
-    def score(logits: Tensor, targets: Tensor) -> Tensor:
+    def score(logits: Tensor) -> Tensor:
         calls.append(logits)
         return torch.tensor(float(len(calls)))
 
-    seen = Seen(
-        torch.zeros(1), torch.zeros(1), torch.zeros(1, 2), lambda: torch.tensor(0.0), {"stage2": torch.zeros(1)}
-    )
+    seen = Seen(torch.zeros(1), torch.zeros(1), torch.zeros(1, 2), score, {"stage2": torch.zeros(1)})
     apart = 0.25 * log(0.5) + 0.75 * log(1.5) + 0.25 * log(2.5) + 0.75 * log(0.75 / 0.9)
-    assert float(one().loss(Fixed(), score, seen)) == pytest.approx(6 + 0.5 * 4 * apart)
+    assert float(one().loss(Fixed(), seen)) == pytest.approx(6 + 0.5 * 4 * apart)
     assert calls[0].tolist()[0] == pytest.approx([0.0, 2 * log(3)])
 
 
