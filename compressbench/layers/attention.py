@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+class _Apart:
+    """Stands where nn.TransformerEncoder looks for packed weights; as no plain tensor it keeps it from a shortcut."""
+
+    @classmethod
+    def __torch_function__(cls, *_: Any) -> Any:
+        raise TypeError("the weights of queries, keys and values are layers of their own")
 
 
 class HeadAttention(nn.Module):
@@ -18,6 +26,7 @@ class HeadAttention(nn.Module):
     """
 
     in_proj_bias: ClassVar[None] = None  # nn.TransformerEncoderLayer asks, and then takes no shortcut around `forward`
+    in_proj_weight: ClassVar[_Apart] = _Apart()  # and nn.TransformerEncoder, given padding
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from compressbench.core.context import Context
 from compressbench.core.task import Inputs, feed, moved
-from compressbench.techniques._layers import is_convolution
+from compressbench.techniques._layers import is_convolution, uncalled
 
 CALIBRATION_BATCH = 64
 
@@ -37,7 +37,7 @@ class LayerSums:
 def obstacle(layer: nn.Module) -> str:
     """Return why a layer has no such sums, or nothing."""
     if isinstance(layer, nn.Linear):
-        return ""
+        return uncalled(layer)
     if not is_convolution(layer):
         return f"it is a {type(layer).__name__}, neither linear nor a convolution"
     if not isinstance(layer, nn.Conv2d) or layer.padding_mode != "zeros":
@@ -90,7 +90,8 @@ def columns_of(model: nn.Module, name: str, inputs: Inputs) -> Tensor:
     def stop(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         raise _Reached(arguments[0])
 
-    hook = layer.register_forward_pre_hook(stop)
+    hook, shortcuts = layer.register_forward_pre_hook(stop), torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # around layers, or with tensors of rows of several lengths
     try:
         feed(model, inputs)
     except _Reached as reached:
@@ -98,6 +99,7 @@ def columns_of(model: nn.Module, name: str, inputs: Inputs) -> Tensor:
     else:
         raise ValueError(f"the network has {name}, but does not use it, so nothing is known of its inputs")
     finally:
+        torch.backends.mha.set_fastpath_enabled(shortcuts)
         hook.remove()
     if not isinstance(layer, nn.Conv2d):
         return given.flatten(0, -2)[None]

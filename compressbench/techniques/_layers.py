@@ -15,6 +15,7 @@ from typing import TypeGuard, TypeVar
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from compressbench.core.errors import out_of_range, suggestion
 
@@ -41,6 +42,13 @@ def kind_of(layer: nn.Module) -> str | None:
 def is_convolution(layer: nn.Module) -> TypeGuard[_ConvNd]:
     """Return whether the layer is a convolution (no transposed one)."""
     return isinstance(layer, KINDS["conv"])
+
+
+def uncalled(layer: nn.Module) -> str:
+    """Return why what watches the calls of a layer never sees one, or nothing."""
+    if isinstance(layer, NonDynamicallyQuantizableLinear):  # as torch calls the output projection of its attention
+        return "nn.MultiheadAttention takes its weights and never calls it"
+    return ""
 
 
 def layers_of(model: nn.Module, kinds: Iterable[str] = WEIGHTED) -> dict[str, nn.Module]:

@@ -63,6 +63,17 @@ def test_an_encoder_layer_takes_no_shortcut_around_it():
         torch.testing.assert_close(layer(given(5)), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_an_encoder_given_padding_takes_none_either():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    encoder, padding = nn.TransformerEncoder(layer, 2).eval(), torch.tensor([[False] * 4 + [True]] * 3)
+    with torch.no_grad():
+        expected = encoder(given(5), src_key_padding_mask=padding)[:, :4]
+        for block in encoder.layers:
+            block.self_attn = with_parts(block.self_attn)
+        found = encoder(given(5), src_key_padding_mask=padding)[:, :4]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{"add_zero_attn": True}, {"add_bias_kv": True}, {"kdim": 4}])
 def test_attention_with_more_than_heads_is_left_alone(options):
     assert "keys or values" in with_parts(attention(**options))

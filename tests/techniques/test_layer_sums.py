@@ -82,6 +82,7 @@ def test_inputs_that_say_nothing_are_an_error_or_damped() -> None:
 def test_layers_without_such_sums_say_why_and_one_that_is_not_used_is_an_error() -> None:
     assert obstacle(nn.Linear(2, 2)) == obstacle(nn.Conv2d(2, 2, 3, groups=2)) == ""
     assert "neither linear nor a convolution" in obstacle(nn.Embedding(2, 2))
+    assert "never calls it" in obstacle(nn.MultiheadAttention(2, 1).out_proj)
     assert "'same'" in obstacle(nn.Conv2d(2, 2, 3, padding="same"))
     assert "zeros around them" in obstacle(nn.Conv2d(2, 2, 3, padding_mode="reflect"))
     model = nn.Sequential(nn.Flatten(), nn.Linear(324, 3))
@@ -89,3 +90,15 @@ def test_layers_without_such_sums_say_why_and_one_that_is_not_used_is_an_error()
     model.forward = lambda x: model[1](model[0](x))  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="the network has spare, but does not use it"):
         layer_sums(model, "spare", StageContext(4, 9), 1)
+
+
+def test_padded_sequences_are_looked_at_as_they_are() -> None:
+    """Not as torch puts them for its fast path, as a tensor of rows of several lengths."""
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    model = seeded(lambda: nn.TransformerEncoder(layer, 1)).eval()
+    padding, given = torch.tensor([[False, False, True]]), torch.ones(1, 3, 4)
+    network = nn.ModuleDict({"body": model})
+    network.forward = lambda x: model(x, src_key_padding_mask=padding)  # type: ignore[method-assign]
+    with torch.no_grad():
+        assert columns_of(network, "body.layers.0.linear1", given).shape == (1, 3, 4)
+    assert torch.backends.mha.get_fastpath_enabled()

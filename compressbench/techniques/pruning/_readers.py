@@ -39,6 +39,7 @@ def readers(model: nn.Module, group: Group) -> list[Reader] | None:
 
 
 def sums_by_filter(values: Tensor, owner: Tensor, filters: int) -> Tensor:
-    """Return, for each of so many filters, the sum of the values (columns,) that it owns."""
-    mine = owner >= 0
-    return values.new_zeros(filters).index_add_(0, owner[mine], values[mine])
+    """Return, for each of so many filters, the sum of the values (columns,) that it owns, where the values lie."""
+    owner = owner.to(values.device)  # found before the network went where it is trained
+    places = owner.remainder(filters + 1)  # those of others behind the last filter
+    return values.new_zeros(filters + 1).index_add_(0, places, values)[:filters]

@@ -150,7 +150,7 @@ def lowest(
     kept = [int(stay) for _, stay in groups]
     if scope == "global" and groups:
         every = torch.cat([score.detach().cpu().float() for score in scores])
-        gone = len(every) - int(sum(stay for _, stay in groups))
+        gone = max(0, len(every) - int(sum(stay for _, stay in groups)))  # rounding may have taken more before
         stays = torch.ones(len(every), dtype=torch.bool)
         stays[every.argsort(stable=True)[:gone]] = False
         kept = [int(own.sum()) for own in stays.split([group.size for group, _ in groups])]

@@ -78,10 +78,11 @@ def chosen_by_lasso(found: Contributions, kept: int) -> Tensor:
     gram, amount = damped(found.gram / norms / norms[:, None])
     wanted = found.wanted / norms + amount * norms  # a factor of the norm is no change
     scale = float(gram.diagonal().mean())
+    most = max(500, 8 * len(gram))  # steps; scikit-learn's 500 do not reach the end of a path of many channels
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # channels that others can put together drop out
         _, _, path = lars_path_gram(
-            (wanted / scale).cpu().numpy(), (gram / scale).cpu().numpy(), n_samples=1, method="lasso"
+            (wanted / scale).cpu().numpy(), (gram / scale).cpu().numpy(), n_samples=1, max_iter=most, method="lasso"
         )
     factors = torch.from_numpy(path).abs()  # (filters, steps), the penalty falls
     there = factors > 0

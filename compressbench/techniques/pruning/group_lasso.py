@@ -95,8 +95,9 @@ def pull_to_zero(model: nn.Module, read: Read, filter_penalty: float, channel_pe
         if channel_penalty and found:
             norms = channel_norms(model, group, found)
             for reader in found:
-                column_norms = torch.where(reader.owner >= 0, norms[reader.owner], 0)
                 weight = model.get_submodule(reader.name).get_parameter("weight")
+                owner = reader.owner.to(weight.device)
+                column_norms = torch.where(owner >= 0, norms[owner], 0)
                 _add(weight, column_norms.expand(len(weight), -1), channel_penalty)
 
 

@@ -85,7 +85,7 @@ class LotteryTicket(Technique):
 
         carrier: the name of a parameter over which what is remembered is laid, so that checkpoints have it too.
         """
-        names = [name for name, _ in subject.model.named_parameters()]
+        names = [name for name, _ in subject.model.named_parameters(remove_duplicate=False)]  # tied ones under each
         memory = _Memory([subject.model.get_parameter(name).detach() for name in names])
 
         @torch.no_grad()

@@ -97,7 +97,7 @@ class OptimalBrainSurgeon(Technique):
         order = torch.cat(all_costs, dim=1).flatten().argsort(stable=True)
         gone = order if pattern else order[: weight.numel() - count]
         places = torch.cat(all_places, dim=1)
-        keep = torch.ones_like(allowed)
+        keep = allowed.clone()  # more may have gone before than are to go
         keep[gone // places.shape[1], places.flatten()[gone]] = False
         parts = [refitted(weight[:, span].double(), hessian[span, span], keep[:, span]) for span in spans]
         return torch.cat(parts, dim=1).to(weight.dtype), keep

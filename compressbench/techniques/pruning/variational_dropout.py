@@ -19,7 +19,7 @@ from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
-from compressbench.techniques._layers import is_convolution, select
+from compressbench.techniques._layers import is_convolution, names_in, select, uncalled
 from compressbench.techniques.pruning._unstructured import keep_masked
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -69,7 +69,7 @@ class VariationalDropout(Technique):
             raise out_of_range("initial_deviation", self.initial_deviation, "more than 0")
 
     def apply(self, subject: Subject, context: Context) -> Subject:
-        layers = select(subject.model, self.targets, self.ignore)
+        layers = self._noisy_layers(subject)
         noises = {}
         for name, layer in layers.items():
             noises[name] = Noise(layer.get_parameter("weight"), self.initial_deviation, self.threshold)
@@ -94,6 +94,19 @@ class VariationalDropout(Technique):
             keep_masked(subject, f"{name}.weight", keep)
         subject.enforce()
         return subject
+
+    def _noisy_layers(self, subject: Subject) -> dict[str, nn.Module]:
+        """Return the selected layers to whose outputs noise can be added; the others are reported.
+
+        Raises ValueError for one of these that a selector names exactly, and if they are all.
+        """
+        found = select(subject.model, self.targets, self.ignore)
+        silent = {name: why for name, layer in found.items() if (why := uncalled(layer))}
+        for name, why in silent.items():
+            if name in names_in(self.targets) or len(silent) == len(found):
+                raise ValueError(f"{name} cannot be noisy: {why}")
+            subject.skipped.append(Skipped(name, why))
+        return {name: layer for name, layer in found.items() if name not in silent}
 
 
 class Noise(nn.Module):

@@ -24,6 +24,14 @@ def test_of_channels_that_have_nothing_in_common_those_with_the_largest_part_sta
     assert scores[[1, 2]].tolist() == [-2.0, -1.0]  # steps until they are there
 
 
+def test_a_path_of_many_channels_is_followed_to_its_end():
+    """One channel after the other comes, the largest first."""
+    wanted = torch.arange(1.0, 521.0, dtype=torch.float64)
+    ones = torch.ones(520, dtype=torch.float64)
+    scores = chosen_by_lasso(Contributions(torch.eye(520, dtype=torch.float64), wanted, ones), 515)
+    assert (scores > 0).nonzero().flatten().tolist() == list(range(5, 520))
+
+
 @pytest.mark.parametrize("kept", [1, 2, 3, 4, 5])
 def test_the_factors_are_a_lasso_of_the_outputs_with_weights_of_norm_one(kept):
     model, context = chain(), doubled()

@@ -40,6 +40,16 @@ def test_what_is_added_is_the_gradient_of_the_penalty():
     assert not model[0].bias.grad.any()
 
 
+def test_the_network_may_be_trained_on_another_device():
+    model = network()
+    pulled = read(model, StageContext(channels=1, side=8), "0")
+    model.to("meta")
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    pull_to_zero(model, pulled, 0.3, 0.2)  # of the devices that every machine has, the other one
+    assert model[3].weight.grad.is_meta
+
+
 def test_filters_that_are_added_to_each_other_have_one_norm():
     class Added(nn.Module):
         def __init__(self):

@@ -105,3 +105,25 @@ def test_past_the_end_of_the_training_nothing_is_rewound() -> None:
 def test_fields_out_of_range_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ticket(**fields)
+
+
+class Tied(nn.Module):
+    """Two layers with the same weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.there, self.back = nn.Linear(64, 10), nn.Linear(10, 10), nn.Linear(10, 10)
+        self.back.weight = self.there.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.back(self.there(self.first(images.flatten(1)).relu()).relu())
+        return found
+
+
+def test_weights_that_two_layers_share_are_rewound_too() -> None:
+    context = Watching()
+    subject = ticket(targets=["first"], rounds=1, rewind_steps=1).apply(bare(seeded(Tied)), context)
+    begin, rewound = context.starts[0]["there.weight"], context.starts[1]["there.weight"]
+    assert not torch.equal(rewound, begin), "it is what it was after a step"
+    assert not torch.equal(rewound, context.ends[0]["there.weight"])
+    assert subject.model.get_parameter("back.weight") is subject.model.get_parameter("there.weight")

@@ -105,6 +105,19 @@ def test_masks_from_before_and_grouped_convolutions() -> None:
     assert int((weight != 0).sum()) == 58, "of 144"
 
 
+@pytest.mark.parametrize("pattern", [None, "2:4"])
+def test_more_zeros_than_asked_for_stay_as_many(pattern: str | None) -> None:
+    model = seeded(lambda: nn.Sequential(nn.Conv2d(4, 8, 3)))
+    subject = MagnitudePruning(["conv"], 0.8, {}, [], "per_layer", 1, None).apply(bare(model), StageContext(4, 8))
+    gone = subject.model.get_parameter("0.weight") == 0
+    subject = surgeon(pattern=pattern).apply(subject, StageContext(4, 8))
+    assert not subject.model.get_parameter("0.weight")[gone].any()
+    assert not subject.broken()
+    mask = subject.mask("0.weight")
+    assert mask is not None
+    assert not mask[gone].any()
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

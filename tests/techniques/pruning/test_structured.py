@@ -1,11 +1,13 @@
 """How many filters stay, which, and what is said when a ratio asks for too few."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 
 from compressbench.core.constraint import Mask
 from compressbench.techniques.pruning._groups import Group
-from compressbench.techniques.pruning._structured import fitting, share, weakest
+from compressbench.techniques.pruning._structured import fitting, lowest, share, weakest
 from tests.techniques.lending import ALEXNET, PLAIN, StageContext, subject_of
 from tests.techniques.pruning.twins import halve
 
@@ -67,3 +69,10 @@ def test_scores_that_are_not_numbers_are_refused():
 def test_equal_scores_are_removed_from_the_front():
     group = Group(("conv",), 4, ())
     assert weakest(torch.tensor([1.0, 1.0, 0.5, 1.0]), 2, group, 1, []) == {0, 2}
+
+
+@pytest.mark.parametrize("scope", ["per_layer", "global"])
+def test_where_rounding_has_taken_more_before_none_goes_now(scope):
+    groups = [(Group((name,), 4, ()), Fraction(9, 2)) for name in ("left", "right")]
+    scores = [torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([5.0, 6.0, 7.0, 8.0])]
+    assert [gone for _, gone in lowest(groups, scores, 1, scope, [])] == [set(), set()]

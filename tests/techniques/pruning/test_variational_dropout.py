@@ -92,6 +92,15 @@ def test_a_layer_of_noise_alone_keeps_its_largest_weight() -> None:
     assert [skipped.what for skipped in subject.skipped] == ["1"]
 
 
+def test_what_attention_never_calls_has_no_noise_and_keeps_its_weights() -> None:
+    model = seeded(lambda: nn.Sequential(nn.MultiheadAttention(4, 2), nn.Linear(4, 2)))
+    subject = bare(model)
+    assert list(dropout()._noisy_layers(subject)) == ["1"]
+    assert [(skipped.what, "never calls it" in skipped.why) for skipped in subject.skipped] == [("0.out_proj", True)]
+    with pytest.raises(ValueError, match=r"0\.out_proj cannot be noisy"):
+        dropout(targets=["0.out_proj"])._noisy_layers(subject)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
