@@ -10,6 +10,9 @@ class of a plugin is named by its dotted path: `model: {_target_: plugins.Net, w
 
 from __future__ import annotations
 
+import copy
+import functools
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -117,7 +120,7 @@ def _find(name: str, folders: Sequence[Path], skip: Sequence[Path] = ()) -> Path
 def load_yaml(file: Path) -> Tree:
     """Return the mapping in a YAML file, interpolations left as they are. PlanError saying file, line and reason."""
     try:
-        tree = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+        tree = copy.deepcopy(_parsed(file.read_text(encoding="utf-8")))
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise PlanError.of(f"{file}{line}", f"not valid YAML: {error.problem or error.context}") from error
@@ -126,6 +129,12 @@ def load_yaml(file: Path) -> Tree:
     if not isinstance(tree, dict):
         raise PlanError.of(str(file), f"holds a {type(tree).__name__}, not `key: value` lines")
     return {str(key): value for key, value in tree.items()}
+
+
+@functools.cache
+def _parsed(text: str) -> object:
+    """Return what YAML holds; once for each text, because a plan reads the same few files dozens of times."""
+    return OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
 
 
 def _checked(own: Tree, file: Path) -> Tree:
