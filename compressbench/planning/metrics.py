@@ -110,6 +110,8 @@ def build_reference(config: DictConfig, specs: Mapping[str, MetricSpec] | None, 
     values = _each(figures, "reference", lambda name, value: float(_number(value)), faults)
     printed = {f"reference.{name}": name for name in figures}
     for key in ("before", "tolerance", "corrected"):
+        if isinstance(words.get(key), dict):  # null takes back what an extended recipe says
+            words[key] = {name: value for name, value in words[key].items() if value is not None}
         printed |= {f"reference.{key}.{name}": name for name in words.get(key) or {}}
     for where, name in printed.items() if specs is not None else ():
         if specs is not None and name not in specs and _metric_of(name, task) is None:

@@ -140,16 +140,25 @@ def test_pruning_the_same_mask_away_twice_is_impossible(row):
 
 
 @pytest.mark.parametrize("quantizer", ["ptq_int8", "qat_int8"])
-@pytest.mark.parametrize("training", ["training/finetune", "training/rewind", "sharing/retrain_centroids"])
-def test_no_training_comes_after_int8(row, quantizer, training):
+def test_no_training_comes_after_int8(row, quantizer):
     [fault] = faults(
         "recipe=row",
         f"+stages.quantize={{technique: quantization/{quantizer}}}",
-        f"+stages.more={{technique: {training}}}",
+        "+stages.more={technique: training/finetune}",
     )
-    assert fault.startswith(f"stages.more: {training} cannot train int8 weights")
+    assert fault.startswith("stages.more: training/finetune cannot train int8 weights")
     assert "quantization/qat_int8" in fault
     assert fault.endswith("(by stages.quantize)")
+
+
+@pytest.mark.parametrize("training", ["training/rewind", "training/reinitialize", "sharing/retrain_centroids"])
+def test_what_sets_weights_anew_cannot_take_int8(row, training):
+    found = faults(
+        "recipe=row", "+stages.quantize={technique: quantization/ptq_int8}", f"+stages.more={{technique: {training}}}"
+    )
+    assert found
+    assert all(fault.startswith(f"stages.more: {training} ") for fault in found)
+    assert any(fault.endswith("(by stages.quantize)") for fault in found)
 
 
 def test_given_weights_count_as_trained(row):

@@ -43,8 +43,8 @@ def test_other_verbs(row):
     assert complete(["list", "surv"]) == ["survey ", "survey_best "]
     assert complete(["check", "training=surv"]) == ["training=survey ", "training=survey_best "]
     assert complete(["list", "pruning/mag"]) == ["pruning/magnitude "]
-    assert complete(["list", "table"]) == ["table1 ", "table5 ", "table6 ", "table7 ", *(
-        f"{entry.name} " for table in (1, 5, 6, 7) for entry in recipes() if entry.name.startswith(f"table{table}/")
+    assert complete(["list", "table"]) == ["table1 ", "table2 ", "table5 ", "table6 ", "table7 ", *(
+        f"{entry.name} " for table in (1, 2, 5, 6, 7) for entry in recipes() if entry.name.startswith(f"table{table}/")
     )]  # fmt: skip
     assert {"table5 ", "row "} <= set(complete(["report", ""]))
     assert complete(["check", "--mu"]) == ["--multirun "]

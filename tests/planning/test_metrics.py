@@ -58,6 +58,13 @@ def test_published_figures_stand_beside_the_words_of_a_reference(write):
     assert reference.as_dict() == {"source": "somebody", "top1": 0.9, "params": 1.1e6, "before": {"top1": 0.91}}
 
 
+def test_a_row_takes_back_a_published_figure_of_the_recipe_it_extends(write):
+    write("parent", f"{ROW}reference: {{source: somebody, macs: 2, before: {{top1: 0.91, size_bytes: 9}}}}\n")
+    write("row", "extends: parent\nreference: {macs: null, before: {size_bytes: null}}\n")
+    reference = built("recipe=row").reference
+    assert (reference.figures, reference.before) == ({}, {"top1": 0.91})
+
+
 def test_published_figures_that_no_metric_measures_are_refused(row):
     assert faults("recipe=row", "reference.top3=0.9", "+reference.before={parms: 1}") == [
         "reference.top3: there is no such key; did you mean 'top5'?",

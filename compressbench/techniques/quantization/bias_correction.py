@@ -75,10 +75,9 @@ class BiasCorrection(Technique):
             if before is None or before.get_parameter("weight").shape != layer.get_parameter("weight").shape:
                 raise ValueError(f"original: {self.original} has no {name} of the same shape")
             where = _correctable(subject, name, readers)
-            why = where if isinstance(where, str) else ""
-            shift = None if why else self._shift(model, name, original, readers, context)
-            if shift is None or isinstance(where, str):
-                why = why or "what it reads does not come from a batch norm through a ReLU"
+            shift = where if isinstance(where, str) else self._shift(model, name, original, readers, context)
+            if isinstance(where, str) or isinstance(shift, str):
+                why = str(shift)
                 if name in names_in(self.targets):
                     raise ValueError(f"{name} cannot be corrected: {why}")
                 subject.skipped.append(Skipped(name, why))
@@ -93,19 +92,22 @@ class BiasCorrection(Technique):
 
     def _shift(
         self, model: nn.Module, name: str, original: nn.Module, readers: dict[str, list[str]], context: Context
-    ) -> Tensor | None:
-        """Return how far the mean of each output of a layer moved; None if that is not known."""
+    ) -> Tensor | str:
+        """Return how far the mean of each output of a layer moved, or why that is not known."""
         layer, before = model.get_submodule(name), original.get_submodule(name)
         if self.method == "empirical":
-            ours, theirs = (
-                output_statistics(network, own, context, self.examples)[0]
-                for network, own in ((model, layer), (original, before))
-            )
+            try:
+                ours, theirs = (
+                    output_statistics(network, own, context, self.examples)[0]
+                    for network, own in ((model, layer), (original, before))
+                )
+            except ValueError as unseen:
+                return str(unseen)
             return ours - theirs
         means = _means_of_inputs(model, name, readers)
         error = layer.get_parameter("weight") - before.get_parameter("weight")
         if means is None or error.shape[1] != len(means):
-            return None
+            return "what it reads does not come from a batch norm through a ReLU"
         return error.flatten(2).sum(2) @ means if error.dim() > 2 else error @ means
 
 

@@ -89,6 +89,20 @@ def test_what_cannot_be_corrected_is_reported_or_refused_by_name() -> None:
         correction().apply(alone, context)
 
 
+def test_a_layer_that_is_never_called_is_reported() -> None:
+    """Attention multiplies with the weights of its `out_proj` itself."""
+
+    def made() -> nn.Module:
+        return nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(64, 2, 8, 0.0, batch_first=True))
+
+    subject, context = bare(seeded(made)), StageContext(3, 8)
+    context.stages["start"] = subject.clone()
+    subject = correction(targets=["linear"]).apply(subject, context)
+    assert [(skipped.what, skipped.why) for skipped in subject.skipped] == [
+        ("1.self_attn.out_proj", "the network never calls it, so that its outputs cannot be seen")
+    ]
+
+
 def test_a_folded_batch_norm_says_nothing_of_means() -> None:
     assert correction().fault_after([FoldBatchNorm()]) is None
     assert "was folded" in str(correction(method="analytic").fault_after([FoldBatchNorm()]))
