@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ SLIMMING = "recipe=table5/cifar10_slimming_40"
 PRUNED = "recipe=table5/cifar10_bnd_l1norm_0_60"
 
 
+@cache
 def planned(*overrides: str) -> Plan:
     plan, _ = build(compose(list(overrides)), overrides)
     assert plan is not None
