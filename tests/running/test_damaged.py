@@ -63,8 +63,9 @@ def test_a_damaged_file_is_found_said_once_and_made_again(
     assert "cannot be used" in said[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(each, marks=pytest.mark.long if each else pytest.mark.slow) for each in range(3)]
+)
 @pytest.mark.parametrize("what", NAMES)
 def test_damage_of_any_kind_changes_no_figure_and_ends_no_run(
     finished: Path, monkeypatch: pytest.MonkeyPatch, what: str, seed: int

@@ -16,9 +16,10 @@ from tests.running.killing import MOMENTS
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=pytest.mark.long if n else pytest.mark.slow) for n, each in enumerate(MOMENTS)]
+)
 def test_a_run_killed_at_any_of_its_files_ends_with_the_same_record_and_nothing_left_over(
     tmp_path: Path, moment: str
 ) -> None:
