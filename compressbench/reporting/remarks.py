@@ -44,12 +44,14 @@ def introduction(comparisons: list[Comparison]) -> list[str]:
 def commands(table: str, comparisons: list[Comparison]) -> list[str]:
     """Return command lines that run every row again as it was run, or by its default schedule if none was.
 
-    Of training changed by hand the record knows the outcome, not the words, so such runs have no line.
+    Of training changed by hand the record knows the outcome, not the words, so such runs have no line; nor have rows
+    that no recipe makes, such as other people's tools.
     """
     rows_of: dict[str, list[str]] = {}
     anything = any(comparison.records for comparison in comparisons)
     for comparison in comparisons:
-        if not comparison.by_hand and bool(comparison.records) == anything:
+        ours = all(record.recipe for record in comparison.records) and not comparison.by_hand
+        if ours and bool(comparison.records) == anything:
             rows_of.setdefault(_overrides(comparison), []).append(comparison.row)
     everything = {comparison.row for comparison in comparisons}
     prefix = "" if table == "." else f"{table}/"

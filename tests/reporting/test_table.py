@@ -107,6 +107,14 @@ def test_training_changed_by_hand_has_no_command_that_claims_to_repeat_it(tmp_pa
     assert "or one changed on the command line, which no command above repeats. Run: train 15 epochs" in text
 
 
+def test_a_row_that_no_recipe_makes_stands_in_the_table_and_has_no_command(tmp_path: Path) -> None:
+    peer = replace(made_record(), recipe="", row="peer_somebodys_tool", plan_id="peer")
+    commit_records([peer, made_record(1)], tmp_path / "table5" / "records")
+    text = report("table5", tmp_path, [tmp_path], REFERENCES, "markdown")
+    assert "| peer_somebodys_tool |" in text
+    assert "peer" not in text.partition("```sh")[2].partition("```")[0]
+
+
 def test_a_schedule_of_the_recipes_own_has_the_command_that_repeats_it(tmp_path: Path) -> None:
     record = made_record(protocol="custom")
     commit_records([record], tmp_path / "table5" / "records")
