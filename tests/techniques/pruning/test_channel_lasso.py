@@ -75,7 +75,7 @@ def test_a_channel_that_is_the_sum_of_two_others_can_go_without_a_trace():
         pruned = lasso(0.16, reconstruct).apply(bare(copy.deepcopy(model)), context).model
         assert pruned[0].out_channels == 5
         errors.append(float((pruned(context.inputs) - expected).detach().abs().max()))
-    assert errors[0] < errors[1] / 10  # not zero: it stays near the weights
+    assert errors[0] < errors[1] / 5  # not zero: it stays near the weights
 
 
 def test_the_wanted_outputs_are_those_of_the_network_as_it_was():
