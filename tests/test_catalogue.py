@@ -179,7 +179,7 @@ def test_every_recipe_has_no_fault_but_missing_data(name):
     plan, faults = build(compose(overrides), overrides)
     assert [str(fault) for fault in faults if fault.where != "dataset"] == []
     assert plan is not None
-    assert plan.protocol in ("steps_160", "reduced", "reduced_60", "reduced_mnist", "custom", "")
+    assert plan.protocol in ("steps_160", "reduced", "reduced_60", "reduced_mnist", "shootout_mnist", "custom", "")
 
 
 @pytest.mark.parametrize("name", RECIPES)
