@@ -18,6 +18,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from compressbench.core.errors import out_of_range, suggestion
+from compressbench.core.subject import Skipped
 
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "conv": (nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -99,6 +100,28 @@ def choose(
 def names_in(selectors: Iterable[str]) -> set[str]:
     """Return those that can be the exact name of a layer: who names a layer wants an error where it cannot be done."""
     return set(selectors) - {*KINDS, *POSITIONS}
+
+
+def leave_out(skipped: list[Skipped], name: str, selectors: Iterable[str], cannot: str, why: str) -> None:
+    """Report that a layer is left as it is. ValueError, `NAME CANNOT: WHY`, if a selector names it exactly."""
+    if name in names_in(selectors):
+        raise ValueError(f"{name} {cannot}: {why}")
+    skipped.append(Skipped(name, why))
+
+
+def usable(skipped: list[Skipped], obstacles: Mapping[str, str], selectors: Iterable[str], cannot: str) -> list[str]:
+    """Return the layers that nothing is in the way of; the others are left out, as `leave_out` does.
+
+    obstacles: why a layer cannot be worked on, or nothing, by name. ValueError too if no layer is left.
+    """
+    for name, why in obstacles.items():
+        if why:
+            leave_out(skipped, name, selectors, cannot, why)
+    found = [name for name, why in obstacles.items() if not why]
+    if not found:
+        name, why = next(iter(obstacles.items()))
+        raise ValueError(f"no layer is left to work on: {name} {cannot}: {why}")
+    return found
 
 
 def ratio_by_layer(

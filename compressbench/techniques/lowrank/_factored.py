@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.layers.chain import Chain
 from compressbench.layers.int8 import keep_unfused
-from compressbench.techniques._layers import names_in, select
+from compressbench.techniques._layers import leave_out, select
 
 Obstacle = Callable[[nn.Module], str]
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
@@ -23,21 +23,17 @@ def factorable(subject: Subject, targets: Iterable[str], ignore: Iterable[str], 
     obstacle: returns why a layer cannot, beside what no method can do, or nothing. ValueError as `select` raises it,
     and for a layer that cannot be factored though a selector names it exactly.
     """
-    found = []
-    for name, layer in select(subject.model, targets, ignore).items():
-        why = _obstacle(subject, name) or obstacle(layer)
-        if not why:
-            found.append(name)
-        else:
-            leave(subject, name, targets, why)
-    return found
+    layers = select(subject.model, targets, ignore)
+    obstacles = {name: _obstacle(subject, name) or obstacle(layer) for name, layer in layers.items()}
+    for name in obstacles:
+        if obstacles[name]:
+            leave(subject, name, targets, obstacles[name])
+    return [name for name in obstacles if not obstacles[name]]
 
 
 def leave(subject: Subject, name: str, targets: Iterable[str], why: str) -> None:
     """Leave a layer as it is. ValueError if a selector names it exactly."""
-    if name in names_in(targets):
-        raise ValueError(f"{name} cannot be factored: {why}")
-    subject.skipped.append(Skipped(name, why))
+    leave_out(subject.skipped, name, targets, "cannot be factored", why)
 
 
 def grows(weights: int, factored: int, rank: str) -> str:

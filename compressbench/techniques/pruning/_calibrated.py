@@ -14,9 +14,9 @@ from torch import Tensor
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.pattern_format import matrix_of
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.techniques._layer_sums import obstacle
-from compressbench.techniques._layers import WEIGHTED, check_ratios, names_in, weights_of
+from compressbench.techniques._layers import WEIGHTED, check_ratios, usable, weights_of
 from compressbench.techniques.pruning._patterns import Pattern, check_pattern, pattern_of
 from compressbench.techniques.pruning._ranking import apportion
 from compressbench.techniques.pruning._unstructured import keep_masked, kept_fractions
@@ -97,13 +97,7 @@ def _counts(technique: Any, subject: Subject, pattern: Pattern | None) -> Iterat
     chosen = (technique.targets, technique.ignore, technique.ratio, technique.ratios)
     kept = kept_fractions(subject, *chosen, pattern, WEIGHTED)
     names = list(dict.fromkeys(weights_of(subject.model, kept).values()))  # a tied weight once
-    found: dict[str, Fraction] = {}
-    for name in names:
-        layer = subject.model.get_submodule(name)
-        if not (why := obstacle(layer)):
-            found[name] = layer.get_parameter("weight").numel() * kept[name]
-        elif name in names_in(technique.targets):
-            raise ValueError(f"{name} cannot be pruned by what it is given: {why}")
-        else:
-            subject.skipped.append(Skipped(name, why))
-    yield from zip(found, (max(count, 1) for count in apportion(list(found.values()))), strict=True)
+    obstacles = {name: obstacle(subject.model.get_submodule(name)) for name in names}
+    found = usable(subject.skipped, obstacles, technique.targets, "cannot be pruned by what it is given")
+    exact = [subject.model.get_parameter(f"{name}.weight").numel() * kept[name] for name in found]
+    yield from zip(found, (max(count, 1) for count in apportion(exact)), strict=True)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from compressbench.core.format import Blocks, NOfM
 from compressbench.core.pattern_format import LARGEST_GROUP, matrix_of, tensor_of
-from compressbench.core.subject import Skipped, Subject
-from compressbench.techniques._layers import names_in, weights_of
+from compressbench.core.subject import Subject
+from compressbench.techniques._layers import usable, weights_of
 
 Pattern = NOfM | Blocks
 ALLOWED = f"a text like '2:4' (in quotes; 1 to {LARGEST_GROUP - 1} of up to {LARGEST_GROUP}) or '4x4', or null"
@@ -62,19 +62,8 @@ def fitting(subject: Subject, layers: Iterable[str], targets: Iterable[str], pat
 
     Raises ValueError for one that cannot though `targets` names it exactly, or if there is none that can.
     """
-    layers = list(layers)
-    found = []
-    for name in layers:
-        why = _misfit(subject, name, pattern)
-        if not why:
-            found.append(name)
-        elif name in names_in(targets):
-            raise ValueError(f"{name} cannot have the pattern: {why}")
-        else:
-            subject.skipped.append(Skipped(name, why))
-    if not found:
-        raise ValueError(f"no layer can have the pattern: {layers[0]}: {_misfit(subject, layers[0], pattern)}")
-    return found
+    misfits = {name: _misfit(subject, name, pattern) for name in layers}
+    return usable(subject.skipped, misfits, targets, "cannot have the pattern")
 
 
 def _misfit(subject: Subject, layer: str, pattern: Pattern | None) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.subject import Skipped, Subject
-from compressbench.techniques._layers import check_ratios, names_in, ratio_by_layer
+from compressbench.techniques._layers import check_ratios, leave_out, names_in, ratio_by_layer
 from compressbench.techniques.pruning._groups import Graph, Group
 from compressbench.techniques.pruning._removal import removal, remove
 
@@ -179,9 +179,7 @@ def prunable(graph: Graph, names: Iterable[str], selectors: Iterable[str], skipp
             found.append(group)
             continue
         for name in (name for name in group.members if name in names):
-            if name in exact:
-                raise ValueError(f"the filters of {name} cannot be removed: {obstacle}")
-            skipped.append(Skipped(name, obstacle))
+            leave_out(skipped, name, exact, "cannot be removed", obstacle)
     reached = {place.module for group in found for place in group.places}
     for name in names:
         if graph.follows(name) and name not in reached:

@@ -13,7 +13,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import check_ratios, choose, names_in
+from compressbench.techniques._layers import check_ratios, choose, leave_out
 from compressbench.techniques.pruning._attention import (
     Heads,
     attentions,
@@ -95,9 +95,7 @@ class HeadPruning(Technique):
             module = with_parts(module)
         found = module if isinstance(module, str) else heads_of(module)
         if isinstance(found, str):
-            if name in names_in(self.targets):
-                raise ValueError(f"the heads of {name} cannot be removed: {found}")
-            skipped.append(Skipped(name, found))
+            leave_out(skipped, name, self.targets, "cannot lose heads", found)
             return None
         assert isinstance(module, nn.Module)
         measured.set_submodule(name, module)

@@ -16,7 +16,7 @@ from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.task import feed
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import is_convolution, layers_of
+from compressbench.techniques._layers import is_convolution, layers_of, leave_out
 from compressbench.techniques.pruning._groups import Graph, evaluating
 from compressbench.techniques.pruning._probes import Probed, accuracies
 
@@ -66,9 +66,7 @@ class LayerProbes(Technique):
         places = places_of(subject.model, self.targets, self.ignore, context)
         stay = obstacles(subject.model, [place.layer for place in places], context)
         for name, why in stay.items():
-            if name in self.targets:
-                raise ValueError(f"{name} cannot be removed: {why}")
-            subject.skipped.append(Skipped(name, why))
+            leave_out(subject.skipped, name, self.targets, "cannot be removed", why)
         right = accuracies(subject, context, places, self.examples)
         gains = gains_of(right, 1 / feed(subject.model.eval(), context.example).shape[-1])
         gone = self.chosen({name: gain for name, gain in gains.items() if name not in stay})

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from compressbench.core.context import Context
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import check_ratios, names_in, value_by_layer
+from compressbench.techniques._layers import check_ratios, leave_out, names_in, value_by_layer
 from compressbench.techniques.pruning._groups import Graph, Group
 from compressbench.techniques.pruning._structured import finish, prunable, share
 
@@ -58,10 +58,8 @@ class NeuronSimilarity(Technique):
         for name, ratio in wanted.items():
             graph = Graph(subject.model, context.example)
             fault = fault_of(graph, name)
-            if fault and name in exact:
-                raise ValueError(f"the neurons of {name} cannot be merged: {fault}")
             if fault:
-                subject.skipped.append(Skipped(name, fault))
+                leave_out(subject.skipped, name, exact, "cannot have its neurons merged", fault)
                 continue
             (group,) = prunable(graph, [name], exact, subject.skipped)
             subject = finish(subject, context, [(group, merge_neurons(subject, group, ratio))])

@@ -13,7 +13,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import names_in, select
+from compressbench.techniques._layers import leave_out, names_in, select
 from compressbench.techniques.pruning._groups import Graph, Group
 from compressbench.techniques.pruning._structured import check_round_to, finish, prunable, weakest
 
@@ -76,9 +76,7 @@ class NetworkSlimming(Technique):
             else:
                 found[norm] = convolution
                 continue
-            if norm in names_in(self.targets):
-                raise ValueError(f"the channels of {norm} cannot be removed: {why}")
-            skipped.append(Skipped(norm, why))
+            leave_out(skipped, norm, self.targets, "cannot be removed", why)
         if not found:
             raise ValueError(f"targets {self.targets} select no batch norm that follows a convolution")
         return found

@@ -19,7 +19,7 @@ from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
-from compressbench.techniques._layers import is_convolution, names_in, select, uncalled
+from compressbench.techniques._layers import is_convolution, select, uncalled, usable
 from compressbench.techniques.pruning._unstructured import keep_masked
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -101,12 +101,8 @@ class VariationalDropout(Technique):
         Raises ValueError for one of these that a selector names exactly, and if they are all.
         """
         found = select(subject.model, self.targets, self.ignore)
-        silent = {name: why for name, layer in found.items() if (why := uncalled(layer))}
-        for name, why in silent.items():
-            if name in names_in(self.targets) or len(silent) == len(found):
-                raise ValueError(f"{name} cannot be noisy: {why}")
-            subject.skipped.append(Skipped(name, why))
-        return {name: layer for name, layer in found.items() if name not in silent}
+        silent = {name: uncalled(layer) for name, layer in found.items()}
+        return {name: found[name] for name in usable(subject.skipped, silent, self.targets, "cannot be noisy")}
 
 
 class Noise(nn.Module):

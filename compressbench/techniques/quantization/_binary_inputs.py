@@ -11,10 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from compressbench.core.context import Context
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.core.task import feed, random_like
 from compressbench.layers.binary import BinaryConv2d, BinaryLinear
-from compressbench.techniques._layers import WEIGHTED, kind_of, names_in, select
+from compressbench.techniques._layers import WEIGHTED, kind_of, select, usable
 
 
 class _Step(NamedTuple):
@@ -66,20 +66,12 @@ def binarize_inputs(subject: Subject, context: Context, targets: Iterable[str], 
 
 def _binarizable(subject: Subject, ran: set[str], targets: list[str], ignore: Iterable[str]) -> list[str]:
     """Return the names of the layers to be replaced; the others of the selected ones are skipped."""
-    chosen = []
+    obstacles = {}
     for name, layer in select(subject.model, targets, ignore).items():
-        reason = "" if name in ran else "it takes no part in a forward pass"
+        obstacles[name] = "" if name in ran else "it takes no part in a forward pass"
         if type(layer) not in (nn.Conv2d, nn.Linear):
-            reason = f"there is no binary {type(layer).__name__}"
-        if reason and name in names_in(targets):
-            raise ValueError(f"targets has {name!r}, but {reason}")
-        if reason:
-            subject.skipped.append(Skipped(name, reason))
-        else:
-            chosen.append(name)
-    if not chosen:
-        raise ValueError(f"none of the targets {targets} can be binary, e.g. {subject.skipped[-1]}")
-    return chosen
+            obstacles[name] = f"there is no binary {type(layer).__name__}"
+    return usable(subject.skipped, obstacles, targets, "cannot be binary")
 
 
 def _open_the_way(subject: Subject, between: Iterable[_Step]) -> None:

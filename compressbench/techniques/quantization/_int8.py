@@ -13,7 +13,7 @@ from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.task import Inputs
 from compressbench.layers.int8 import Int8Conv2d, Int8Linear, keep_unfused
-from compressbench.techniques._layers import names_in, select
+from compressbench.techniques._layers import select, usable
 from compressbench.techniques.quantization._observers import Range, Ranges, activation_ranges, check_range
 
 LARGEST = 127
@@ -82,26 +82,19 @@ def _convertible(subject: Subject, targets: list[str], ignore: list[str]) -> dic
 
     Raises ValueError as `select` does, for one that is selected by its exact name, and if none is left.
     """
-    found: dict[str, nn.Conv2d | nn.Linear] = {}
-    for name, layer in select(subject.model, targets, ignore).items():
-        if (obstacle := _obstacle(layer)) is None:
-            assert isinstance(layer, nn.Conv2d | nn.Linear)
-            found[name] = layer
-        elif name in names_in(targets):
-            raise ValueError(f"{name} cannot compute with int8: {obstacle}")
-        else:
-            subject.skipped.append(Skipped(name, obstacle))
-    if not found:
-        raise ValueError(f"targets {targets} without ignore {ignore} leaves no layer that can compute with int8")
-    return found
+    layers = select(subject.model, targets, ignore)
+    obstacles = {name: _obstacle(layer) for name, layer in layers.items()}
+    names = usable(subject.skipped, obstacles, targets, "cannot compute with int8")
+    found = {name: layer for name, layer in layers.items() if name in names}
+    return {name: layer for name, layer in found.items() if isinstance(layer, nn.Conv2d | nn.Linear)}
 
 
-def _obstacle(layer: nn.Module) -> str | None:
+def _obstacle(layer: nn.Module) -> str:
     if type(layer) not in (nn.Conv2d, nn.Linear):
         return f"a {type(layer).__name__} has no int8 form; Conv2d and Linear have"
     if isinstance(layer, nn.Conv2d) and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
         return f"its padding is {layer.padding!r} with {layer.padding_mode}; int8 pads with so many zeros"
-    return None
+    return ""
 
 
 def to_int8(subject: Subject, ranges: Mapping[str, Ranges]) -> Subject:

@@ -15,9 +15,9 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import Dense
 from compressbench.core.source import Source
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import is_convolution, names_in, select
+from compressbench.techniques._layers import is_convolution, leave_out, select
 from compressbench.techniques.quantization._output_statistics import output_statistics
 from compressbench.techniques.quantization._readers import readers_of
 
@@ -77,10 +77,7 @@ class BiasCorrection(Technique):
             where = _correctable(subject, name, readers)
             shift = where if isinstance(where, str) else self._shift(model, name, original, readers, context)
             if isinstance(where, str) or isinstance(shift, str):
-                why = str(shift)
-                if name in names_in(self.targets):
-                    raise ValueError(f"{name} cannot be corrected: {why}")
-                subject.skipped.append(Skipped(name, why))
+                leave_out(subject.skipped, name, self.targets, "cannot be corrected", str(shift))
                 continue
             where.sub_(shift.to(where.dtype)) if where is getattr(layer, "bias", None) else where.add_(shift)
             corrected += 1

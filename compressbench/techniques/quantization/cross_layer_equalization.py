@@ -12,7 +12,7 @@ from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.subject import Skipped, Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import names_in, select
+from compressbench.techniques._layers import select, usable
 from compressbench.techniques.quantization._channels import Channels, channels_of, reading, released, rows_of, scale
 from compressbench.techniques.quantization._output_statistics import output_statistics
 
@@ -59,10 +59,8 @@ class CrossLayerEqualization(Technique):
         model = subject.model.eval()
         names = list(select(model, self.targets, self.ignore))
         found, obstacles = channels_of(model, names, context.example)
-        for name, why in obstacles.items():
-            if name in names_in(self.targets) or not found:
-                raise ValueError(f"the channels of {name} cannot be scaled: {why}")
-            subject.skipped.append(Skipped(name, why))
+        obstacles |= dict.fromkeys((channels.layer for channels in found), "")
+        usable(subject.skipped, obstacles, self.targets, "cannot be scaled")
         for channels in found:
             released(subject, channels)
         for _ in range(self.iterations):

@@ -14,9 +14,9 @@ from compressbench.core.constraint import Mask
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range, suggestion
 from compressbench.core.format import Blocks, NOfM
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
-from compressbench.techniques._layers import names_in, select
+from compressbench.techniques._layers import select, usable
 from compressbench.techniques.quantization._channels import Channels, channels_of, reading, released, rows_of
 from compressbench.techniques.quantization._grid import FEWEST, MOST
 
@@ -68,14 +68,11 @@ class OutlierChannelSplitting(Technique):
         """Raises ValueError if no layer's channels can be split, or those of one that a selector names exactly."""
         model = subject.model.eval()
         found, obstacles = channels_of(model, list(select(model, self.targets, self.ignore)), context.example)
-        obstacles |= {each.layer: why for each in found if (why := _obstacle(subject, each))}
-        found = [each for each in found if each.layer not in obstacles]
-        for name, why in obstacles.items():
-            if name in names_in(self.targets) or not found:
-                raise ValueError(f"the channels of {name} cannot be split: {why}")
-            subject.skipped.append(Skipped(name, why))
+        obstacles |= {each.layer: _obstacle(subject, each) for each in found}
+        names = usable(subject.skipped, obstacles, self.targets, "cannot have its channels split")
         for channels in found:
-            self._split(subject, channels)
+            if channels.layer in names:
+                self._split(subject, channels)
         return subject
 
     def _split(self, subject: Subject, channels: Channels) -> None:

@@ -12,12 +12,12 @@ from torch import nn
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.format import Product
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.techniques._latent import latent
 from compressbench.techniques._layer_sums import layer_sums, obstacle
-from compressbench.techniques._layers import is_convolution, names_in, select
+from compressbench.techniques._layers import is_convolution, select, usable
 from compressbench.techniques.quantization._code_words import CodeBook, CodeWords, correct, from_runs, k_means, to_runs
 from compressbench.techniques.quantization._freeze import freeze
 
@@ -90,16 +90,9 @@ class ProductQuantization(Technique):
 
         Raises ValueError for a layer that cannot be quantized though a selector names it exactly.
         """
-        chosen = []
-        for name, layer in select(subject.model, self.targets, self.ignore).items():
-            why = _obstacle(layer, self._dimension(layer))
-            if not why:
-                chosen.append(name)
-            elif name in names_in(self.targets):
-                raise ValueError(f"{name} cannot be quantized: {why}")
-            else:
-                subject.skipped.append(Skipped(name, why))
-        return chosen
+        layers = select(subject.model, self.targets, self.ignore)
+        obstacles = {name: _obstacle(layer, self._dimension(layer)) for name, layer in layers.items()}
+        return usable(subject.skipped, obstacles, self.targets, "cannot be quantized")
 
     def _dimension(self, layer: nn.Module) -> int:
         return self.conv_dimension if is_convolution(layer) else self.linear_dimension

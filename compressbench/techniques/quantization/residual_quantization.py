@@ -11,12 +11,12 @@ from torch import nn
 from compressbench.core.context import Context
 from compressbench.core.errors import out_of_range
 from compressbench.core.format import Product
-from compressbench.core.subject import Skipped, Subject
+from compressbench.core.subject import Subject
 from compressbench.core.technique import Technique
 from compressbench.core.training import TrainingConfig
 from compressbench.layers.chain import MOST_PARTS, Sum
 from compressbench.techniques._latent import latent
-from compressbench.techniques._layers import names_in, select
+from compressbench.techniques._layers import select, usable
 from compressbench.techniques.quantization._code_words import CodeBook, CodeWords, from_runs, k_means, to_runs
 from compressbench.techniques.quantization._freeze import freeze
 
@@ -80,19 +80,10 @@ class ResidualQuantization(Technique):
 
         Raises ValueError for a layer that cannot be quantized though a selector names it exactly, and if none is left.
         """
-        chosen = {}
-        for name, layer in select(subject.model, self.targets, self.ignore).items():
-            why = self._obstacle(layer)
-            if not why:
-                assert isinstance(layer, nn.Linear)
-                chosen[name] = layer
-            elif name in names_in(self.targets):
-                raise ValueError(f"{name} cannot be quantized: {why}")
-            else:
-                subject.skipped.append(Skipped(name, why))
-        if not chosen:
-            raise ValueError(f"targets {self.targets} leave no layer to quantize, e.g. {subject.skipped[-1]}")
-        return chosen
+        layers = select(subject.model, self.targets, self.ignore)
+        obstacles = {name: self._obstacle(layer) for name, layer in layers.items()}
+        names = usable(subject.skipped, obstacles, self.targets, "cannot be quantized")
+        return {name: layer for name, layer in layers.items() if name in names and isinstance(layer, nn.Linear)}
 
     def _obstacle(self, layer: nn.Module) -> str:
         if type(layer) is not nn.Linear:

@@ -111,7 +111,7 @@ def test_torchs_attention_becomes_one_whose_heads_need_not_fill_the_width():
         ("odd", "it has strange, of which not all roles are known")
     ]
     check_trainable(subject)
-    with pytest.raises(ValueError, match="the heads of odd cannot be removed: it has strange"):
+    with pytest.raises(ValueError, match="odd cannot lose heads: it has strange"):
         heads(targets=["odd"]).apply(subject, context)
 
 

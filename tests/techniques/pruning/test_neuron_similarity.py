@@ -107,7 +107,7 @@ def test_a_layer_that_is_not_read_through_relu_alone_is_left_out_or_refused() ->
         ("1", "4 reads it through Tanh, not ReLU"),
         ("6", "its filters are the outputs of the network"),
     ]
-    with pytest.raises(ValueError, match="the neurons of 1 cannot be merged: 4 reads it through Tanh, not ReLU"):
+    with pytest.raises(ValueError, match="1 cannot have its neurons merged: 4 reads it through Tanh, not ReLU"):
         merged(perceptron(nn.Tanh()), targets=("1",))
 
 

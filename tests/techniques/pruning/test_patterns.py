@@ -104,7 +104,7 @@ def test_a_pruned_network_is_packed_and_its_values_can_be_shared_later(pattern: 
 def test_a_layer_that_is_named_and_does_not_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match="fc3 cannot have the pattern: its 10 output channels are no multiple of 4"):
         magnitude(pattern="4x4", targets=["fc2", "fc3"]).apply(lenet(), StageContext(1, 8))
-    with pytest.raises(ValueError, match="no layer can have the pattern: fc1: its 64 input channels"):
+    with pytest.raises(ValueError, match="is left to work on: fc1 cannot have the pattern: its 64 input channels"):
         magnitude(pattern="3x7").apply(lenet(), StageContext(1, 8))
 
 

@@ -119,7 +119,7 @@ def test_layers_whose_inputs_cannot_be_looked_at_are_reported_or_refused_by_name
     assert [skipped.what for skipped in subject.skipped] == ["0"]
     with pytest.raises(ValueError, match="0 cannot be quantized: its padding is 'same'"):
         gptq(targets=["0", "1"]).apply(bare(model), StageContext(3, 8))
-    with pytest.raises(ValueError, match=r"leave no layer to quantize, e.g. 0: its padding is 'same'"):
+    with pytest.raises(ValueError, match=r"no layer is left to work on: 0 cannot be quantized: its padding is 'same'"):
         gptq(damping=0.1).apply(bare(model[:1]), StageContext(3, 8))
 
 

@@ -158,13 +158,13 @@ def test_what_cannot_be_split_is_left_out_or_an_error() -> None:
     def grouped() -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 2, 1)).eval()
 
-    with pytest.raises(ValueError, match="the channels of 0 cannot be split: 2 is a convolution in groups"):
+    with pytest.raises(ValueError, match="0 cannot have its channels split: 2 is a convolution in groups"):
         splitting(targets=["0"]).apply(bare(seeded(grouped)), CONTEXT)
     subject = bare(network())
     subject.store("2.weight", NOfM(2, 4))
-    with pytest.raises(ValueError, match="of 0 cannot be split: the zeros of 2 lie in a pattern"):
+    with pytest.raises(ValueError, match="0 cannot have its channels split: the zeros of 2 lie in a pattern"):
         splitting(targets=["0"]).apply(subject, CONTEXT)
-    with pytest.raises(ValueError, match="of 8 cannot be split: no layer reads its channels as they are"):
+    with pytest.raises(ValueError, match="8 cannot have its channels split: no layer reads its channels as they are"):
         splitting(targets=["8"]).apply(bare(network()), CONTEXT)
 
 

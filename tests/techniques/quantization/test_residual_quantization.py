@@ -78,7 +78,7 @@ def test_layers_it_cannot_take_are_reported_and_an_error_if_named() -> None:
     assert list(found.formats) == ["2.weight"]
     with pytest.raises(ValueError, match="1 cannot be quantized: its 8 columns cannot be split into runs of 3"):
         gong(targets=["1"], dimension=3).apply(bare(nn.Sequential(nn.Identity(), nn.Linear(8, 8))), StageContext())
-    with pytest.raises(ValueError, match="leave no layer to quantize"):
+    with pytest.raises(ValueError, match="no layer is left to work on"):
         gong(dimension=5).apply(dense(torch.zeros(4, 8)), StageContext())
 
 
