@@ -1,4 +1,4 @@
-"""The rows of Han et al. 2015, of the survey's Table 1, and the controls of Li et al. 2017 say what is printed.
+"""The rows of Li et al. 2017, Han et al. 2015 and 2016 and of the survey's Table 1 say what is printed.
 
 The figures below were transcribed by hand from the published tables.
 """
@@ -7,7 +7,29 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_recipes import EVERY, LI, recipe
+from tests.test_recipes import EVERY, recipe
+
+# Li et al. 2017, Table 1: error before and after in %; parameters and MACs before and after.
+LI = {
+    "li2017/vgg16_cifar10_a": (6.75, 6.60, 1.5e7, 5.4e6, 3.13e8, 2.06e8),
+    "li2017/resnet56_cifar10_a": (6.96, 6.90, 8.5e5, 7.7e5, 1.25e8, 1.12e8),
+    "li2017/resnet56_cifar10_b": (6.96, 6.94, 8.5e5, 7.3e5, 1.25e8, 9.09e7),
+    "li2017/resnet110_cifar10_a": (6.47, 6.45, 1.72e6, 1.68e6, 2.53e8, 2.13e8),
+    "li2017/resnet110_cifar10_b": (6.47, 6.70, 1.72e6, 1.16e6, 2.53e8, 1.55e8),
+    "li2017/vgg16_cifar10_a_scratch": (6.75, 6.88, 1.5e7, 5.4e6, 3.13e8, 2.06e8),
+    "li2017/resnet56_cifar10_b_scratch": (6.96, 8.69, 8.5e5, 7.3e5, 1.25e8, 9.09e7),
+    "li2017/resnet110_cifar10_b_scratch": (6.47, 7.06, 1.72e6, 1.16e6, 2.53e8, 1.55e8),
+    "li2017/resnet34_imagenet_a": (26.77, 27.44, 2.16e7, 1.99e7, 3.64e9, 3.08e9),
+    "li2017/resnet34_imagenet_b": (26.77, 27.83, 2.16e7, 1.93e7, 3.64e9, 2.76e9),
+}
+
+# Han et al. 2016, Table 1: bytes before and after, error after in %.
+DEEP_COMPRESSION = {
+    "deep_compression/lenet_300_100_paper": (1.07e6, 2.7e4, 1.58),
+    "deep_compression/lenet5_paper": (1.72e6, 4.4e4, 0.74),
+    "deep_compression/imagenet_alexnet": (240e6, 6.9e6, 42.78),
+    "deep_compression/imagenet_vgg16": (552e6, 11.3e6, 31.17),
+}
 
 # Han et al. 2015, Table 1: top1 and top5 error before and after in %; parameters before and after.
 HAN = {
@@ -33,6 +55,24 @@ TABLE_1 = {
     "table1/imagenet_resnet34_li2017": (None, None, 1.99e7, None),
     "table1/imagenet_resnet18_inq_5": (31.02, 10.90, None, None),
 }
+
+
+@pytest.mark.parametrize("name", DEEP_COMPRESSION)
+def test_the_reference_of_a_row_of_deep_compression_is_what_the_paper_prints(name: str) -> None:
+    before, after, error = DEEP_COMPRESSION[name]
+    reference = recipe(name)["reference"]
+    assert (reference["before"]["size_bytes"], reference["size_bytes"]) == (before, after)
+    assert 100 * (1 - reference["top1"]) == pytest.approx(error)
+
+
+@pytest.mark.parametrize("name", LI)
+def test_the_reference_of_a_row_of_li_2017_is_what_the_paper_prints(name: str) -> None:
+    error_before, error, params_before, params, macs_before, macs = LI[name]
+    reference = recipe(name)["reference"]
+    assert reference["before"]["top1"] == pytest.approx(1 - error_before / 100)
+    assert reference["top1"] == pytest.approx(1 - error / 100)
+    assert (reference["before"]["params"], reference["params"]) == (params_before, params)
+    assert (reference["before"]["macs"], reference["macs"]) == (macs_before, macs)
 
 
 @pytest.mark.parametrize("name", HAN)
