@@ -43,10 +43,8 @@ def known(name: str, outputs: Path) -> str | None:
     if (sweep_folder(outputs, name) / NAME).is_file():
         return name
     there = sweeps(outputs)
-    for fits in (
-        [each for each in there if each.note.name == name],
-        [p for p in there if p.note.sweep.startswith(name)],
-    ):
+    named = [each for each in there if each.note.name == name]
+    for fits in (named, [each for each in there if each.note.sweep.startswith(name)]):
         if len(fits) > 1:
             which = ", ".join(f"{each.note.sweep} (of {each.note.started})" for each in fits)
             raise PlanError.of("sweep", f"{name!r} may be any of {which}; say its id")

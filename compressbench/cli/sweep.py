@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compressbench.cli.parser import FORMATS, put, verb_parser
+from compressbench.cli.parser import put, verb_parser
 from compressbench.core.errors import PlanError
 from compressbench.core.paths import outputs_folder
 
@@ -88,12 +88,8 @@ def _say(name: str, here: Sequence[Process], others: Sequence[Process]) -> None:
     if here:
         print(f"ended {', '.join(process.words for process in here)}; what was finished stays")
     for process in others:
-        how = (
-            f"`scancel {process.job}` ends its job"
-            if process.job
-            else f"`compressbench sweep cancel {name}` there ends it"
-        )
-        print(f"{process.words}: {how}")
+        how = f"scancel {process.job}" if process.job else f"compressbench sweep cancel {name}, there,"
+        print(f"{process.words} is left: {how} ends it")
     if not here and not others:
         print("nothing of it is running")
     else:
