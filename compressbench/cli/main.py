@@ -32,7 +32,7 @@ compressbench: a declarative experiment runner for model compression
   compressbench export FILE --output model.onnx        a packed file as an ONNX model
   compressbench ui                                     the MLflow UI on what was run
   compressbench sync                                   send to MLflow what could not be sent
-  compressbench cache [size|prune]                     what takes room in the caches, and what of it can go
+  compressbench cache [list|size|prune|verify]         what takes room in the caches, what can go, what is damaged
   compressbench completion                             print the line that turns on tab completion in bash
 
 compressbench VERB --help says more, with an example.

@@ -18,6 +18,8 @@ from compressbench.planning.trainings import DISTILL, KD, layered
 
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
+CACHE = ("list", "size", "prune", "verify")
+CACHE_FLAGS = ("--sort", "--older-than", "--unused", "--dry-run", "--remove", "--outputs", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "metrics")
 SWEEP = ("list", "status", "resume", "cancel", "report")
 KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training")
@@ -49,6 +51,10 @@ def complete(words: list[str]) -> list[str]:
         return _of_a_file(word)
     if verb == "list" and len(words) == 2:
         return _starting(word, [f"{name} " for name in (*KINDS, *_tables(), *_entries())])
+    if verb == "cache" and (len(words) == 2 or word.startswith("-")):
+        return _starting(word, [f"{name} " for name in (CACHE_FLAGS if word.startswith("-") else CACHE)])
+    if verb == "cache" and words[1] in ("list", "verify"):
+        return _starting(word, [f"{entry.name} " for entry in catalogue.recipes()])
     if verb == "report" and len(words) == 2:
         outside = [entry.name for entry in catalogue.recipes() if "/" not in entry.name]
         return _starting(word, [f"{name} " for name in (*_tables(), *outside, *_sweeps())])

@@ -32,13 +32,23 @@ class Mark:
 
 @dataclass
 class Trace:
-    """The points of one line, the networks they were made from, and what was published."""
+    """The points of one line, the networks they were made from, and what was published.
+
+    beyond: points moved to where the picture ends. joined: whether a line goes through the points.
+    """
 
     label: str
     color: Any
     points: list[Mark] = field(default_factory=list)
     before: list[Mark] = field(default_factory=list)
     published: list[Mark] = field(default_factory=list)
+    beyond: list[Mark] = field(default_factory=list)
+    joined: bool = True
+
+    @property
+    def measured(self) -> list[Mark]:
+        """All points, those beyond the picture too."""
+        return self.points + self.beyond
 
     def add(
         self,
@@ -66,18 +76,19 @@ class Panel:
         """Draw the traces, the networks before compression, what was published, and the Pareto front."""
         from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-        self.traces = [trace for trace in traces if trace.points]
+        self.traces = [trace for trace in traces if trace.measured]
         for trace in self.traces:
-            self._bars(trace.points, trace.label, fmt="o-", markersize=5, color=trace.color)
+            self._bars(trace.points, trace.label, fmt="o-" if trace.joined else "o", markersize=5, color=trace.color)
+            self._bars(trace.beyond, "beyond the picture", fmt="v", markersize=5, color=trace.color)
             hollow = {"color": "0.35", "markersize": 8, "markerfacecolor": "none"}
             self._bars(trace.before, "before compression", fmt="o", **hollow)
             for mark in trace.published:
                 self.axes.plot([mark.x], [mark.y], "x", color=trace.color, label="published accuracy")
-        marks = [mark for trace in self.traces for mark in trace.points]
+        marks = [mark for trace in self.traces for mark in trace.measured]
         best = [marks[place] for place in front([(mark.x, self.sign * mark.y) for mark in marks])]
         style = {"where": "post", "linestyle": "--", "linewidth": 1, "color": "0.6", "zorder": 1}
         self.axes.step([mark.x for mark in best], [mark.y for mark in best], label="Pareto front", **style)
-        costs = [mark.x for trace in self.traces for mark in (*trace.points, *trace.before)]
+        costs = [mark.x for trace in self.traces for mark in (*trace.measured, *trace.before)]
         if costs and min(costs) > 0 and max(costs) >= DECADE * min(costs):
             self.axes.set_xscale("log")
             digits = (1, 3) if max(costs) >= DECADE**2 * min(costs) else (1, 2, 5)
@@ -91,15 +102,17 @@ class Panel:
         """Return the legend's handles and labels: the lines first, then what they have in common."""
         handles, labels = self.axes.get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))
-        own = [trace.label for trace in self.traces]
+        own = [trace.label for trace in self.traces if trace.points]
         order = [*own, *(label for label in unique if label not in own)]
         return {"handles": [unique[label] for label in order], "labels": order}
 
     def label(self) -> None:
         """Write the points' labels where they hide neither a point nor each other. The layout is settled by now."""
-        taken = [self._box(mark) for trace in self.traces for mark in (*trace.points, *trace.before, *trace.published)]
+        taken = [
+            self._box(mark) for trace in self.traces for mark in (*trace.measured, *trace.before, *trace.published)
+        ]
         for trace in self.traces:
-            for mark in trace.points:
+            for mark in (mark for mark in trace.measured if mark.text):
                 taken.append(self._write(mark, trace.color, taken))
 
     def _bars(self, marks: list[Mark], label: str, **style: Any) -> None:

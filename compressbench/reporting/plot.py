@@ -14,6 +14,7 @@ from compressbench.core.record import RunRecord
 from compressbench.core.specs import costs, costs_of_tables, specs_of
 from compressbench.core.sweep import are_numbers
 from compressbench.reporting import formatting
+from compressbench.reporting.crowd import MOST, crowded, family
 from compressbench.reporting.formatting import Estimate, estimate, listed
 from compressbench.reporting.panel import Mark, Panel, Trace
 
@@ -40,6 +41,7 @@ def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
     over a number are joined in the order of that number and labelled with it; other points are numbered, and the
     legend says which is which. The trained network before compression is drawn hollow, the published accuracy of a
     row as a cross, at our cost if the paper prints none; a dashed line joins the points that no other one beats.
+    Of more than 30 rows only those that no other one beats are numbered; the others have the colour of their family.
     PlanError for another kind of file, if no record has a finished run with an accuracy, or if the file cannot be
     written.
     """
@@ -115,7 +117,7 @@ def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
     from matplotlib.figure import Figure  # no pyplot: it would keep global state and look for a screen
 
     axes = axes_of(panels)
-    heights = [max(4.5, 1 + 0.19 * (len(found) + 3)) for found in panels.values()]
+    heights = [max(4.5, 1 + 0.19 * (min(len(found), MOST) + 3)) for found in panels.values()]
     widths = [5.2 if len(axes) > 1 else 8.0] * len(axes) + [3.0]
     figure = Figure(figsize=(sum(widths), sum(heights)), layout="constrained")
     grid = figure.subplots(len(panels), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights)
@@ -123,12 +125,23 @@ def _figure(panels: dict[str, dict[str, Line]], title: str) -> Figure:
     for row, (name, found) in zip(grid, panels.items(), strict=True):
         scored = _score(found)
         label = formatting.axis(scored)[0]
-        for place, (metric, (caption, factor)) in zip(row, axes.items(), strict=False):
+        traces = {
+            metric: [_trace(*line, metric, factor, n, len(found)) for n, line in enumerate(found.items())]
+            for metric, (_, factor) in axes.items()
+        }
+        named: list[str] = []
+        if len(found) > MOST and not any(map(any, found.values())):
+            families = [family(line[""][0]) for line in found.values()]
+            traces, named = crowded(traces, families, 1 if scored.higher_is_better else -1)
+        for place, (metric, (caption, _)) in zip(row, axes.items(), strict=False):
             panel = Panel(place, caption, f"{name}\n{label}" if place is row[0] else "", scored.higher_is_better)
-            panel.fill([_trace(*line, metric, factor, n, len(found)) for n, line in enumerate(found.items())])
+            panel.fill(traces[metric])
             drawn.append(panel)
         row[-1].axis("off")
-        row[-1].legend(**drawn[-1].legend(), fontsize=8, loc="center left")
+        legend = drawn[-1].legend()
+        legend["handles"] += [row[-1].plot([], [], " ")[0] for _ in named]
+        legend["labels"] += named
+        row[-1].legend(**legend, fontsize=8, loc="center left")
     figure.suptitle(title)
     figure.draw_without_rendering()  # settles where everything is, so that labels can keep out of each other's way
     for panel in drawn:
