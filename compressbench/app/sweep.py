@@ -19,7 +19,7 @@ from compressbench.core.parent import announce
 from compressbench.core.process import Process
 from compressbench.core.record import RunRecord
 from compressbench.core.specs import primary_of
-from compressbench.core.sweep import Outcome, Place, Sweep, SweepRecord, sweep_folder
+from compressbench.core.sweep import Outcome, Place, Sweep, SweepRecord, shortened, sweep_folder
 from compressbench.core.sweep_progress import began, broken_off, ended, now, read_progress, settle
 from compressbench.core.temporary import remove
 
@@ -95,10 +95,10 @@ def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = No
     The same overrides are the same sweep: started again after a kill, it goes on, and its answer is replaced. PlanError
     for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it.
     """
-    from compressbench.planning.launch import launch, read_sweep
+    from compressbench.planning.launch import launch
 
     announce()
-    sweep = read_sweep(overrides, further)
+    sweep = checked_sweep(overrides, further)
     given = prepare_run(sweep.shared, further).settings
     folder = sweep_folder(given.folder, sweep.identity)
     is_new = not folder.exists()
@@ -113,6 +113,31 @@ def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = No
         raise
     settle(folder, note)
     return Swept(note, note.records(given.folder), given)
+
+
+def checked_sweep(overrides: Sequence[str], further: str | None = None) -> Sweep:
+    """Return the runs that overrides and the `sweep:` of their recipes stand for. PlanError for none, and with all that
+    is wrong with what the recipes say shall be swept."""
+    from compressbench.planning.launch import faults_of_axes, read_sweep
+
+    sweep = read_sweep(overrides, further)
+    if faults := faults_of_axes(sweep, further):
+        raise PlanError(faults)
+    return sweep
+
+
+def swept_by_recipe(overrides: Sequence[str], further: str | None = None) -> str:
+    """Return a line that says what a recipe sweeps with `-m`, how many points that makes; empty if it sweeps nothing.
+
+    PlanError with all that is wrong with it.
+    """
+    from compressbench.planning.axes import axes_of
+
+    if not axes_of(overrides, further):
+        return ""
+    sweep = checked_sweep(overrides, further)
+    keys = ", ".join(shortened(list(sweep.points[0].values)))
+    return f"its own single values; `-m` would run {len(sweep.points)} points, over {keys}"
 
 
 def _begin(sweep: Sweep, overrides: list[str], folder: Path, further: str | None) -> SweepRecord:
@@ -169,7 +194,9 @@ def sweep_of_values(words: Sequence[str], values: Mapping[str, Sequence[Any]], p
     except Exception as error:
         warnings.warn(f"the plot or the table of the sweep is missing: {error}", stacklevel=3)
     swept.track()
-    points = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    chosen = [dict(zip(values, each, strict=True)) for each in product(*values.values())]
+    each_has = len(swept.note.values) // len(chosen)  # points, by what the recipe itself sweeps
+    points = [{**text, **chosen[place // each_has]} for place, text in enumerate(swept.note.values)]
     return sweep_frame(points, swept.note, swept.note.by_run(swept.settings.folder))
 
 
