@@ -82,18 +82,21 @@ class Swept(NamedTuple):
         return chart_link(store, self.folder, self.note.sweep) if told else None
 
 
-def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = None) -> Swept:
+def carry_out_sweep(
+    overrides: Sequence[str], job: Job, further: str | None = None, say: Callable[[str], None] = lambda line: None
+) -> Swept:
     """Have every run that the overrides stand for carried out by `job`, and keep the note of how each ended.
 
     The same overrides are the same sweep: started again after a kill, it goes on, and its answer is replaced. PlanError
-    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it.
+    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it. say: told
+    in a line how runs are started, if not one after the other here. RunError if the launcher lost a run.
     """
     from compressbench.planning.launch import launch, read_sweep
 
     announce()
     sweep = read_sweep(overrides, further)
     given = prepare_run(sweep.shared, further).settings
-    note = SweepRecord(sweep.identity, list(overrides), launch(sweep, job, further))
+    note = SweepRecord(sweep.identity, list(overrides), launch(sweep, job, further, say))
     note.write(sweep_folder(given.folder, sweep.identity))
     return Swept(note, note.records(given.folder), given)
 
@@ -149,6 +152,10 @@ def attempt(place: Place, work: Callable[[], Ran], failed: Callable[[BaseExcepti
     try:
         return Outcome(place.number, place.values, run=work().name)
     except (Exception, SystemExit) as error:
+        from compressbench.planning.launchers import is_requeued
+
+        if is_requeued(error):
+            raise
         shown = (lack_of_memory(error) if isinstance(error, Exception) else None) or error
         failed(shown)
         return Outcome(place.number, place.values, *_ending(shown))

@@ -31,7 +31,7 @@ finished before is not computed again; a killed run goes on from its last epoch.
   compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1
   compressbench run recipe=table5/mnist_l1norm_50 training=reduced dataset.root=/data
   compressbench run -m recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.1,0.3,0.5 seed=0,1,2
-  compressbench run -m 'recipe=glob(table5/mnist_*)' hydra/launcher=joblib
+  compressbench run -m 'recipe=glob(table5/mnist_*)' launcher=local
   compressbench run recipe=table5/mnist_l1norm_50 debug=smoke      seconds, made-up data
   compressbench run recipe=quickstart --cfg job                    print the composed configuration
 
@@ -99,7 +99,7 @@ def _show(given: Namespace) -> int:
 def _run_sweep(given: Namespace) -> int:
     from compressbench.app.sweep import carry_out_sweep
 
-    swept = carry_out_sweep(given.overrides, point, given.config_dir)
+    swept = carry_out_sweep(given.overrides, point, given.config_dir, lambda line: print(line, flush=True))
     failed = sum(outcome.code != 0 for outcome in swept.note.outcomes)
     if failed:
         print(f"{failed} of {len(swept.note.outcomes)} runs failed", file=sys.stderr)
