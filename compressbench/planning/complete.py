@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compressbench.core.budget import Budget
 from compressbench.core.errors import PlanError
+from compressbench.core.paths import outputs_folder
 from compressbench.core.plan import Limits
 from compressbench.planning import catalogue
 from compressbench.planning.doors import completions
@@ -18,7 +19,10 @@ from compressbench.planning.trainings import DISTILL, KD, layered
 
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
+CACHE = ("list", "size", "prune", "verify")
+CACHE_FLAGS = ("--sort", "--older-than", "--unused", "--dry-run", "--remove", "--outputs", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "metrics")
+SWEEP = ("list", "status", "resume", "cancel", "report")
 KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training", "launchers")
 
 
@@ -48,10 +52,21 @@ def complete(words: list[str]) -> list[str]:
         return _of_a_file(word)
     if verb == "list" and len(words) == 2:
         return _starting(word, [f"{name} " for name in (*KINDS, *_tables(), *_entries())])
+    if verb == "cache" and (len(words) == 2 or word.startswith("-")):
+        return _starting(word, [f"{name} " for name in (CACHE_FLAGS if word.startswith("-") else CACHE)])
+    if verb == "cache" and words[1] in ("list", "verify"):
+        return _starting(word, [f"{entry.name} " for entry in catalogue.recipes()])
     if verb == "report" and len(words) == 2:
         outside = [entry.name for entry in catalogue.recipes() if "/" not in entry.name]
-        return _starting(word, [f"{name} " for name in (*_tables(), *outside)])
+        return _starting(word, [f"{name} " for name in (*_tables(), *outside, *_sweeps())])
+    if verb == "sweep" and len(words) in (2, 3):
+        return _starting(word, [f"{name} " for name in (SWEEP if len(words) == 2 else _sweeps())])
     return []
+
+
+def _sweeps() -> list[str]:
+    """Return the sweeps below the folder of the runs that is used if nothing else is said."""
+    return sorted(path.name for path in (outputs_folder() / "sweeps").glob("*") if path.is_dir())
 
 
 def _tables() -> list[str]:
