@@ -14,6 +14,7 @@ from compressbench.cli.listing import list_names
 from compressbench.cli.packed import evaluate, export, inspect
 from compressbench.cli.report import report
 from compressbench.cli.run import run
+from compressbench.cli.sweep import sweep
 from compressbench.cli.tracking import sync, ui
 from compressbench.core.errors import PlanError, RunError, lack_of_memory, suggestion
 
@@ -22,6 +23,7 @@ compressbench: a declarative experiment runner for model compression
 
   compressbench run recipe=quickstart                  run a recipe (no download, under 90 seconds)
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
+  compressbench sweep [list|status|resume|cancel|report]   how far sweeps are; go on with one, end one, its answer
   compressbench check [-m] recipe=R                    compose, check and predict, without training
   compressbench list [techniques|families|recipes|models|datasets|metrics|training|NAME]   what there is; what a name is
   compressbench report [table5] [--format rich|markdown|csv|html]   all tables, or one: ours beside the published
@@ -82,6 +84,7 @@ def _listed(error: PlanError) -> str:
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
+    "sweep": sweep,
     "check": check,
     "list": list_names,
     "report": report,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compressbench.core.budget import Budget
 from compressbench.core.errors import PlanError
+from compressbench.core.paths import outputs_folder
 from compressbench.core.plan import Limits
 from compressbench.planning import catalogue
 from compressbench.planning.doors import completions
@@ -20,6 +21,7 @@ FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--inf
 CACHE = ("list", "size", "prune", "verify")
 CACHE_FLAGS = ("--sort", "--older-than", "--unused", "--dry-run", "--remove", "--outputs", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "metrics")
+SWEEP = ("list", "status", "resume", "cancel", "report")
 KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training")
 
 
@@ -55,8 +57,15 @@ def complete(words: list[str]) -> list[str]:
         return _starting(word, [f"{entry.name} " for entry in catalogue.recipes()])
     if verb == "report" and len(words) == 2:
         outside = [entry.name for entry in catalogue.recipes() if "/" not in entry.name]
-        return _starting(word, [f"{name} " for name in (*_tables(), *outside)])
+        return _starting(word, [f"{name} " for name in (*_tables(), *outside, *_sweeps())])
+    if verb == "sweep" and len(words) in (2, 3):
+        return _starting(word, [f"{name} " for name in (SWEEP if len(words) == 2 else _sweeps())])
     return []
+
+
+def _sweeps() -> list[str]:
+    """Return the sweeps below the folder of the runs that is used if nothing else is said."""
+    return sorted(path.name for path in (outputs_folder() / "sweeps").glob("*") if path.is_dir())
 
 
 def _tables() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from functools import partial
@@ -30,7 +31,9 @@ from compressbench.planning.prepare import Prepared, prepared
 Job = Callable[[Callable[[], Prepared], Place], Outcome]
 """Called with what prepares one run, which raises PlanError, and its place in the sweep. Raises nothing."""
 
-WHERE = ("outputs=", "tracking=", "tracking.", "hydra")
+NAME = "sweep.name="
+"""The override that gives a sweep a name."""
+WHERE = ("outputs=", "tracking=", "tracking.", "hydra", NAME)
 """Overrides that say where and how a sweep is run, not what its results are."""
 SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -45,8 +48,10 @@ def read_sweep(overrides: Sequence[str], further: str | None = None) -> Sweep:
 
     further: as `compose` takes it; `glob(...)` finds what is in there too.
     """
+    name = _name(overrides)
+    words = readable(override for override in overrides if not override.startswith(NAME))
     with for_people():
-        parsed = OverridesParser.create(config_loader=config_loader(further)).parse_overrides(readable(overrides))
+        parsed = OverridesParser.create(config_loader=config_loader(further)).parse_overrides(words)
     launcher = [override.input_line or "" for override in parsed if override.is_hydra_override()]
     choices = [_choices(override) for override in parsed if not override.is_hydra_override()]
     points = [
@@ -54,7 +59,16 @@ def read_sweep(overrides: Sequence[str], further: str | None = None) -> Sweep:
         for chosen in product(*choices)
     ]
     shared = [each[0][0] for each in choices if each[0][1] in (None, "recipe")]
-    return Sweep(sweep_id(overrides), points, shared, launcher)
+    return Sweep(sweep_id(overrides), points, shared, launcher, name)
+
+
+def _name(overrides: Sequence[str]) -> str:
+    """Return what the user calls the sweep, empty if nothing. PlanError for what is no name."""
+    names = [override.removeprefix(NAME) for override in overrides if override.startswith(NAME)]
+    for name in names:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise PlanError.of("sweep.name", f"is {name!r}; allowed: letters, digits, _, - and .")
+    return names[-1] if names else ""
 
 
 def _choices(override: Override) -> list[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,7 +35,10 @@ class GptqQuantization(Technique):
     as they are by then. examples: calibration examples, rounded up to batches of 64. damping: added to the diagonal of
     H, as a fraction of its mean; more than 0. act_order: take the columns with the largest diagonal of H first
     (`--act-order` of the authors' code); scales are then chosen before. block: columns whose updates are applied to the
-    rest together, which changes nothing but the time.
+    rest together, which changes nothing but the time. towards_original: whether the outputs to keep are those of the
+    network as it was, on its own inputs, so that a layer makes up for the errors of those before it (Li et al. 2025,
+    "GPTAQ: Efficient Finetuning-Free Quantization for Asymmetric Calibration", section 4): the weights move to the
+    least squares' solution before they are rounded.
 
     We differ: scales are rounded to bfloat16; columns whose inputs are always zero are rounded to the nearest instead
     of set to zero. Weights that are zero stay so, whatever pruned them: rows with zeros each have an H of their own,
@@ -51,6 +55,7 @@ class GptqQuantization(Technique):
     damping: float
     act_order: bool
     block: int
+    towards_original: bool = False
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
@@ -67,35 +72,40 @@ class GptqQuantization(Technique):
     def apply(self, subject: Subject, context: Context) -> Subject:
         names = layers_with_inputs(subject, self.targets, self.ignore)
         model = subject.model.eval()
+        original = copy.deepcopy(model) if self.towards_original else None
         with context.progress.task("columns", len(names)) as advance:
             for name in names:
                 weight = model.get_submodule(name).get_parameter("weight").detach().flatten(1)
-                hessians = layer_sums(model, name, context, self.examples).inputs
-                parts = weight.chunk(len(hessians))
-                found = torch.cat([self.rounded(*pair) for pair in zip(parts, hessians, strict=True)])
+                sums = layer_sums(model, name, context, self.examples, original)
+                aims = sums.products.mT if self.towards_original else [None] * len(sums.inputs)
+                parts = zip(weight.chunk(len(sums.inputs)), sums.inputs, aims, strict=True)
+                found = torch.cat([self.rounded(*part) for part in parts])
                 quantized(subject, f"{name}.weight", found, self)
                 advance(1, name)
         return subject
 
     @torch.no_grad()
-    def rounded(self, weights: Tensor, hessian: Tensor) -> Tensor:
-        """Return a matrix (rows, columns) on the grid. hessian: (columns, columns), the sum of s s^T."""
+    def rounded(self, weights: Tensor, hessian: Tensor, products: Tensor | None = None) -> Tensor:
+        """Return a matrix (rows, columns) on the grid. hessian: (columns, columns), the sum of s s^T. products: (rows,
+        columns), that of o s^T, where o are the outputs to keep; None: those of the matrix on these inputs."""
         present = weights != 0
         importance = (
             hessian.diagonal() if self.act_order else -torch.arange(len(hessian), device=hessian.device).float()
         )
         if bool(present.all()):
             order = importance.argsort(descending=True, stable=True)[None]
-            return self._in_order(weights, order, hessian, self.group > 0 and not self.act_order)
+            return self._in_order(weights, order, hessian, products, self.group > 0 and not self.act_order)
         found, start = [], 0
         for rows in weights.split(max(LARGEST // len(hessian) ** 2, 1)):
             kept = present[start : start + len(rows)]
             ranks = torch.where(kept, importance, -torch.inf).argsort(dim=1, descending=True, stable=True)
-            found.append(self._in_order(rows, ranks[:, : max(int(kept.sum(1).max()), 1)], hessian, False))
+            order = ranks[:, : max(int(kept.sum(1).max()), 1)]
+            aims = None if products is None else products[start : start + len(rows)]
+            found.append(self._in_order(rows, order, hessian, aims, False))
             start += len(rows)
         return torch.cat(found)
 
-    def _in_order(self, weights: Tensor, order: Tensor, hessian: Tensor, late: bool) -> Tensor:
+    def _in_order(self, weights: Tensor, order: Tensor, hessian: Tensor, products: Tensor | None, late: bool) -> Tensor:
         """Return a matrix whose other columns are zero. order: (1 or rows, columns): which to round, one after another.
         late: whether the scales of a group are chosen when its first column is reached."""
         places = order.expand(len(weights), -1)
@@ -103,6 +113,9 @@ class GptqQuantization(Technique):
         there = (weights != 0).gather(1, places)[: len(order)]
         own = hessian[order[:, :, None], order[:, None, :]] * (there[:, :, None] & there[:, None, :])
         upper = inverse_cholesky(own, self.damping)
+        if products is not None:
+            missing = (products - weights @ hessian).gather(1, places).double() * there
+            left += (missing[:, None] @ upper.mT @ upper)[:, 0]
         grid = grid_of(weights, self).gathered(places)
         values = torch.empty_like(left, dtype=weights.dtype)
         block = -(-self.block // self.group) * self.group if late else self.block  # whole groups

@@ -47,6 +47,31 @@ def test_of_two_weights_the_second_makes_up_for_the_error_of_the_first() -> None
         assert found.tolist() == [[1.0, second, 7.0]]
 
 
+def test_towards_other_outputs_the_weights_that_give_them_are_rounded_and_zeros_stay() -> None:
+    aim, sums = drawn(8, 24), hessian()
+    aim[:, 0] = 4.0  # the largest of each row, and so of one grid
+    weights = aim + 0.5 * (drawn(8, 24) * (torch.arange(24) > 0)).clamp(-1, 1)
+    torch.testing.assert_close(gptq().rounded(weights, sums, aim @ sums), gptq().rounded(aim, sums))
+    zeros = torch.arange(24) % 3 == 1
+    sparse = gptq().rounded(weights * ~zeros, sums, aim @ sums)
+    assert not sparse[:, zeros].any()
+    assert error(aim, sparse, sums) < error(aim, gptq().rounded(weights * ~zeros, sums), sums)
+
+
+def test_a_layer_makes_up_for_the_errors_of_those_before_it() -> None:
+    errors = []
+    for towards_original in (False, True):
+        model, context = (
+            seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 48), nn.Linear(48, 8))),
+            StageContext(1, 8),
+        )
+        images = torch.cat([given for given, _ in context.calibration(64, 1)])
+        before = model(images).detach()
+        gptq(bits=3, damping=0.01, towards_original=towards_original).apply(bare(model), context)
+        errors.append(float((model(images) - before).detach().square().mean()))
+    assert errors[1] < 0.9 * errors[0]
+
+
 def test_inputs_that_do_not_hang_together_leave_the_nearest() -> None:
     weights = drawn(64, 24)
     for fields in ({}, {"group": 8}, {"act_order": True}, {"symmetric": False}):
