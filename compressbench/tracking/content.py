@@ -93,7 +93,7 @@ def content(record: RunRecord, folder: Path, digest: str) -> Content:
 def name_of(record: RunRecord) -> str:
     """Return the row and the seed; of a run that differs from the recipe's own first what differs, because lists and
     charts cut long names: `ratio=0.5 seed 1 of mnist_l1norm`."""
-    differs = {key: value for key, value in {**record.swept, **record.changed}.items() if key not in ("seed", "recipe")}
+    differs = {key: value for key, value in {**record.changed, **record.swept}.items() if key not in ("seed", "recipe")}
     seed = f"seed {record.seed}"
     return f"{worded(differs)} {seed} of {record.row}" if differs else f"{record.row} {seed}"
 

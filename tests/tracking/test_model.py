@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,19 +25,15 @@ IMAGES = numpy.random.default_rng(0).standard_normal((300, 1, 28, 28)).astype("f
 
 
 @pytest.fixture
-def run(store: Store, outputs: Path) -> Iterator[str]:
+def run(store: Store, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A run in MLflow whose packed file is a LeNet-5."""
-    import mlflow
-
     made = record()
     folder = written(made, outputs)
     packed_file.write(Subject(LENET.build(), LENET), folder / "model.cbp", feeding.noted(DIGITS, None))
     identity = send(made, folder, store)
     assert identity is not None
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(store.uri)
-    yield identity
-    mlflow.set_tracking_uri(before)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    return identity
 
 
 def test_mlflow_s_own_load_gives_what_our_own_does(run: str, outputs: Path) -> None:
