@@ -41,13 +41,14 @@ def axes_of(overrides: Sequence[str], further: str | None = None) -> Axes:
         return {}
     with for_people():
         parsed = OverridesParser.create().parse_override(recipes[-1])
-    if parsed.is_sweep_override() or not isinstance(parsed.value(), str):
+    name = parsed.value()
+    if not isinstance(name, str):
         return {}  # which composing says
     folders = recipe_folders([Path(further).expanduser().absolute() / "recipes"] if further else [])
-    told = read_recipe(parsed.value(), folders).get(SWEEP, {})
+    told = read_recipe(name, folders).get(SWEEP, {})
     over = [text.lstrip("+~").partition("=")[0] for text in overrides]
     found: Axes = {}
-    faults = []
+    faults: list[Fault] = []
     for key, given in told.items():
         try:
             values = _values(key, given)
