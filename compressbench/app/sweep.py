@@ -88,12 +88,15 @@ class Swept(NamedTuple):
         return chart_link(store, self.folder, self.note.sweep) if told else None
 
 
-def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = None) -> Swept:
+def carry_out_sweep(
+    overrides: Sequence[str], job: Job, further: str | None = None, say: Callable[[str], None] = lambda line: None
+) -> Swept:
     """Have every run that the overrides stand for carried out by `job`, and keep a note, from the start on, of what is
     to be run, how far it is, and how each ended.
 
     The same overrides are the same sweep: started again after a kill, it goes on, and its answer is replaced. PlanError
-    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it.
+    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it. say: told
+    in a line how runs are started, if not one after the other here. RunError if the launcher lost a run.
     """
     from compressbench.planning.launch import launch, read_sweep
 
@@ -104,7 +107,7 @@ def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = No
     is_new = not folder.exists()
     note = _begin(sweep, list(overrides), folder, further)
     try:
-        note = replace(note, outcomes=launch(sweep, partial(_noted, job, folder), further), process=None)
+        note = replace(note, outcomes=launch(sweep, partial(_noted, job, folder), further, say), process=None)
     except BaseException as error:
         if is_new and isinstance(error, PlanError):  # nothing was started
             remove(folder)
@@ -124,14 +127,14 @@ def _begin(sweep: Sweep, overrides: list[str], folder: Path, further: str | None
         before, name = earlier.outcomes, name or earlier.name
     points = [point.values for point in sweep.points]
     kept = [each for each in before if each.number <= len(points) and points[each.number - 1] == each.values]
-    how = [text.partition("=")[2] for text in sweep.launcher if text.startswith("hydra/launcher=")]
+    how = [text.partition("=")[2] for text in sweep.launcher if text.startswith(("launcher=", "hydra/launcher="))]
     note = SweepRecord(
         sweep.identity,
         overrides,
         kept,
         name=name,
         started=now(),
-        launcher=how[-1] if how else "basic",
+        launcher=how[-1] if how else "sequential",
         points=points,
         process=Process.current(),
         folder=os.getcwd(),
@@ -204,6 +207,10 @@ def attempt(place: Place, work: Callable[[], Ran], failed: Callable[[BaseExcepti
     try:
         return Outcome(place.number, place.values, run=work().name)
     except (Exception, SystemExit) as error:
+        from compressbench.planning.launchers import is_requeued
+
+        if is_requeued(error):
+            raise
         shown = (lack_of_memory(error) if isinstance(error, Exception) else None) or error
         failed(shown)
         return Outcome(place.number, place.values, *_ending(shown))

@@ -106,9 +106,10 @@ def resume(name: str, outputs: Path, how: Sequence[str], job: Job) -> Swept:
         raise PlanError.of("sweep", f"{note.sweep} is running ({busy}); `compressbench sweep cancel` ends it")
     if not note.overrides:
         raise PlanError.of("sweep", f"{note.sweep} is of an older version, whose notes do not say what to start")
-    overrides = [*(text for text in note.overrides if text.partition("=")[0] not in keys), *how]
+    replaced = tuple(f"{key}{end}" for key in keys for end in ("=", "." if key == "launcher" else "="))
+    overrides = [*(text for text in note.overrides if not text.startswith(replaced)), *how]
     if sweep_id(overrides) != sweep_id(note.overrides):
-        raise PlanError.of(" ".join(how), "is another sweep; allowed: how it is run, e.g. hydra/launcher=joblib")
+        raise PlanError.of(" ".join(how), "is another sweep; allowed: how it is run, e.g. launcher=local")
     os.environ["COMPRESSBENCH_OUTPUTS"] = str(outputs)
     try:
         os.chdir(note.folder or ".")

@@ -25,7 +25,7 @@ compressbench: a declarative experiment runner for model compression
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
   compressbench sweep [list|status|resume|cancel|report]   how far sweeps are; go on with one, end one, its answer
   compressbench check [-m] recipe=R                    compose, check and predict, without training
-  compressbench list [techniques|families|recipes|models|datasets|metrics|training|NAME]   what there is; what a name is
+  compressbench list [techniques|families|recipes|models|datasets|metrics|training|launchers|NAME]   what there is
   compressbench report [table5] [--format rich|markdown|csv|html]   all tables, or one: ours beside the published
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes

@@ -32,7 +32,7 @@ finished before is not computed again; a killed run goes on from its last epoch.
   compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1
   compressbench run recipe=table5/mnist_l1norm_50 training=reduced dataset.root=/data
   compressbench run -m recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.1,0.3,0.5 seed=0,1,2
-  compressbench run -m 'recipe=glob(table5/mnist_*)' hydra/launcher=joblib sweep.name=mnist
+  compressbench run -m 'recipe=glob(table5/mnist_*)' launcher=local sweep.name=mnist
   compressbench run recipe=table5/mnist_l1norm_50 debug=smoke      seconds, made-up data
   compressbench run recipe=quickstart --cfg job                    print the composed configuration
 
@@ -101,7 +101,12 @@ def _run_sweep(given: Namespace) -> int:
     from compressbench.app.sweep import carry_out_sweep
 
     with until_ended():
-        return finish_sweep(carry_out_sweep(given.overrides, point, given.config_dir))
+        return finish_sweep(carry_out_sweep(given.overrides, point, given.config_dir, said))
+
+
+def said(line: str) -> None:
+    """Print a line at once, whoever reads it."""
+    print(line, flush=True)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ NAME is the id of a sweep, the name it was given (`run -m ... sweep.name=NAME`),
   compressbench sweep list
   compressbench sweep status NAME --only failed        why points failed
   compressbench sweep resume NAME                      what is missing; what is finished is not computed again
-  compressbench sweep resume NAME hydra/launcher=joblib     and started in another way
+  compressbench sweep resume NAME launcher=local       and started in another way
   compressbench sweep cancel NAME                      end its processes on this machine
   compressbench sweep report NAME --html answer.html   as `compressbench report NAME`
 """
@@ -60,7 +60,7 @@ def _parsed(words: list[str]) -> Namespace:
     parser.epilog, parser.formatter_class = EPILOG, RawDescriptionHelpFormatter
     parser.add_argument("what", choices=WHAT, nargs="?", default="list")
     parser.add_argument("name", nargs="?", metavar="NAME")
-    parser.add_argument("overrides", nargs="*", help="of `resume`: how it is run now, e.g. hydra/launcher=joblib")
+    parser.add_argument("overrides", nargs="*", help="of `resume`: how it is run now, e.g. launcher=local")
     parser.add_argument(
         "--only", action="append", metavar="STATE", default=[], help="of `status`: points in this state"
     )

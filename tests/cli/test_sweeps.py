@@ -101,7 +101,7 @@ def test_a_sweep_that_cannot_be_composed_leaves_no_note(capsys: Captured) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
+@pytest.mark.parametrize("launcher", [[], ["launcher=local", "launcher.processes=2"]])
 def test_a_running_sweep_is_cancelled_with_its_workers(launcher: list[str], capsys: Captured) -> None:
     if launcher:
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
