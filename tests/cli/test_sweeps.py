@@ -119,3 +119,15 @@ def test_a_running_sweep_is_cancelled_with_its_workers(launcher: list[str], caps
         assert process.wait(timeout=20) == 130
     assert not any(each.lives for each in progress.living)
     assert "interrupted" in said(capsys, "list")
+
+
+@pytest.mark.slow
+def test_a_recipe_that_sweeps_is_a_whole_experiment_and_by_itself_one_run(capsys: Captured) -> None:
+    own = recipe(f"{OWN}sweep: {{seed: [0, 1], stages.prune.ratio: [0.2]}}\n")
+    assert main(["run", own]) == 0
+    assert "its own single values; `-m` would run 2 points, over seed, ratio" in capsys.readouterr().out.splitlines()
+    assert main(["run", "-m", own, "sweep.name=all"]) == 0
+    assert "2 points: 2 finished" in said(capsys, "status", "all")
+    recipe(f"{OWN}sweep: {{seed: [0, 2], stages.prune.ratio: [0.2]}}\n")
+    assert "what its recipe sweeps was changed" in refused(capsys, "sweep", "resume", "all")
+    assert "sweep.sede" in refused(capsys, "check", recipe(f"{OWN}sweep: {{sede: [0]}}\n"))
