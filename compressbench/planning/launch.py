@@ -190,6 +190,7 @@ class _Point:
     def __init__(self, sweep: Sweep, job: Job, further: str | None, gpus: list[str]):
         self.sweep, self.job, self.further, self.gpus = sweep, job, further, gpus
         self.launcher, self.folder = (machine(), os.getpid()), os.getcwd()
+        self.environment = {key: value for key, value in os.environ.items() if key.startswith("COMPRESSBENCH_")}
 
     def __call__(self, composed: DictConfig) -> Outcome:
         hydra: Any = HydraConfig.get()
@@ -197,6 +198,7 @@ class _Point:
         parallel = self.launcher != (machine(), os.getpid())
         if parallel:
             os.chdir(self.folder)
+            os.environ.update(self.environment)
             take_gpu(self.gpus)
         place = self.sweep.place(index, parallel)
         return self.job(partial(_prepared, composed, hydra, self.sweep.points[index].overrides, self.further), place)

@@ -83,7 +83,11 @@ def test_the_answer_can_be_had_again_in_every_format(capsys: Captured) -> None:
     assert told["markdown"] == (folder / "README.md").read_text()
     assert told["csv"] == (folder / "points.csv").read_text()
     assert [row["stages.prune.ratio"] for row in csv.DictReader(io.StringIO(told["csv"]))] == ["0.2", "0.9"]
-    assert "src='data:image/png;base64," in told["html"]
+    assert '<script type="application/json">' in told["html"]
+    assert main(["report", folder.name, "--sort", "size_bytes", "--format", "csv", "--html", "there/answer.html"]) == 0
+    assert [row["stages.prune.ratio"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == ["0.9", "0.2"]
+    assert Path("there/answer.html").read_text().count("<tr ") == told["html"].count("<tr ")
+    assert "did you mean 'size_bytes'" in refused(capsys, "report", folder.name, "--sort", "size_byte")
     assert f"sweep {folder.name}: mine over ratio" in told["rich"]
     assert f"did you mean '{folder.name}'?" in refused(capsys, "report", f"{folder.name}x")
     assert "--commit" in refused(capsys, "report", folder.name, "--commit", "there")
