@@ -22,7 +22,7 @@ from compressbench.planning.recipe import load_yaml
 REPOSITORY = Path(__file__).parents[1]
 TECHNIQUES = [entry.name for entry in catalogue.techniques()]
 RECIPES = catalogue.recipe_files([REPOSITORY / "recipes"])
-GROUPS = ("technique", "model", "dataset", "metric", "training", "tracking", "debug")
+GROUPS = ("technique", "model", "dataset", "metric", "training", "tracking", "debug", "launcher")
 
 
 class SharedRepository(CachingConfigRepository):

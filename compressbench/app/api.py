@@ -73,7 +73,7 @@ def sweep(
         >>> runs.groupby("stages.prune.ratio")[["top1_before", "top1", "size_bytes"]].mean()
 
     values: by key, what it shall be in turn; the last key varies fastest. The others are as for `run`;
-    `["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]` among the overrides runs two at a time.
+    `["launcher=local", "launcher.processes=2"]` among the overrides runs two at a time.
 
     Columns: the keys, `status`, every metric of the final network by name, as `<metric>_before` that of the network
     before compression, `missed` (limits of the budget that are broken: a result like any other), `seconds`, `error`

@@ -21,11 +21,14 @@ KINDS: dict[str, Callable[[], list[Entry]]] = {
     "datasets": catalogue.datasets,
     "metrics": catalogue.metrics,
     "training": catalogue.training,
+    "launchers": catalogue.launchers,
 }
 
 
 class Found(NamedTuple):
-    """What a name stands for. techniques: those of a family. below: the rows of a table. recipe, training: its file.
+    """What a name stands for. techniques: those of a family. below: the rows of a table. recipe: its file.
+
+    group, file: of a training or a launcher.
 
     descriptions: what techniques, networks, datasets and metrics of this name are.
     """
@@ -34,7 +37,8 @@ class Found(NamedTuple):
     techniques: list[Row]
     below: list[Entry]
     recipe: Path | None
-    training: Path | None
+    group: str
+    file: Path | None
     descriptions: Iterable[Description]
 
 
@@ -92,21 +96,23 @@ def look_up(what: str) -> Found:
     # `inq` is enough for `quantization/inq`
     what = next((each.name for each in catalogue.techniques() if each.name.rpartition("/")[2] == what), what)
     if (behind := doors.split(what)) is not None and all(entry.name != what for entry in catalogue.models()):
-        return Found(what, [], _behind(*behind), None, None, [])
+        return Found(what, [], _behind(*behind), None, "", None, [])
     everything = [entry for kind in KINDS for entry in KINDS[kind]()]
     family = techniques(what)
     here = {row.name for row in family}
     below = [entry for entry in everything if entry.name.startswith(f"{what}/") and entry.name not in here]
     if all(entry.name != what for entry in everything):
         if family or below:
-            return Found(what, family, below, None, None, [])
+            return Found(what, family, below, None, "", None, [])
         names = {entry.name for entry in everything} | {entry.name.rpartition("/")[0] for entry in everything}
         raise PlanError.of("list", f"there is no {what!r}; {suggestion(what, {*names, *KINDS, 'families'} - {''})}")
     from compressbench.planning.catalogue import group_file
     from compressbench.planning.describe import descriptions  # imports torch
 
     recipe = catalogue.recipe_files(catalogue.recipe_folders()).get(what)
-    return Found(what, family, below, recipe, group_file("training", what), descriptions(what))
+    files = {group: group_file(group, what) for group in ("training", "launcher")}
+    group, file = next(((group, file) for group, file in files.items() if file), ("", None))
+    return Found(what, family, below, recipe, group, file, descriptions(what))
 
 
 def _behind(door: str, wanted: str) -> list[Entry]:

@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compressbench.app.sweeps import known
 from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord, sweep_folder
+from compressbench.core.sweep_progress import read_progress
 from compressbench.planning.build import build
 from compressbench.planning.catalogue import recipe_folders, recipes, tables
 from compressbench.planning.compose import compose
@@ -83,16 +85,20 @@ class SweepReport:
 
 
 def report(name: str, outputs: Path) -> TableReport | SweepReport:
-    """Return the report of a table or of one recipe, or the answer of a sweep. PlanError for a note that is damaged."""
-    note = sweep_folder(outputs, name) / NAME
-    if note.is_file():
-        try:
-            sweep = SweepRecord.read(note)
-            return SweepReport(sweep, sweep.records(outputs))
-        except ValueError as error:
-            raise PlanError.of("report", str(error)) from error
+    """Return the report of a table or of one recipe, or the answer of a sweep (by its id, its name, how its id begins).
+
+    Where a table and a sweep are called the same, that of the table. PlanError for a note that is damaged.
+    """
     folders = recipe_folders()
-    return TableReport(name, *_table_and_row(name, outputs, folders), outputs, folders)
+    has_id = (sweep_folder(outputs, name) / NAME).is_file()
+    sweep = known(name, outputs) if has_id or not _is_table(name, outputs) else None
+    if sweep is None:
+        return TableReport(name, *_table_and_row(name, outputs, folders), outputs, folders)
+    try:
+        note = read_progress(sweep_folder(outputs, sweep)).note
+        return SweepReport(note, note.records(outputs))
+    except ValueError as error:
+        raise PlanError.of("report", str(error)) from error
 
 
 def summary(outputs: Path, style: str = "rich") -> str | Group:
@@ -115,6 +121,12 @@ def _told(folders: list[Path]) -> dict[str, Any]:
 def draw(found: TableReport | SweepReport, picture: Path) -> Path:
     """Draw accuracy against MACs of a report's records into a PNG file; return where it lies."""
     return plot(found.records, picture, found.title)
+
+
+def _is_table(name: str, outputs: Path) -> bool:
+    """Return whether there is a table or a recipe of this name, or runs of one."""
+    there = any(entry.name == name or entry.name.startswith(f"{name}/") for entry in recipes())
+    return there or (outputs / "runs" / name).is_dir()
 
 
 def _table_and_row(name: str, outputs: Path, folders: list[Path]) -> tuple[str, str | None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,9 +16,12 @@ from compressbench.app.run import Ran, carry_out, prepare_run, store_of
 from compressbench.core.atomic import write_atomically
 from compressbench.core.errors import PlanError, RunError, lack_of_memory
 from compressbench.core.parent import announce
+from compressbench.core.process import Process
 from compressbench.core.record import RunRecord
 from compressbench.core.specs import primary_of
-from compressbench.core.sweep import Outcome, Place, SweepRecord, sweep_folder
+from compressbench.core.sweep import Outcome, Place, Sweep, SweepRecord, sweep_folder
+from compressbench.core.sweep_progress import began, broken_off, ended, now, read_progress, settle
+from compressbench.core.temporary import remove
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -82,20 +88,72 @@ class Swept(NamedTuple):
         return chart_link(store, self.folder, self.note.sweep) if told else None
 
 
-def carry_out_sweep(overrides: Sequence[str], job: Job, further: str | None = None) -> Swept:
-    """Have every run that the overrides stand for carried out by `job`, and keep the note of how each ended.
+def carry_out_sweep(
+    overrides: Sequence[str], job: Job, further: str | None = None, say: Callable[[str], None] = lambda line: None
+) -> Swept:
+    """Have every run that the overrides stand for carried out by `job`, and keep a note, from the start on, of what is
+    to be run, how far it is, and how each ended.
 
     The same overrides are the same sweep: started again after a kill, it goes on, and its answer is replaced. PlanError
-    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it.
+    for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it. say: told
+    in a line how runs are started, if not one after the other here. RunError if the launcher lost a run.
     """
     from compressbench.planning.launch import launch, read_sweep
 
     announce()
     sweep = read_sweep(overrides, further)
     given = prepare_run(sweep.shared, further).settings
-    note = SweepRecord(sweep.identity, list(overrides), launch(sweep, job, further))
-    note.write(sweep_folder(given.folder, sweep.identity))
+    folder = sweep_folder(given.folder, sweep.identity)
+    is_new = not folder.exists()
+    note = _begin(sweep, list(overrides), folder, further)
+    try:
+        note = replace(note, outcomes=launch(sweep, partial(_noted, job, folder), further, say), process=None)
+    except BaseException as error:
+        if is_new and isinstance(error, PlanError):  # nothing was started
+            remove(folder)
+        else:
+            replace(read_progress(folder).note, process=None).write(folder)
+        raise
+    settle(folder, note)
     return Swept(note, note.records(given.folder), given)
+
+
+def _begin(sweep: Sweep, overrides: list[str], folder: Path, further: str | None) -> SweepRecord:
+    """Write the note of what is to be run. What an earlier start came to stays in it."""
+    before: list[Outcome] = []
+    name = sweep.name
+    with suppress(OSError, ValueError):  # there is none yet, or a damaged one, which this one replaces
+        earlier = read_progress(folder).note
+        before, name = earlier.outcomes, name or earlier.name
+    points = [point.values for point in sweep.points]
+    kept = [each for each in before if each.number <= len(points) and points[each.number - 1] == each.values]
+    how = [text.partition("=")[2] for text in sweep.launcher if text.startswith(("launcher=", "hydra/launcher="))]
+    note = SweepRecord(
+        sweep.identity,
+        overrides,
+        kept,
+        name=name,
+        started=now(),
+        launcher=how[-1] if how else "sequential",
+        points=points,
+        process=Process.current(),
+        folder=os.getcwd(),
+        config_dir=further,
+    )
+    settle(folder, note)
+    return note
+
+
+def _noted(job: Job, folder: Path, make: Callable[[], Prepared], place: Place) -> Outcome:
+    """Do a job, and note in the sweep's folder that it begins and how it ends."""
+    began(folder, place.number)
+    try:
+        outcome = job(make, place)
+    except BaseException:  # Ctrl-C: jobs keep their exceptions
+        broken_off(folder, place.number)
+        raise
+    ended(folder, outcome)
+    return outcome
 
 
 def sweep_of_values(words: Sequence[str], values: Mapping[str, Sequence[Any]], progress: bool) -> DataFrame:
@@ -149,6 +207,10 @@ def attempt(place: Place, work: Callable[[], Ran], failed: Callable[[BaseExcepti
     try:
         return Outcome(place.number, place.values, run=work().name)
     except (Exception, SystemExit) as error:
+        from compressbench.planning.launchers import is_requeued
+
+        if is_requeued(error):
+            raise
         shown = (lack_of_memory(error) if isinstance(error, Exception) else None) or error
         failed(shown)
         return Outcome(place.number, place.values, *_ending(shown))

@@ -25,7 +25,8 @@ def list_names(words: list[str]) -> int:
     entry is."""
     parser = verb_parser("list", "List what there is, the rows of a table, or what one of them is and its parameters.")
     parser.epilog = "examples: compressbench list techniques; list table5; list pruning; list pruning/magnitude"
-    what = "recipes, techniques, families, models, datasets, metrics; a table; a family of techniques; any name of them"
+    kinds = "recipes, techniques, families, models, datasets, metrics, training, launchers"
+    what = f"{kinds}; a table; a family of techniques; any name of them"
     parser.add_argument("what", nargs="?", help=f"{what}; everything if left out")
     parser.add_argument("--format", choices=("rich", "markdown"), default="rich", help="of techniques and families")
     given = parser.parse_args(words)
@@ -66,9 +67,12 @@ def _print_found(found: Found) -> None:
         print(f"recipe {found.name}: {found.recipe}\n\n{found.recipe.read_text(encoding='utf-8')}")
         shows = "`--cfg job` behind `run` shows all its values"
         print(f"compressbench check recipe={found.name}   says what it will do; {shows}")
-    if found.training is not None:
-        print(f"training {found.name}: {found.training}\n\n{found.training.read_text(encoding='utf-8')}")
-        print(f"use: `training: {found.name}`; on the command line training={found.name}")
+    if found.file is not None:
+        print(f"{found.group} {found.name}: {found.file}\n\n{found.file.read_text(encoding='utf-8')}")
+        in_recipe = (
+            f"`training: {found.name}`; on the command line " if found.group == "training" else "behind `run -m` "
+        )
+        print(f"use: {in_recipe}{found.group}={found.name}")
     for each in found.descriptions:
         _print_description(each)
 

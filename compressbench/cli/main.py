@@ -14,6 +14,7 @@ from compressbench.cli.listing import list_names
 from compressbench.cli.packed import evaluate, export, inspect
 from compressbench.cli.report import report
 from compressbench.cli.run import run
+from compressbench.cli.sweep import sweep
 from compressbench.cli.tracking import sync, ui
 from compressbench.core.errors import PlanError, RunError, lack_of_memory, suggestion
 
@@ -22,15 +23,16 @@ compressbench: a declarative experiment runner for model compression
 
   compressbench run recipe=quickstart                  run a recipe (no download, under 90 seconds)
   compressbench run -m recipe=R stages.prune.ratio=0.1,0.3,0.5    sweep over values
+  compressbench sweep [list|status|resume|cancel|report]   how far sweeps are; go on with one, end one, its answer
   compressbench check [-m] recipe=R                    compose, check and predict, without training
-  compressbench list [techniques|families|recipes|models|datasets|metrics|training|NAME]   what there is; what a name is
+  compressbench list [techniques|families|recipes|models|datasets|metrics|training|launchers|NAME]   what there is
   compressbench report [table5] [--format rich|markdown|csv|html]   all tables, or one: ours beside the published
   compressbench inspect FILE                           what a packed file spends its bytes on, tensor by tensor
   compressbench evaluate FILE [dataset=D]              measure a packed file again, beside what it notes
   compressbench export FILE --output model.onnx        a packed file as an ONNX model
   compressbench ui                                     the MLflow UI on what was run
   compressbench sync                                   send to MLflow what could not be sent
-  compressbench cache [size|prune]                     what takes room in the caches, and what of it can go
+  compressbench cache [list|size|prune|verify]         what takes room in the caches, what can go, what is damaged
   compressbench completion                             print the line that turns on tab completion in bash
 
 compressbench VERB --help says more, with an example.
@@ -82,6 +84,7 @@ def _listed(error: PlanError) -> str:
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
+    "sweep": sweep,
     "check": check,
     "list": list_names,
     "report": report,

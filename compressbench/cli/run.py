@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from compressbench.cli.parser import console
@@ -13,7 +14,7 @@ from compressbench.core.errors import PlanError, RunError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from compressbench.app.run import Prepared, Ran
     from compressbench.app.sweep import Swept
@@ -31,7 +32,7 @@ finished before is not computed again; a killed run goes on from its last epoch.
   compressbench run recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.7 seed=1
   compressbench run recipe=table5/mnist_l1norm_50 training=reduced dataset.root=/data
   compressbench run -m recipe=table5/mnist_l1norm_50 stages.prune.ratio=0.1,0.3,0.5 seed=0,1,2
-  compressbench run -m 'recipe=glob(table5/mnist_*)' hydra/launcher=joblib
+  compressbench run -m 'recipe=glob(table5/mnist_*)' launcher=local sweep.name=mnist
   compressbench run recipe=table5/mnist_l1norm_50 debug=smoke      seconds, made-up data
   compressbench run recipe=quickstart --cfg job                    print the composed configuration
 
@@ -99,7 +100,27 @@ def _show(given: Namespace) -> int:
 def _run_sweep(given: Namespace) -> int:
     from compressbench.app.sweep import carry_out_sweep
 
-    swept = carry_out_sweep(given.overrides, point, given.config_dir)
+    with until_ended():
+        return finish_sweep(carry_out_sweep(given.overrides, point, given.config_dir, said))
+
+
+def said(line: str) -> None:
+    """Print a line at once, whoever reads it."""
+    print(line, flush=True)
+
+
+@contextmanager
+def until_ended() -> Iterator[None]:
+    """Take the signal by which a sweep is cancelled (SIGTERM) as Ctrl-C: its workers end, and its note is written."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def finish_sweep(swept: Swept) -> int:
+    """Print what a sweep came to, tell MLflow, and return the exit code."""
     failed = sum(outcome.code != 0 for outcome in swept.note.outcomes)
     if failed:
         print(f"{failed} of {len(swept.note.outcomes)} runs failed", file=sys.stderr)

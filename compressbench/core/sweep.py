@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 from compressbench.core.atomic import write_atomically
 from compressbench.core.paths import found_run
+from compressbench.core.process import Process
 from compressbench.core.record import RunRecord
 from compressbench.core.sealed import sealed, unsealed
 
@@ -30,13 +31,14 @@ class Sweep:
     """What one command runs. identity: of what it computes. points: its runs, in order.
 
     shared: overrides that all runs share, and the first recipe if recipes are swept. launcher: overrides that say how
-    runs are started.
+    runs are started. name: what its user calls it, empty if nothing.
     """
 
     identity: str
     points: list[Point]
     shared: list[str]
     launcher: list[str]
+    name: str = ""
 
     def place(self, index: int, parallel: bool) -> Place:
         """Return the place of the point that is counted as `index`, from 0."""
@@ -78,11 +80,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """What a sweep was: its id, the overrides that made it, as written, and how its runs ended."""
+    """What a sweep is: its id, the overrides that make it, as written, and how its runs ended so far.
+
+    name: what its user calls it. started: when it was last, as ISO 8601 in UTC; empty in notes of older versions, which
+    were only written at the end. launcher: what starts its runs. points: what is swept, of each run in order. process:
+    the one that started it. folder: the working directory. config_dir: a further folder of config groups.
+    """
 
     sweep: str
     overrides: list[str]
     outcomes: list[Outcome]
+    name: str = ""
+    started: str = ""
+    launcher: str = ""
+    points: list[dict[str, str]] = field(default_factory=list)
+    process: Process | None = None
+    folder: str = ""
+    config_dir: str | None = None
+
+    @property
+    def values(self) -> list[dict[str, str]]:
+        """What is swept, of each run in order."""
+        return self.points or [outcome.values for outcome in self.outcomes]
 
     def write(self, folder: Path) -> None:
         write_atomically(folder / NAME, sealed(asdict(self), indent=1))
@@ -94,7 +113,10 @@ class SweepRecord:
             data = unsealed(path.read_bytes())
             if "runs" in data:  # notes of version 0.2 listed only what had finished
                 return cls(data["sweep"], [], [Outcome(n, {}, run=run) for n, run in enumerate(data["runs"], start=1)])
-            return cls(data["sweep"], data["overrides"], [Outcome(**outcome) for outcome in data["outcomes"]])
+            data["outcomes"] = [Outcome(**outcome) for outcome in data["outcomes"]]
+            if process := data.get("process"):
+                data["process"] = Process(**process)
+            return cls(**data)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not the note of a sweep: {error}") from error
 

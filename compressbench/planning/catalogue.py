@@ -98,6 +98,10 @@ def training() -> list[Entry]:
     return group("training")
 
 
+def launchers() -> list[Entry]:
+    return group("launcher")
+
+
 def group(name: str) -> list[Entry]:
     """Return the entries of a config group, nested ones as `pruning/l1_norm`. PlanError if a name stands for two."""
     found = entries_below(conf_folder(), name)
@@ -125,10 +129,10 @@ def _home(file: Path, brought: dict[Path, str]) -> str:
 
 
 def _summary(file: Path) -> str:
-    """Return the first line without its `#`; empty if it is no comment."""
+    """Return the first line without its `#`, or the one below a `# @package`; empty if it is no comment."""
     try:
         with file.open(encoding="utf-8", errors="replace") as text:
-            line = text.readline().strip()
+            line = next((line.strip() for line in text if not line.startswith("# @")), "")
     except OSError:
         return ""
     return line.lstrip("# ") if line.startswith("#") else ""

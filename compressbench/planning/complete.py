@@ -8,17 +8,22 @@ from pathlib import Path
 
 from compressbench.core.budget import Budget
 from compressbench.core.errors import PlanError
+from compressbench.core.paths import outputs_folder
 from compressbench.core.plan import Limits
 from compressbench.planning import catalogue
 from compressbench.planning.doors import completions
+from compressbench.planning.launchers import KEY as LAUNCHER
 from compressbench.planning.recipe import GROUPS, Tree, load_yaml, read_recipe
 from compressbench.planning.stages import TARGET, default_schedules, technique_file
 from compressbench.planning.trainings import DISTILL, KD, layered
 
 CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
+CACHE = ("list", "size", "prune", "verify")
+CACHE_FLAGS = ("--sort", "--older-than", "--unused", "--dry-run", "--remove", "--outputs", "--help")
 PLAIN = ("seed", "outputs", "device", "threads", "metrics")
-KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training")
+SWEEP = ("list", "status", "resume", "cancel", "report")
+KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training", "launchers")
 
 
 def offer(line: str, unfinished: str, verbs: list[str]) -> list[str]:
@@ -47,10 +52,21 @@ def complete(words: list[str]) -> list[str]:
         return _of_a_file(word)
     if verb == "list" and len(words) == 2:
         return _starting(word, [f"{name} " for name in (*KINDS, *_tables(), *_entries())])
+    if verb == "cache" and (len(words) == 2 or word.startswith("-")):
+        return _starting(word, [f"{name} " for name in (CACHE_FLAGS if word.startswith("-") else CACHE)])
+    if verb == "cache" and words[1] in ("list", "verify"):
+        return _starting(word, [f"{entry.name} " for entry in catalogue.recipes()])
     if verb == "report" and len(words) == 2:
         outside = [entry.name for entry in catalogue.recipes() if "/" not in entry.name]
-        return _starting(word, [f"{name} " for name in (*_tables(), *outside)])
+        return _starting(word, [f"{name} " for name in (*_tables(), *outside, *_sweeps())])
+    if verb == "sweep" and len(words) in (2, 3):
+        return _starting(word, [f"{name} " for name in (SWEEP if len(words) == 2 else _sweeps())])
     return []
+
+
+def _sweeps() -> list[str]:
+    """Return the sweeps below the folder of the runs that is used if nothing else is said."""
+    return sorted(path.name for path in (outputs_folder() / "sweeps").glob("*") if path.is_dir())
 
 
 def _tables() -> list[str]:
@@ -59,7 +75,7 @@ def _tables() -> list[str]:
 
 def _entries() -> list[str]:
     """Return every name that `list` can say more about."""
-    groups = ("technique", "model", "dataset", "metric", "training")
+    groups = ("technique", "model", "dataset", "metric", "training", LAUNCHER)
     found = [catalogue.recipes(), *map(catalogue.group, groups)]
     return [entry.name for entries in found for entry in entries]
 
@@ -84,7 +100,7 @@ def _overrides(before: list[str], word: str, flags: tuple[str, ...]) -> list[str
     elif word.startswith("~"):
         found = [f"~stages.{name} " for name in _stages(before)]
     else:
-        keys = ["recipe", *GROUPS, *PLAIN, *_nested(before)]
+        keys = ["recipe", *GROUPS, LAUNCHER, *PLAIN, *_nested(before), *_of_launcher(before)]
         found = [f"{name}=" for name in keys]
     return _starting(word, found)
 
@@ -92,7 +108,7 @@ def _overrides(before: list[str], word: str, flags: tuple[str, ...]) -> list[str
 def _values(key: str) -> list[str]:
     if key == "recipe":
         return [entry.name for entry in catalogue.recipes()]
-    if key in GROUPS:
+    if key in (*GROUPS, LAUNCHER):
         return [entry.name for entry in catalogue.group(key)]
     if key.startswith("stages.") and key.endswith(".technique"):
         return [entry.name for entry in catalogue.techniques()]
@@ -115,6 +131,14 @@ def _keys(node: Mapping[str, object]) -> list[str]:
     """Return the keys of a stage, or of its distillation."""
     file = technique_file(str(node.get("technique")))
     return ["technique", *(_parameters(file) if file else [])]
+
+
+def _of_launcher(before: list[str]) -> list[str]:
+    """Return the keys of the launcher that stands on the line."""
+    names = [word.partition("=")[2] for word in before if word.startswith(f"{LAUNCHER}=")]
+    file = catalogue.group_file(LAUNCHER, names[-1]) if names else None
+    node = _tree(file).get(LAUNCHER) if file else None
+    return [f"{LAUNCHER}.{key}" for key in node] if isinstance(node, dict) else []
 
 
 def _limits(before: list[str]) -> list[str]:

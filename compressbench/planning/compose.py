@@ -82,7 +82,8 @@ def config_loader(further: str | None = None) -> Loader:
 
 
 def completed(composed: DictConfig, hydra: DictConfig, further: str | None = None) -> DictConfig:
-    """Return a configuration without its `hydra` node, with what was `chosen` by name and the stages' defaults.
+    """Return a configuration without its `hydra` and `launcher` nodes, with what was `chosen` by name and the
+    stages' defaults.
 
     further: is kept, for the recipes that its stages read.
     """
@@ -93,6 +94,7 @@ def completed(composed: DictConfig, hydra: DictConfig, further: str | None = Non
     OmegaConf.set_struct(config, False)
     with open_dict(config):
         config.pop("hydra", None)
+        config.pop("launcher", None)
     config.chosen = {group: choices.get(group) for group in CHOSEN}
     if further is not None:
         config.chosen[CONFIG_DIR] = further

@@ -69,6 +69,8 @@ class Repair:
     def without(self, fault: Fault) -> bool:
         """Put aside what the fault is about; return whether that could be told, and was not tried before."""
         guilty = [text for text in self.overrides if fault.where in (text, _key(text), f"~{_key(text)}")]
+        if fault.where.startswith(("launcher", "hydra")):
+            guilty += [text for text in self.overrides if _key(text).startswith(("launcher", "hydra"))]
         known = fault.where in GROUPS or bool(guilty)
         if fault.where in self.tried or not known:
             return False

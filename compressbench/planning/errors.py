@@ -16,11 +16,12 @@ from compressbench.core.installation import missing
 from compressbench.planning import catalogue
 
 LAUNCHERS = {
-    "joblib": "hydra-joblib-launcher",
-    "submitit_local": "hydra-submitit-launcher",
-    "submitit_slurm": "hydra-submitit-launcher",
+    "joblib": ("local", "hydra-joblib-launcher"),
+    "ray": ("ray", "hydra-ray-launcher"),
+    "submitit_local": ("slurm", "hydra-submitit-launcher"),
+    "submitit_slurm": ("slurm", "hydra-submitit-launcher"),
 }
-"""The launchers of the extra `launchers`, and the package that brings each."""
+"""Hydra's launchers, each with our extra that brings it, which is what conf/launcher calls it, and the package."""
 
 
 @contextmanager
@@ -62,9 +63,10 @@ def _missing_file(error: MissingConfigException) -> Fault:
     there = [entry.name for entry in catalogue.group(group)] if not error.options else list(error.options)
     if group == "hydra/launcher":
         if name in LAUNCHERS:
-            return Fault(group, f"is {name!r}, but {missing([LAUNCHERS[name]], 'launchers')}")
+            extra, package = LAUNCHERS[name]
+            return Fault("launcher", f"{extra} (Hydra's {name}) needs what is not there: {missing([package], extra)}")
         there += LAUNCHERS
-    listed = f" (`compressbench list {group}s` shows all)" if group in ("model", "dataset") else ""
+    listed = f" (`compressbench list {group}s` shows all)" if group in ("model", "dataset", "launcher") else ""
     return Fault(group, f"there is no {name!r}; {suggestion(name, there)}{listed}")
 
 

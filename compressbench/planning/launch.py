@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
 from functools import partial
 from itertools import product
+from subprocess import CalledProcessError
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
@@ -15,22 +16,27 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from compressbench.core.errors import PlanError
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.identity import digest
 from compressbench.core.sweep import Outcome, Place, Point, Sweep
+from compressbench.core.temporary import machine
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.diagnose import all_faults
 from compressbench.planning.errors import for_people
-from compressbench.planning.overrides import readable
+from compressbench.planning.launchers import KEY, fill_in, is_of_launcher, take_gpu
+from compressbench.planning.overrides import readable, written
 from compressbench.planning.prepare import Prepared, prepared
 
 Job = Callable[[Callable[[], Prepared], Place], Outcome]
 """Called with what prepares one run, which raises PlanError, and its place in the sweep. Raises nothing."""
 
-WHERE = ("outputs=", "tracking=", "tracking.", "hydra")
+NAME = "sweep.name="
+"""The override that gives a sweep a name."""
+WHERE = ("outputs=", "tracking=", "tracking.", "hydra", "launcher=", "launcher.", "+launcher.", NAME)
 """Overrides that say where and how a sweep is run, not what its results are."""
 SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -45,16 +51,42 @@ def read_sweep(overrides: Sequence[str], further: str | None = None) -> Sweep:
 
     further: as `compose` takes it; `glob(...)` finds what is in there too.
     """
+    name = _name(overrides)
+    words = readable(override for override in overrides if not override.startswith(NAME))
     with for_people():
-        parsed = OverridesParser.create(config_loader=config_loader(further)).parse_overrides(readable(overrides))
-    launcher = [override.input_line or "" for override in parsed if override.is_hydra_override()]
-    choices = [_choices(override) for override in parsed if not override.is_hydra_override()]
+        parsed = OverridesParser.create(config_loader=config_loader(further)).parse_overrides(words)
+    launcher = _of_one_launcher([override for override in parsed if _of_launcher(override)])
+    choices = [_choices(override) for override in parsed if not _of_launcher(override)]
     points = [
         Point([text for text, _ in chosen], {key: text.partition("=")[2] for text, key in chosen if key})
         for chosen in product(*choices)
     ]
     shared = [each[0][0] for each in choices if each[0][1] in (None, "recipe")]
-    return Sweep(sweep_id(overrides), points, shared, launcher)
+    return Sweep(sweep_id(overrides), points, shared, launcher, name)
+
+
+def _name(overrides: Sequence[str]) -> str:
+    """Return what the user calls the sweep, empty if nothing. PlanError for what is no name."""
+    names = [override.removeprefix(NAME) for override in overrides if override.startswith(NAME)]
+    for name in names:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise PlanError.of("sweep.name", f"is {name!r}; allowed: letters, digits, _, - and .")
+    return names[-1] if names else ""
+
+
+def _of_launcher(override: Override) -> bool:
+    return bool(override.is_hydra_override()) or is_of_launcher(override.key_or_group)
+
+
+def _of_one_launcher(words: list[Override]) -> list[str]:
+    """Return the overrides of a launcher. PlanError if one has several values, or is of a launcher that none names."""
+    for word in words:
+        if word.is_sweep_override():
+            raise PlanError.of(word.input_line or "", "has several values, but a sweep has one launcher")
+    keys = [word.key_or_group for word in words]
+    if further := [key for key in keys if key.startswith(f"{KEY}.") and KEY not in keys]:
+        raise PlanError.of(further[0], "is said of no launcher; write launcher=local, slurm or ray beside it")
+    return [word.input_line or "" for word in words]
 
 
 def _choices(override: Override) -> list[tuple[str, str | None]]:
@@ -68,35 +100,53 @@ def _choices(override: Override) -> list[tuple[str, str | None]]:
     return [(text, override.key_or_group) for text in found]
 
 
-def launch(sweep: Sweep, job: Job, further: str | None = None) -> list[Outcome]:
+def launch(
+    sweep: Sweep, job: Job, further: str | None = None, say: Callable[[str], None] = lambda line: None
+) -> list[Outcome]:
     """Have every run of a sweep carried out by `job`, by the launcher that its overrides name; return how each ended.
 
-    `job` must be importable, because launchers send it to other processes. Raises PlanError, in words for people and
-    before anything is started, if any run cannot be composed.
+    `job` must be importable, because launchers send it to other processes. say: told in a line how runs are started.
+    Raises PlanError, in words for people and before anything is started, if any run cannot be composed, and RunError if
+    the launcher lost a run.
     """
     loader, first = config_loader(further), [*sweep.points[0].overrides, *sweep.launcher]
     try:
         with for_people():
             words = [*first, "hydra.mode=MULTIRUN"]
             master = loader.load_configuration(CONFIG, words, RunMode.RUN, from_shell=False)
-            runs = [point.overrides for point in sweep.points]
+            ours = [word for word in sweep.launcher if is_of_launcher(word.partition("=")[0])]
+            ours.append(
+                f"hydra.sweep.dir={written(os.path.abspath(master.hydra.sweep.dir))}"
+            )  # workers may be elsewhere
+            runs = [[*point.overrides, *ours] for point in sweep.points]
             for run in runs:
                 loader.load_sweep_config(master, run)
             JobRuntime.instance().set("name", CONFIG)
             context = HydraContext(config_loader=loader, callbacks=Callbacks(master))
-            launcher = Plugins.instance().instantiate_launcher(context, _Point(sweep, job, further), master)
+            line, gpus = fill_in(master, len(runs))
             size = _batch_size(master, len(runs))
-            return [
-                each.return_value
-                for start in range(0, len(runs), size)
-                for each in launcher.launch(runs[start : start + size], initial_job_idx=start)
-            ]
+            task = _Point(sweep, job, further, gpus)
+            launcher = Plugins.instance().instantiate_launcher(context, task, master)
+            if line:
+                say(line)
+            return [ended for start in range(0, len(runs), size) for ended in _launched(launcher, runs, start, size)]
     except PlanError as error:
         raise PlanError(all_faults(first, error.faults, further)) from error
-    except BrokenExecutor:  # a worker that was killed
-        raise
-    except RuntimeError as error:  # jobs keep their exceptions, so it is the launcher's
-        raise PlanError.of("hydra/launcher", f"cannot start jobs here: {error}") from error
+
+
+def _launched(launcher: Launcher, runs: list[list[str]], start: int, size: int) -> list[Outcome]:
+    """Return how the runs from `start` on ended, at most `size` of them. Runs keep their own exceptions, so what comes
+    is the launcher's: PlanError if it starts nothing, RunError if it lost a run."""
+    try:
+        return [each.return_value for each in launcher.launch(runs[start : start + size], initial_job_idx=start)]
+    except Exception as error:
+        text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        refused = isinstance(error, ConnectionError) or isinstance(error.__cause__, CalledProcessError)
+        if refused or type(error) is RuntimeError:
+            raise PlanError.of(KEY, f"cannot start jobs here: {text}") from error
+        if not isinstance(error, RuntimeError) and type(error).__module__.partition(".")[0] != "ray":
+            raise
+        raise RunError(f"a run was lost by its launcher: {text}; the same command finishes what is missing") from error
 
 
 def _batch_size(master: DictConfig, runs: int) -> int:
@@ -111,13 +161,18 @@ def _batch_size(master: DictConfig, runs: int) -> int:
 class _Point:
     """What Hydra calls for every run, here or in a launcher's process."""
 
-    def __init__(self, sweep: Sweep, job: Job, further: str | None):
-        self.sweep, self.job, self.further, self.launcher = sweep, job, further, os.getpid()
+    def __init__(self, sweep: Sweep, job: Job, further: str | None, gpus: list[str]):
+        self.sweep, self.job, self.further, self.gpus = sweep, job, further, gpus
+        self.launcher, self.folder = (machine(), os.getpid()), os.getcwd()
 
     def __call__(self, composed: DictConfig) -> Outcome:
         hydra: Any = HydraConfig.get()
         index = int(hydra.job.num)
-        place = self.sweep.place(index, parallel=os.getpid() != self.launcher)
+        parallel = self.launcher != (machine(), os.getpid())
+        if parallel:
+            os.chdir(self.folder)
+            take_gpu(self.gpus)
+        place = self.sweep.place(index, parallel)
         return self.job(partial(_prepared, composed, hydra, self.sweep.points[index].overrides, self.further), place)
 
 

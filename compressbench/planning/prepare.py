@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from compressbench.core.errors import PlanError
 from compressbench.planning.diagnose import composed
+from compressbench.planning.launchers import is_of_launcher
 from compressbench.planning.settings import Settings, key_faults, settings
 
 
@@ -31,6 +32,8 @@ def prepare(overrides: Sequence[str], further: str | None = None) -> Prepared:
 
     further: as `compose` takes it.
     """
+    if told := [text for text in overrides if is_of_launcher(text.partition("=")[0])]:
+        raise PlanError.of(told[0], "is about a sweep, which may be of one run; write -m (`run -m`, `check -m`)")
     return prepared(composed(overrides, further), list(overrides))
 
 

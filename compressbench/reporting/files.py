@@ -10,6 +10,7 @@ from compressbench.reporting.formatting import listed
 from compressbench.reporting.frame import runs_frame
 from compressbench.reporting.render import as_markdown, markdown, markdown_grid
 from compressbench.reporting.run_table import remarks, stage_grid
+from compressbench.reporting.small_tables import of_run
 from compressbench.reporting.spreadsheet import as_csv
 from compressbench.reporting.sweep_page import points_csv, sweep_page
 
@@ -17,13 +18,15 @@ README = "README.md"
 
 
 def run_files(record: RunRecord) -> dict[str, str]:
-    """Return, by name, a run's stages with the published figures beneath (Markdown), its layers, and the
-    tensors of its packed file (CSV)."""
+    """Return, by name, a run's stages with the published figures beneath and its latencies (Markdown), its layers, and
+    the tensors of its packed file (CSV)."""
     protocol = f"protocol {record.protocol}" if record.protocol else ""
     heading = f"**{record.recipe}** on {listed(record.dataset['name'], protocol, f'seed {record.seed}')}"
     source = record.reference.get("source")
     said = [*remarks(record), *([f"published: {source}, on {record.reference.get('dataset')}"] if source else [])]
-    parts = [heading, markdown_grid(stage_grid(record)), "\n".join(f"- {markdown(sentence)}" for sentence in said)]
+    small = of_run(record.metric_specs, record.final.metrics if record.networks else {})
+    grids = [markdown_grid(grid) for grid in (stage_grid(record), *small)]
+    parts = [heading, *grids, "\n".join(f"- {markdown(sentence)}" for sentence in said)]
     files = {README: "\n\n".join(part for part in parts if part) + "\n"}
     tables = {"layers.csv": record.layers, "tensors.csv": [_flat(row) for row in record.tensors]}
     return files | {name: as_csv(rows) for name, rows in tables.items() if rows}

@@ -34,7 +34,8 @@ class StageResult:
 
     environment: versions and machine it was computed with; empty if it was stored before that was kept.
     digests: SHA-256 of the files it was stored with, so that a damaged one is found, or another one in its place; of
-    the packed file without its note, which is written when the stage is measured.
+    the packed file without its note, which is written when the stage is measured. stage_id: under which it was stored;
+    made_for: the recipe, stage and seed that it was computed for first; both empty if stored before that was kept.
     """
 
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -44,6 +45,8 @@ class StageResult:
     environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     digests: dict[str, str] = field(default_factory=dict)
+    stage_id: str = ""
+    made_for: dict[str, str] = field(default_factory=dict)
 
 
 class StageCache:
@@ -69,16 +72,27 @@ class StageCache:
         if not (folder / STAGE).exists():
             return None
         try:
-            result = _from_json((folder / STAGE).read_bytes())
-            digests = _digests(folder)
-            for name, expected in result.digests.items():
-                if digests.get(name) != expected:
-                    raise ValueError(f"{name} is damaged")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            result = self.read(stage_id)
+        except (OSError, ValueError) as error:
             warnings.warn(f"the cached stage {folder} cannot be used ({error}); it is computed again", stacklevel=2)
             shutil.rmtree(folder)
             return None
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of a process killed before it did so itself
+        return result
+
+    def read(self, stage_id: str) -> StageResult:
+        """Return a stored result. OSError if it cannot be read, ValueError if it is damaged or another stage's."""
+        folder = self.folder / stage_id
+        try:
+            result = _from_json((folder / STAGE).read_bytes())
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{STAGE} says something else than what is known of a stage: {error}") from error
+        if result.stage_id not in ("", stage_id):
+            raise ValueError(f"it is the result of the stage {result.stage_id}")
+        digests = _digests(folder)
+        for name, expected in result.digests.items():
+            if digests.get(name) != expected:
+                raise ValueError(f"{name} is damaged")
         return result
 
     def load(self, stage_id: str, result: StageResult) -> Subject:
@@ -101,7 +115,7 @@ class StageCache:
             _write_constraints(subject.constraints, folder / PROMISES)
         else:
             (folder / PROMISES).unlink(missing_ok=True)
-        result.digests = _digests(folder)
+        result.digests, result.stage_id = _digests(folder), stage_id
         self.update(stage_id, result)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 

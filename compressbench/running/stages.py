@@ -121,7 +121,8 @@ class Stages:
                 raise ValueError(f"its result breaks what was promised: {'; '.join(map(str, broken))}")
             made_in = environment(self.device)
             setting = {**context.setting, "weights": how} if how else context.setting
-            result = StageResult({}, context.curve, subject.skipped, setting, made_in, seconds)
+            made_for = {"recipe": self.plan.recipe, "stage": stage.name, "seed": str(self.plan.seed)}
+            result = StageResult({}, context.curve, subject.skipped, setting, made_in, seconds, made_for=made_for)
             self.cache.store(self.ids[index], subject, result)
         except PlanError:
             raise

@@ -12,11 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from compressbench.core.metric import plain
 from compressbench.core.record import RunRecord
 from compressbench.core.specs import costs, headlines
 from compressbench.core.structure import flatten
 from compressbench.core.sweep import worded
 from compressbench.tracking.files import description, files_of
+from compressbench.tracking.model import left_out, model_tags
 from compressbench.tracking.view import columns_of
 
 STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}
@@ -89,9 +91,11 @@ def content(record: RunRecord, folder: Path, digest: str) -> Content:
 
 
 def name_of(record: RunRecord) -> str:
-    """Return the row and the seed, and between them what makes it differ from the recipe's own run."""
-    differs = {key: value for key, value in {**record.swept, **record.changed}.items() if key not in ("seed", "recipe")}
-    return " ".join(filter(None, [record.row, worded(differs), f"seed {record.seed}"]))
+    """Return the row and the seed; of a run that differs from the recipe's own first what differs, because lists and
+    charts cut long names: `ratio=0.5 seed 1 of mnist_l1norm`."""
+    differs = {key: value for key, value in {**record.changed, **record.swept}.items() if key not in ("seed", "recipe")}
+    seed = f"seed {record.seed}"
+    return f"{worded(differs)} {seed} of {record.row}" if differs else f"{record.row} {seed}"
 
 
 def tag_of_sweep(sweep: str) -> str:
@@ -163,9 +167,31 @@ def _user() -> str:
 
 def _note(record: RunRecord, folder: Path) -> str:
     """Return the text on top of the run's page: what is wrong with it first."""
-    wrong = [f"**Failed:** {record.error}"] if record.error else []
-    wrong += ["**Over budget:** " + "; ".join(record.missed)] if record.missed else []
-    return "\n\n".join([*wrong, description(folder)])
+    first = [f"**Failed:** {record.error}"] if record.error else []
+    first += ["**Over budget:** " + "; ".join(record.missed)] if record.missed else []
+    first += [f"**Within budget:** {', '.join(_limits(record))}"] if _verdict(record) == "met" else []
+    return "\n\n".join(filter(None, [*first, left_out(folder), description(folder)]))
+
+
+def _verdict(record: RunRecord) -> str:
+    """Return what became of the budget; empty without one, or if the run came to no result."""
+    if record.missed:
+        return "missed"
+    return "met" if record.status == "finished" and record.networks and record.plan.get("budget") else ""
+
+
+def _limits(record: RunRecord) -> list[str]:
+    """Return each limit with what the result has: `params 1,030,301 (limit 1,100,000)`."""
+    final, before = record.final.metrics, record.before
+    found = dict(final)
+    if before is not None and record.primary in final and record.primary in before.metrics:
+        better = record.metric_specs[record.primary].higher_is_better
+        change = before.metrics[record.primary] - final[record.primary]
+        found["accuracy_drop"] = change if better else -change
+    return [
+        f"{key} {plain(found[key])} (limit {plain(limit)})" if key in found else f"{key} (limit {plain(limit)})"
+        for key, limit in record.plan["budget"].items()
+    ]
 
 
 def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
@@ -178,10 +204,12 @@ def _tags(record: RunRecord, folder: Path) -> dict[str, str]:
         "dataset_fingerprint": str(record.dataset.get("fingerprint", "")),
         **{tag_of_sweep(sweep): "true" for sweep in record.sweeps},
         "error": record.error,
-        "budget": "missed" if record.missed else "",
+        "budget": _verdict(record),
         "mlflow.note.content": _note(record, folder),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": record.recipe,
+        "mlflow.source.git.commit": record.environment.get("commit", ""),
+        **model_tags(record, folder),
     }
     return {key: value[:TAG_LENGTH] for key, value in tags.items() if value}

@@ -11,9 +11,8 @@ import yaml
 
 from compressbench.core.record import RunRecord
 from compressbench.core.temporary import prefix, sweep
+from compressbench.tracking.model import model_files
 
-LARGEST_BYTES = 50_000_000
-"""Weights above this stay where they are: MLflow's copy would be the second of something large."""
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """Ten times as fast where PyYAML was built with its C library."""
 TABLES = (".csv",)
@@ -28,10 +27,7 @@ def files_of(record: RunRecord, folder: Path) -> dict[str, Path | str]:
         "plan.yaml": yaml.dump(record.plan, Dumper=DUMPER, sort_keys=False),
         **tables_and_plots(folder),
     }
-    weights = folder / "model.cbp"
-    if weights.is_file() and weights.stat().st_size <= LARGEST_BYTES:
-        found[weights.name] = weights
-    return found
+    return found | model_files(record, folder)
 
 
 def tables_and_plots(folder: Path) -> dict[str, Path | str]:

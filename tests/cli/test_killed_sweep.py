@@ -32,7 +32,7 @@ def test_workers_and_trackers_of_a_killed_sweep_end_within_seconds(tmp_path: Pat
     write_recipe(tmp_path)
     outputs = tmp_path / "outputs"
     sweep = ["run", "-m", "recipe=tiny", "tracking=mlflow", "stages.train.training.epochs=100000", "seed=0,1"]
-    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    launcher = ["launcher=local", "launcher.processes=2"]
     environment = {**os.environ, "COMPRESSBENCH_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     command = [sys.executable, "-m", "compressbench", *sweep, *launcher]

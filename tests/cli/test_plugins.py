@@ -55,7 +55,7 @@ def test_changed_code_is_not_taken_for_finished_work(capsys: Captured) -> None:
 @pytest.mark.slow
 def test_workers_of_a_sweep_import_the_same_plugin() -> None:
     write_plugins(NET + TECHNIQUE)
-    jobs = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    jobs = ["launcher=local", "launcher.processes=2"]
     assert main(["run", "-m", recipe(MINE), "stages.prune.ratio=0.3,0.6", *jobs, *SHORT]) == 0
     found = records()
     assert len(found) == 2

@@ -97,7 +97,9 @@ def test_a_failed_run_of_a_sweep_does_not_stop_the_others(capsys: Captured) -> N
 
 def test_a_sweep_is_known_by_what_it_computes_and_not_by_how_it_is_run() -> None:
     words = ["recipe=quickstart", "seed=0,1"]
-    assert sweep_id(words) == sweep_id([*words, "hydra/launcher=joblib", "outputs=/elsewhere", "tracking=off"])
+    assert sweep_id(words) == sweep_id(
+        [*words, "launcher=slurm", "launcher.cpus=2", "hydra/launcher=joblib", "outputs=/elsewhere", "tracking=off"]
+    )
     assert sweep_id(words) != sweep_id([*words, "~stages.finetune"])
 
 

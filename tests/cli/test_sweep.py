@@ -106,7 +106,7 @@ def test_a_run_of_two_sweeps_belongs_to_both(capsys: Captured) -> None:
 @pytest.mark.slow
 def test_lines_of_runs_in_processes_of_their_own_say_whose_they_are(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    words = ["run", "-m", recipe(OWN), "seed=0,-1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    words = ["run", "-m", recipe(OWN), "seed=0,-1", "launcher=local", "launcher.processes=2"]
     command = [sys.executable, "-m", "compressbench", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=os.environ, check=False)
     assert done.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hydra.core.plugins import Plugins
 
 from compressbench.core.errors import PlanError
 from compressbench.planning.diagnose import composed
@@ -77,16 +78,16 @@ def test_a_sweep_says_all_of_it_too_and_starts_nothing(row):
 def test_a_launcher_that_is_not_installed_names_its_package_and_our_extra(row, monkeypatch):
     found = said("recipe=row", "hydra/launcher=submitit_nowhere", "sead=1")
     assert found[1:] == ["sead: there is no such key"]
-    monkeypatch.setattr("compressbench.planning.errors.LAUNCHERS", {"cloud": "hydra-cloud-launcher"})
-    assert said("recipe=row", "hydra/launcher=cloud") == [
-        "hydra/launcher: is 'cloud', but hydra-cloud-launcher cannot be imported"
-    ]
+    monkeypatch.setattr("compressbench.planning.errors.LAUNCHERS", {"cloud": ("sky", "hydra-cloud-launcher")})
+    [told] = said("recipe=row", "hydra/launcher=cloud")
+    assert told == "launcher: sky (Hydra's cloud) needs what is not there: hydra-cloud-launcher cannot be imported"
 
 
 def test_a_launcher_that_cannot_start_jobs_here_is_one_sentence(row, monkeypatch):
-    def away(*_):  # as submitit does
+    def away(*_, **__):  # as submitit does
         raise RuntimeError('Could not detect "srun", are you indeed on a slurm cluster?')
 
-    monkeypatch.setattr("compressbench.planning.launch.Plugins.instantiate_launcher", away)
-    with pytest.raises(PlanError, match='hydra/launcher: cannot start jobs here: Could not detect "srun"'):
+    basic = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+    monkeypatch.setattr(Plugins.instance().class_name_to_class[basic], "launch", away)
+    with pytest.raises(PlanError, match='launcher: cannot start jobs here: Could not detect "srun"'):
         launch(read_sweep(["recipe=row", "seed=1,2"]), job)

@@ -118,13 +118,6 @@ def test_what_cannot_be_composed_stops_a_sweep_before_it_starts(row):
     assert seen() == []
 
 
-def test_joblib_runs_jobs_in_other_processes(row):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    outcomes = run("recipe=row", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    assert [(outcome.number, outcome.run) for outcome in outcomes] == [(1, "run of seed 1"), (2, "run of seed 2")]
-    assert str(os.getpid()) not in {file.name.partition("_")[2] for file in SEEN.iterdir()}
-
-
 def test_a_launcher_may_be_given_a_few_runs_at_a_time(row):
     outcomes = run("recipe=row", "seed=1,2,3", "hydra.sweeper.max_batch_size=2")
     assert [outcome.number for outcome in outcomes] == [1, 2, 3]

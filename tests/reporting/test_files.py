@@ -24,6 +24,13 @@ def test_a_run_leaves_its_stages_the_published_figures_and_what_has_to_be_said()
     assert files["tensors.csv"] == "name,shape,bytes\nconv1.weight,20 x 1 x 5 x 5,300\n"
 
 
+def test_measured_latencies_stand_in_the_readme() -> None:
+    record = made_record()
+    record.final.metrics["latency_onnx_b64_ms"] = 5.58
+    lines = run_files(record)["README.md"].splitlines()
+    assert any(line.startswith("| onnx, 64 | 5.58") for line in lines)
+
+
 def test_the_given_network_stands_in_the_readme() -> None:
     lines = run_files(given_record())["README.md"].splitlines()
     assert any(line.startswith("| given | given | 98.89 | +0.00 |") for line in lines)

@@ -55,7 +55,7 @@ def test_a_run_is_seen_while_it_trains_marked_when_it_is_killed_and_taken_over(
         )
         assert process.poll() is None
         (seen,) = runs_of(store, "mine")
-        assert (seen.info.status, seen.info.run_name) == ("RUNNING", "mine epochs=3000 seed 0")
+        assert (seen.info.status, seen.info.run_name) == ("RUNNING", "epochs=3000 seed 0 of mine")
         process.send_signal(sign)
         assert process.wait(30) == (130 if sign is signal.SIGINT else -sign)
     finally:

@@ -39,7 +39,7 @@ def test_a_run_holds_parameters_metrics_curves_dataset_and_files(store: Store, o
     assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "6bb8eecadbd86d2c")
     assert found.data.tags["mlflow.note.content"] == "| stage | top1 |\n"
     files = {file.path for file in client(store).list_artifacts(identity)}
-    assert files == {"record.json", "plan.yaml", "layers.csv", "model.cbp", "plots"}
+    assert files == {"record.json", "plan.yaml", "layers.csv", "model", "plots"}
 
 
 def test_a_run_has_the_times_of_the_experiment_not_of_the_sending(store: Store, outputs: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_files_in_mlflow_are_the_run_s_own(store: Store, outputs: Path, tmp_
     (tmp_path / "back").mkdir()
     copied = Path(client(store).download_artifacts(identity, "record.json", str(tmp_path / "back")))
     assert RunRecord.read(copied) == run
-    weights = client(store).download_artifacts(identity, "model.cbp", str(tmp_path / "back"))
+    weights = client(store).download_artifacts(identity, "model/model.cbp", str(tmp_path / "back"))
     assert Path(weights).read_bytes() == b"weights"
 
 
@@ -65,7 +65,9 @@ def test_weights_above_the_limit_stay_where_they_are(store: Store, outputs: Path
     with (folder / "model.cbp").open("wb") as file:
         file.truncate(50_000_001)
     identity = send(run, folder, store)
-    assert "model.cbp" not in {file.path for file in client(store).list_artifacts(identity)}
+    assert "model" not in {file.path for file in client(store).list_artifacts(identity)}
+    note = client(store).get_run(identity).data.tags["mlflow.note.content"]
+    assert note.startswith("**No model here:** model.cbp takes 50,000,001 bytes")
 
 
 def test_sending_twice_makes_one_run(store: Store, outputs: Path) -> None:
@@ -134,14 +136,31 @@ def test_a_missed_budget_is_a_result_that_says_so(store: Store, outputs: Path) -
     assert found.data.metrics["macs"] == 3_837_500
 
 
+def test_a_budget_that_is_kept_is_said_with_what_is_left_of_it(store: Store, outputs: Path) -> None:
+    run = record(0.5)
+    run.plan["budget"] = {"macs": 4_000_000, "accuracy_drop": 0.01, "epochs": 9}
+    tags = client(store).get_run(send(run, written(run, outputs), store)).data.tags
+    assert tags["budget"] == "met"
+    limits = "macs 3,837,500 (limit 4,000,000), accuracy_drop 0.0020 (limit 0.0100), epochs (limit 9)"
+    assert tags["mlflow.note.content"].startswith(f"**Within budget:** {limits}\n\n| stage")
+
+
+def test_a_run_says_its_table_row_protocol_and_the_commit_it_was_made_from(store: Store, outputs: Path) -> None:
+    run = replace(record(), environment={"commit": "7e1881c-dirty"})
+    tags = client(store).get_run(send(run, written(run, outputs), store)).data.tags
+    assert [tags[key] for key in ("table", "row", "protocol")] == ["table5", "mnist_l1norm_50", "reduced"]
+    assert tags["mlflow.source.git.commit"] == "7e1881c-dirty"
+    assert "budget" not in tags  # it has none
+
+
 def test_runs_that_differ_have_names_that_differ() -> None:
     def named(**changed: str) -> str:
         return name_of(replace(record(), changed={key.replace("_", "."): value for key, value in changed.items()}))
 
     assert named() == "mnist_l1norm_50 seed 0"
-    assert named(stages_prune_ratio="0.7", training="reduced") == "mnist_l1norm_50 ratio=0.7 training=reduced seed 0"
-    assert named(stages_a_lr="1", stages_b_lr="2") == "mnist_l1norm_50 a.lr=1 b.lr=2 seed 0"
-    assert name_of(replace(record(), changed={"~stages.prune": ""})) == "mnist_l1norm_50 without prune seed 0"
+    assert named(stages_prune_ratio="0.7", training="reduced") == "ratio=0.7 training=reduced seed 0 of mnist_l1norm_50"
+    assert named(stages_a_lr="1", stages_b_lr="2") == "a.lr=1 b.lr=2 seed 0 of mnist_l1norm_50"
+    assert name_of(replace(record(), changed={"~stages.prune": ""})) == "without prune seed 0 of mnist_l1norm_50"
     assert len(named(stages_prune_ratios="{" + "conv1: 0.5, " * 30 + "}")) < 90
 
 
