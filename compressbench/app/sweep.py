@@ -106,7 +106,7 @@ def carry_out_sweep(
     try:
         note = replace(note, outcomes=launch(sweep, partial(_noted, job, folder), further, say), process=None)
     except BaseException as error:
-        if is_new and isinstance(error, PlanError):  # nothing was started
+        if is_new and isinstance(error, PlanError) and not read_progress(folder).started:
             remove(folder)
         else:
             replace(read_progress(folder).note, process=None).write(folder)
