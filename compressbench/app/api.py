@@ -81,7 +81,7 @@ def sweep(
     goes on. The answer also lies in `outputs/sweeps` (`compressbench report`). Raises `PlanError` for a sweep that
     cannot be composed.
     """
-    from compressbench.app.sweep import sweep_of_values
+    from compressbench.app.sweep_values import sweep_of_values
     from compressbench.app.words import words_of
 
     with _for_people():

@@ -67,6 +67,7 @@ def check(overrides: Sequence[str], further: str | None = None) -> Checked:
     except PlanError:  # which `build` says
         return Checked(None, [], build(config, overrides)[1])
     plan, faults = build(config, overrides, given)
+    faults += _faults_of_axes(overrides, further)
     device, unusable = usable_device(given.device, given.threads)
     faults += unusable
     if plan is None:
@@ -78,11 +79,22 @@ def check(overrides: Sequence[str], further: str | None = None) -> Checked:
     return Checked(plan, stages, faults + more)
 
 
+def _faults_of_axes(overrides: Sequence[str], further: str | None) -> list[Fault]:
+    """Return what is wrong with what the recipe says shall be swept."""
+    from compressbench.app.sweep import swept_by_recipe
+
+    try:
+        swept_by_recipe(overrides, further)
+    except PlanError as error:
+        return list(error.faults)
+    return []
+
+
 def check_sweep(overrides: Sequence[str], further: str | None = None) -> CheckedSweep:
     """Check every point of a sweep. PlanError for a sweep over nothing."""
-    from compressbench.planning.launch import read_sweep
+    from compressbench.app.sweep import checked_sweep
 
-    points = read_sweep(overrides, further).points
+    points = checked_sweep(overrides, further).points
     return CheckedSweep([point.values for point in points], [check(point.overrides, further) for point in points])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +162,7 @@ def _run(
         faults = faults + [fault for fault in missed if fault.where not in marked]
     if faults or plan is None:
         raise PlanError(faults)
-    plan = decided(with_its_reference(plan, prepared.overrides), device)
+    plan = _named(decided(with_its_reference(plan, prepared.overrides), device), place)
     folder = run_folder(outputs, plan)
     try:
         with shown_on(console, _short(place, console)) as progress:
@@ -176,6 +176,12 @@ def _run(
     if not plan.others:  # whose recipes may change without this one
         finished.remember(identity, outputs, folder, _sources(plan))
     return record, folder
+
+
+def _named(plan: Plan, place: Place | None) -> Plan:
+    """Return the plan with what is swept as the first that tells it from its recipe."""
+    swept = place.values if place else {}
+    return replace(plan, changed=tuple(sorted(plan.changed, key=lambda change: change[0] not in swept)))
 
 
 def _tell_of_failure(worker: Worker, folder: Path, error: Exception) -> None:

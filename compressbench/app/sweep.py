@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from compressbench.app.run import Ran, carry_out, prepare_run, store_of
+from compressbench.app.run import Ran, prepare_run, store_of
 from compressbench.core.atomic import write_atomically
 from compressbench.core.errors import PlanError, RunError, lack_of_memory
 from compressbench.core.parent import announce
 from compressbench.core.process import Process
 from compressbench.core.record import RunRecord
 from compressbench.core.specs import primary_of
-from compressbench.core.sweep import Outcome, Place, Sweep, SweepRecord, sweep_folder
+from compressbench.core.sweep import Outcome, Place, Sweep, SweepRecord, shortened, sweep_folder
 from compressbench.core.sweep_progress import began, broken_off, ended, now, read_progress, settle
 from compressbench.core.temporary import remove
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
     from rich.console import Group
 
     from compressbench.planning.launch import Job
@@ -98,10 +95,10 @@ def carry_out_sweep(
     for a sweep over nothing, or one of which no run can be composed. further: as `prepare_run` takes it. say: told
     in a line how runs are started, if not one after the other here. RunError if the launcher lost a run.
     """
-    from compressbench.planning.launch import launch, read_sweep
+    from compressbench.planning.launch import launch
 
     announce()
-    sweep = read_sweep(overrides, further)
+    sweep = checked_sweep(overrides, further)
     given = prepare_run(sweep.shared, further).settings
     folder = sweep_folder(given.folder, sweep.identity)
     is_new = not folder.exists()
@@ -109,13 +106,38 @@ def carry_out_sweep(
     try:
         note = replace(note, outcomes=launch(sweep, partial(_noted, job, folder), further, say), process=None)
     except BaseException as error:
-        if is_new and isinstance(error, PlanError):  # nothing was started
+        if is_new and isinstance(error, PlanError) and not read_progress(folder).started:
             remove(folder)
         else:
             replace(read_progress(folder).note, process=None).write(folder)
         raise
     settle(folder, note)
     return Swept(note, note.records(given.folder), given)
+
+
+def checked_sweep(overrides: Sequence[str], further: str | None = None) -> Sweep:
+    """Return the runs that overrides and the `sweep:` of their recipes stand for. PlanError for none, and with all that
+    is wrong with what the recipes say shall be swept."""
+    from compressbench.planning.launch import faults_of_axes, read_sweep
+
+    sweep = read_sweep(overrides, further)
+    if faults := faults_of_axes(sweep, further):
+        raise PlanError(faults)
+    return sweep
+
+
+def swept_by_recipe(overrides: Sequence[str], further: str | None = None) -> str:
+    """Return a line that says what a recipe sweeps with `-m`, how many points that makes; empty if it sweeps nothing.
+
+    PlanError with all that is wrong with it.
+    """
+    from compressbench.planning.axes import axes_of
+
+    if not axes_of(overrides, further):
+        return ""
+    sweep = checked_sweep(overrides, further)
+    keys = ", ".join(shortened(list(sweep.points[0].values)))
+    return f"its own single values; `-m` would run {len(sweep.points)} points, over {keys}"
 
 
 def _begin(sweep: Sweep, overrides: list[str], folder: Path, further: str | None) -> SweepRecord:
@@ -154,52 +176,6 @@ def _noted(job: Job, folder: Path, make: Callable[[], Prepared], place: Place) -
         raise
     ended(folder, outcome)
     return outcome
-
-
-def sweep_of_values(words: Sequence[str], values: Mapping[str, Sequence[Any]], progress: bool) -> DataFrame:
-    """Carry out a sweep over values given by key, keep its answer, and return a row a run (see `compressbench.sweep`).
-
-    words: what all runs share. PlanError for a key without values, and for a value that cannot be written.
-    """
-    from compressbench.reporting.frame import sweep_frame
-
-    swept = carry_out_sweep(
-        [*words, *(_choice(key, list(given)) for key, given in values.items())], partial(_point, progress)
-    )
-    try:
-        swept.write_tables()
-        swept.draw()
-    except Exception as error:
-        warnings.warn(f"the plot or the table of the sweep is missing: {error}", stacklevel=3)
-    swept.track()
-    points = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-    return sweep_frame(points, swept.note, swept.note.by_run(swept.settings.folder))
-
-
-def _choice(key: str, values: list[Any]) -> str:
-    """Return the override that stands for each of the values in turn."""
-    from compressbench.planning.overrides import written
-
-    try:
-        words = [written(value) for value in values]
-    except TypeError as error:
-        raise PlanError.of(key, str(error)) from error
-    if not words:
-        raise PlanError.of(key, "has no values; allowed: a list of one or more")
-    return f"{key}={','.join(words)}" if len(words) > 1 else f"{key}=choice({words[0]})"
-
-
-def _point(progress: bool, make: Callable[[], Prepared], place: Place) -> Outcome:
-    """Carry out one run of a sweep without a word but its progress."""
-
-    def work() -> Ran:
-        from compressbench.running.progress import notebook_console
-
-        ran = carry_out(make(), place, notebook_console() if progress else None)
-        ran.track()
-        return ran
-
-    return attempt(place, work, lambda error: None)
 
 
 def attempt(place: Place, work: Callable[[], Ran], failed: Callable[[BaseException], None]) -> Outcome:

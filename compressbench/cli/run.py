@@ -51,9 +51,13 @@ def run(words: list[str]) -> int:
     if given.multirun:
         return _run_sweep(given)
     from compressbench.app.run import check_budget, prepare_run
+    from compressbench.app.sweep import swept_by_recipe
 
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    ran = _shown(prepare_run(given.overrides, given.config_dir), None)
+    prepared = prepare_run(given.overrides, given.config_dir)
+    if line := swept_by_recipe(given.overrides, given.config_dir):
+        console().print(line, style="dim", highlight=False, markup=False)
+    ran = _shown(prepared, None)
     check_budget(ran.record)
     return 0
 

@@ -31,7 +31,8 @@ class Sweep:
     """What one command runs. identity: of what it computes. points: its runs, in order.
 
     shared: overrides that all runs share, and the first recipe if recipes are swept. launcher: overrides that say how
-    runs are started. name: what its user calls it, empty if nothing.
+    runs are started. name: what its user calls it, empty if nothing. axes: by the override
+    that names a recipe, what that recipe says shall be swept: the values by key.
     """
 
     identity: str
@@ -39,6 +40,7 @@ class Sweep:
     shared: list[str]
     launcher: list[str]
     name: str = ""
+    axes: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def place(self, index: int, parallel: bool) -> Place:
         """Return the place of the point that is counted as `index`, from 0."""

@@ -20,10 +20,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from compressbench.core.errors import PlanError, RunError
+from compressbench.core.errors import Fault, PlanError, RunError
 from compressbench.core.identity import digest
 from compressbench.core.sweep import Outcome, Place, Point, Sweep
 from compressbench.core.temporary import machine
+from compressbench.planning.axes import Axes, axes_faults, axes_of, points_of
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.diagnose import all_faults
 from compressbench.planning.errors import for_people
@@ -57,12 +58,37 @@ def read_sweep(overrides: Sequence[str], further: str | None = None) -> Sweep:
         parsed = OverridesParser.create(config_loader=config_loader(further)).parse_overrides(words)
     launcher = _of_one_launcher([override for override in parsed if _of_launcher(override)])
     choices = [_choices(override) for override in parsed if not _of_launcher(override)]
-    points = [
+    given = [
         Point([text for text, _ in chosen], {key: text.partition("=")[2] for text, key in chosen if key})
         for chosen in product(*choices)
     ]
+    first = {_recipe(point): point.overrides for point in reversed(given)}
+    axes = {recipe: axes_of(words, further) for recipe, words in reversed(first.items())}
+    points = [each for point in given for each in points_of(point, axes[_recipe(point)])]
     shared = [each[0][0] for each in choices if each[0][1] in (None, "recipe")]
-    return Sweep(sweep_id(overrides), points, shared, launcher, name)
+    return Sweep(sweep_id([*overrides, *_words(axes)]), points, shared, launcher, name, axes)
+
+
+def faults_of_axes(sweep: Sweep, further: str | None = None) -> list[Fault]:
+    """Return what is wrong with what the recipes of a sweep say shall be swept, before any of it is run."""
+    found: list[Fault] = []
+    for recipe, point in {_recipe(point): point for point in reversed(sweep.points)}.items():
+        own = [text for text in point.overrides if text.partition("=")[0] not in sweep.axes.get(recipe, {})]
+        found += axes_faults(own, sweep.axes.get(recipe, {}), further)
+    return list(dict.fromkeys(found))
+
+
+def _recipe(point: Point) -> str:
+    """Return the override that names a point's recipe, empty if there is none."""
+    return next((text for text in reversed(point.overrides) if text.startswith("recipe=")), "")
+
+
+def _words(axes: dict[str, Axes]) -> list[str]:
+    """Return what the recipes' axes would be on the command line: they are as much part of a sweep's identity."""
+    every = {recipe: [f"{key}={','.join(values)}" for key, values in own.items()] for recipe, own in axes.items()}
+    if len({tuple(words) for words in every.values()}) == 1:
+        return next(iter(every.values()))
+    return [f"{recipe}: {text}" for recipe, words in every.items() for text in words]
 
 
 def _name(overrides: Sequence[str]) -> str:
@@ -164,6 +190,7 @@ class _Point:
     def __init__(self, sweep: Sweep, job: Job, further: str | None, gpus: list[str]):
         self.sweep, self.job, self.further, self.gpus = sweep, job, further, gpus
         self.launcher, self.folder = (machine(), os.getpid()), os.getcwd()
+        self.environment = {key: value for key, value in os.environ.items() if key.startswith("COMPRESSBENCH_")}
 
     def __call__(self, composed: DictConfig) -> Outcome:
         hydra: Any = HydraConfig.get()
@@ -171,6 +198,7 @@ class _Point:
         parallel = self.launcher != (machine(), os.getpid())
         if parallel:
             os.chdir(self.folder)
+            os.environ.update(self.environment)
             take_gpu(self.gpus)
         place = self.sweep.place(index, parallel)
         return self.job(partial(_prepared, composed, hydra, self.sweep.points[index].overrides, self.further), place)

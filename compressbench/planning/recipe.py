@@ -2,7 +2,8 @@
 
 `extends: NAME` names a sibling or a path below any folder of recipes. A child's mappings are merged into
 its parent's, key by key. Stages keep their order; a stage that names another technique starts afresh;
-`stages: {prune: null}` deletes one. `model`, `dataset`, `training`, `tracking` and `debug` name a file of
+`stages: {prune: null}` deletes one, `sweep:
+{seed: null}` an axis. `model`, `dataset`, `training`, `tracking` and `debug` name a file of
 their config group: `model: alexnet`, or, to change some of its values, `model: {name: alexnet, hidden: [64]}`. A
 class of a plugin is named by its dotted path: `model: {_target_: plugins.Net, width: 4}`.
 `weights: ...` is short for the model's weights.
@@ -35,6 +36,9 @@ NODES = {
     "limits": "epochs: 1",
 }
 """The keys of a recipe whose value is a mapping, each with an example of what it holds."""
+
+SWEEP = "sweep"
+"""The key of a recipe that says what is run with several values by `run -m` (`planning.axes`)."""
 
 SUFFIX, TARGET = ".yaml", "_target_"
 LIST = "`compressbench list recipes` shows what there is"
@@ -151,7 +155,7 @@ def _checked(own: Tree, file: Path) -> Tree:
             faults.append(Fault(f"{file}: {key}", f"is {own[key]!r}; allowed: a name, or a mapping with `name`"))
     if "weights" in own and isinstance(own.get("model", {}), dict):
         own["model"] = {**own.get("model", {}), "weights": own.pop("weights")}
-    for key, example in NODES.items():
+    for key, example in {**NODES, SWEEP: "seed: [0, 1, 2]"}.items():
         if not isinstance(own.get(key, {}), dict):
             faults.append(Fault(f"{file}: {key}", f"is {own[key]!r}; allowed: a mapping, e.g. `{example}`"))
     stages = own.get("stages")
@@ -165,7 +169,7 @@ def _checked(own: Tree, file: Path) -> Tree:
 
 def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
     """Return `child` over `parent` by the rules of this module. PlanError if it deletes a stage that is not there."""
-    merged = _merge(parent, {key: value for key, value in child.items() if key not in (*GROUPS, "stages")})
+    merged = _merge(parent, {key: value for key, value in child.items() if key not in (*GROUPS, "stages", SWEEP)})
     for key in GROUPS:
         if key in child:
             old, own = parent.get(key, {}), _chosen(child[key])
@@ -183,7 +187,18 @@ def merge_recipes(parent: Tree, child: Tree, file: str) -> Tree:
             stages[name] = node
         else:
             stages[name] = _stage_over(opened(old), node)
-    return merged | {"stages": stages}
+    return merged | {"stages": stages} | _swept(parent, child, file)
+
+
+def _swept(parent: Tree, child: Tree, file: str) -> Tree:
+    """Return the axes of `child` over those of `parent`, if there are any; null deletes one."""
+    axes = dict(parent.get(SWEEP, {}))
+    for key, values in child.get(SWEEP, {}).items():
+        if values is None and key not in axes:
+            raise PlanError.of(f"{file}: {SWEEP}.{key}", f"there is no such axis to delete; {suggestion(key, axes)}")
+        axes[key] = values
+    axes = {str(key): values for key, values in axes.items() if values is not None}
+    return {SWEEP: axes} if axes else {}
 
 
 def _stage_over(old: Tree, own: Tree) -> Tree:

@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.training import TrainingConfig
-from compressbench.planning.recipe import GROUPS, NODES
+from compressbench.planning.recipe import GROUPS, NODES, SWEEP
 from compressbench.planning.schema import resolved, typed
 
-ALLOWED = ("recipe", "seed", "outputs", "device", "threads", "metrics", *NODES, *GROUPS)
+ALLOWED = ("recipe", "seed", "outputs", "device", "threads", "metrics", *NODES, *GROUPS, SWEEP)
 LONGEST_PATH, LONGEST_NAME = 3_500, 255
 """Bytes of the path of the outputs: most systems take 4,096 with what lies below, and 255 for a name."""
 CHOSEN = "chosen"

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from compressbench.planning import doors
 from compressbench.planning.catalogue import recipe_files
-from compressbench.planning.recipe import GROUPS, TARGET, find_recipe, read_recipe
+from compressbench.planning.recipe import GROUPS, SWEEP, TARGET, find_recipe, read_recipe
 
 GROUP = "recipe"
 
@@ -39,6 +39,7 @@ class RecipeSource(ConfigSource):
         """Return the recipe at the top level, with overrides of the config groups it names. Raises PlanError."""
         given = config_path.removeprefix(f"{GROUP}/")
         name, content = find_recipe(given, self._folders())[0], read_recipe(given, self._folders())
+        content.pop(SWEEP, None)  # says which runs there are, and nothing of any of them
         defaults: list[object] = ["_self_"]
         for group in GROUPS:
             node = dict(content.pop(group, {}))

@@ -12,7 +12,7 @@ from pathlib import Path
 from compressbench.core.record import RunRecord
 from compressbench.tracking import journal
 from compressbench.tracking.content import TAG_LENGTH, Content, Point, clean, content
-from compressbench.tracking.send import within
+from compressbench.tracking.send import is_down, within
 from compressbench.tracking.store import Store, client
 from compressbench.tracking.write import Going, log, open_run
 
@@ -34,7 +34,10 @@ class Live:
     @classmethod
     def of(cls, record: RunRecord, folder: Path, store: Store) -> Live:
         """Return the run of `record`, whose status is `running`, with nothing written yet."""
-        return cls(replace(content(record, folder, ""), files={}), folder, store)
+        found = cls(replace(content(record, folder, ""), files={}), folder, store)
+        if is_down(store):
+            found.next_write = time.monotonic() + SECONDS_AFTER_A_FAILURE
+        return found
 
     def reached(self, stage: str, figures: dict[str, float], when: int) -> None:
         """Keep figures of an epoch, or of a finished stage, for the next write. when: milliseconds since 1970."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,10 @@ from compressbench.tracking.store import OPENING_S, Store, experiment_id, forget
 from compressbench.tracking.write import Going, write
 
 Got = TypeVar("Got")
+AGAIN_S = 300.0
+"""After a failure nothing is sent there for so long: the runs of a sweep would each wait for the same dead server."""
+_failed: dict[str, float] = {}
+"""When a store failed last, by its name, in seconds of the monotonic clock."""
 
 
 def send(record: RunRecord, folder: Path, store: Store, going: Going | None = None) -> str | None:
@@ -82,13 +87,26 @@ def within(seconds: float, work: Callable[[], Got]) -> Got:
 
 
 def guarded(what: str, work: Callable[[], str], store: Store) -> str | None:
-    """Return what `work` returns, or None, after one line on stderr, whatever it raises."""
+    """Return what `work` returns, or None, after one line on stderr, whatever it raises.
+
+    If the store is down, it is not even tried for a while.
+    """
+    if is_down(store):
+        said(what, f"it failed {time.monotonic() - _failed[store.name]:.0f} s ago", store)
+        return None
     try:
         return work()
     except Exception as error:  # a tracker never costs a result
         forget(store)
+        if store.database is None or isinstance(error, TimeoutError):
+            _failed[store.name] = time.monotonic()
         said(what, reason(error), store)
         return None
+
+
+def is_down(store: Store) -> bool:
+    """Return whether a store has failed a moment ago."""
+    return time.monotonic() - _failed.get(store.name, -AGAIN_S) < AGAIN_S
 
 
 def said(what: str, why: str, store: Store) -> None:
@@ -101,6 +119,7 @@ def said(what: str, why: str, store: Store) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of an error, short enough for one line of ours."""
+    """Return the first line of an error, short enough for one line of ours: of a chain of causes the last."""
     text = without_passwords(str(error).strip() or type(error).__name__).splitlines()[0]
+    text = text.rpartition("(Caused by ")[2]
     return text if len(text) <= 160 else f"{text[:157]}..."

@@ -12,9 +12,10 @@ import pytest
 
 from compressbench.app import sweep as use_case
 from compressbench.cli.main import main
+from compressbench.core.errors import PlanError
 from compressbench.core.process import Process
 from compressbench.core.record import RunRecord
-from compressbench.core.sweep import NAME, SweepRecord
+from compressbench.core.sweep import NAME, Outcome, SweepRecord
 from compressbench.core.sweep_progress import read_progress
 from tests.cli.commands import Captured, recipe, refused
 from tests.cli.test_sweep import OWN
@@ -100,6 +101,20 @@ def test_a_sweep_that_cannot_be_composed_leaves_no_note(capsys: Captured) -> Non
     assert list(Path("outputs/sweeps").glob("*")) == []
 
 
+def test_a_launcher_that_fails_midway_leaves_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch(sweep, job, *_):  # type: ignore[no-untyped-def]
+        job(lambda: None, sweep.place(0, parallel=False))
+        raise PlanError.of("hydra/launcher", "cannot start jobs here: no room")
+
+    monkeypatch.setattr("compressbench.planning.launch.launch", launch)
+    with pytest.raises(PlanError, match="no room"):
+        use_case.carry_out_sweep(
+            ["recipe=quickstart", "seed=4,5"], lambda make, place: Outcome(place.number, place.values, run="a/b")
+        )
+    assert [state.state for state in read_progress(the_folder()).states] == ["finished", "not started"]
+    assert read_progress(the_folder()).living == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [[], ["launcher=local", "launcher.processes=2"]])
 def test_a_running_sweep_is_cancelled_with_its_workers(launcher: list[str], capsys: Captured) -> None:
@@ -119,3 +134,15 @@ def test_a_running_sweep_is_cancelled_with_its_workers(launcher: list[str], caps
         assert process.wait(timeout=20) == 130
     assert not any(each.lives for each in progress.living)
     assert "interrupted" in said(capsys, "list")
+
+
+@pytest.mark.slow
+def test_a_recipe_that_sweeps_is_a_whole_experiment_and_by_itself_one_run(capsys: Captured) -> None:
+    own = recipe(f"{OWN}sweep: {{seed: [0, 1], stages.prune.ratio: [0.2]}}\n")
+    assert main(["run", own]) == 0
+    assert "its own single values; `-m` would run 2 points, over seed, ratio" in capsys.readouterr().out.splitlines()
+    assert main(["run", "-m", own, "sweep.name=all"]) == 0
+    assert "2 points: 2 finished" in said(capsys, "status", "all")
+    recipe(f"{OWN}sweep: {{seed: [0, 2], stages.prune.ratio: [0.2]}}\n")
+    assert "what its recipe sweeps was changed" in refused(capsys, "sweep", "resume", "all")
+    assert "sweep.sede" in refused(capsys, "check", recipe(f"{OWN}sweep: {{sede: [0]}}\n"))

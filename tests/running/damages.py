@@ -29,8 +29,12 @@ def write_recipe(folder: Path) -> None:
 
 
 def figures(outputs: Path) -> list[Any]:
+    """Return what the only run below `outputs` found, as `figures_of` does."""
+    return figures_of(next((outputs / "runs").rglob("record.json")))
+
+
+def figures_of(path: Path) -> list[Any]:
     """Return all that a run found but when, how fast, and from where; with the digest of its packed file."""
-    path = next((outputs / "runs").rglob("record.json"))
     record = RunRecord.read(path)
     stages = [
         [stage.name, stage.metrics, stage.skipped, stage.setting, [_timeless(point) for point in stage.curve]]
