@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from contextlib import contextmanager, nullcontext
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, NoReturn
 
 from compressbench.cli.parser import console
@@ -116,6 +117,9 @@ def said(line: str) -> None:
 @contextmanager
 def until_ended() -> Iterator[None]:
     """Take the signal by which a sweep is cancelled (SIGTERM) as Ctrl-C: its workers end, and its note is written."""
+    if current_thread() is not main_thread():  # nobody else may say what signals do
+        yield
+        return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
