@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from compressbench.app.run import Ran
+from compressbench.app.sweep import attempt
 from compressbench.core.errors import PlanError
+from compressbench.core.sweep import Place
 from compressbench.planning import launchers
 from compressbench.planning.complete import complete
 from compressbench.planning.launch import launch, read_sweep, sweep_id
@@ -133,6 +137,20 @@ def test_an_exit_of_ones_own_is_not_taken_for_a_requeue():
     with pytest.raises(SystemExit) as caught:
         sys.exit(-1)
     assert not is_requeued(caught.value)
+
+
+def test_a_job_that_submitit_requeues_is_no_point_that_failed():
+    pytest.importorskip("submitit")
+    from submitit.core.job_environment import SignalHandler
+
+    def time_is_up() -> Ran:
+        handler = SignalHandler.__new__(SignalHandler)
+        handler._logger = logging.getLogger()
+        handler._exit()
+        raise AssertionError
+
+    with pytest.raises(SystemExit):
+        attempt(Place("abc", 1, 1, {}), time_is_up, lambda error: None)
 
 
 def test_the_words_of_slurm_are_those_of_sbatch(row):
