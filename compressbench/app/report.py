@@ -70,10 +70,11 @@ class TableReport:
 
 @dataclass
 class SweepReport:
-    """The answer of a sweep. records: its runs that have a result."""
+    """The answer of a sweep. records: its runs that have a result. sort: as `sweep_points` takes it."""
 
     sweep: SweepRecord
     records: list[RunRecord]
+    sort: str = ""
 
     @property
     def title(self) -> str:
@@ -81,7 +82,7 @@ class SweepReport:
 
     def shown(self, style: str = "rich") -> str | Group:
         """Return text, or for `rich` something a rich console prints."""
-        return by_table.sweep_report(self.sweep, self.records, style)
+        return by_table.sweep_report(self.sweep, self.records, style, self.sort)
 
 
 def report(name: str, outputs: Path) -> TableReport | SweepReport:

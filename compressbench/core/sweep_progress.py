@@ -69,6 +69,11 @@ class Progress:
         ]
 
     @property
+    def started(self) -> bool:
+        """Whether any point was begun."""
+        return bool(self.works or self.note.outcomes)
+
+    @property
     def living(self) -> list[Process]:
         """The processes that work for it: who started it first. Those of other machines are taken to live if they noted
         a point that has no end."""

@@ -13,8 +13,9 @@ from compressbench.reporting.run_table import remarks, stage_grid
 from compressbench.reporting.small_tables import of_run
 from compressbench.reporting.spreadsheet import as_csv
 from compressbench.reporting.sweep_page import points_csv, sweep_page
+from compressbench.reporting.table import sweep_report
 
-README = "README.md"
+README, ANSWER = "README.md", "answer.html"
 
 
 def run_files(record: RunRecord) -> dict[str, str]:
@@ -38,8 +39,10 @@ def _flat(tensor: dict[str, Any]) -> dict[str, Any]:
 
 
 def sweep_files(sweep: SweepRecord, records: list[RunRecord]) -> dict[str, str]:
-    """Return, by name, the answer of a sweep (Markdown), and as CSV of plain numbers its points and its runs."""
+    """Return, by name, the answer of a sweep (Markdown, and a page in HTML), and as CSV of plain numbers its points and
+    its runs."""
     files = {README: as_markdown(sweep_page(sweep, records))}
     if not records:
         return files
-    return files | {"points.csv": points_csv(sweep, records), "runs.csv": runs_frame(records).to_csv(index=False)}
+    files |= {"points.csv": points_csv(sweep, records), "runs.csv": runs_frame(records).to_csv(index=False)}
+    return files | {ANSWER: str(sweep_report(sweep, records, "html"))}

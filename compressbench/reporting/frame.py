@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,25 +33,42 @@ def points_frame(records: Sequence[RunRecord], keys: list[str]) -> DataFrame:
     """Return a row a point of a sweep, seeds averaged: means of all figures, their sample standard deviations as
     `<figure>_spread` (none of a single seed), the number of `seeds`, `budget` (`met`, or what was missed; empty
     without one), and `pareto`: whether no point on the same data has both a better primary metric and less of its
-    first cost (`cost_of`).
+    first cost (`cost_of`); `best`: whether it has the best primary metric of those that meet the same budget.
 
     keys: what was swept.
     """
-    runs, by = runs_frame(records), [*SETTING, *(key for key in keys if key not in FACTS)]
+    runs, by = (
+        runs_frame(records).assign(limits=[_limits(record) for record in records]),
+        [*SETTING, *(key for key in keys if key not in FACTS)],
+    )
     figures = [name for name in runs.select_dtypes("number") if name not in (*by, "seed")]
     seeds = runs.fillna(dict.fromkeys(by, "")).groupby(by, sort=False)
     means, spreads = seeds[figures].mean(), seeds[figures].std().add_suffix("_spread")
     points = means.join(spreads).round(DECIMALS)
     points.insert(0, "seeds", seeds.size())
     points.insert(1, "budget", seeds["missed"].agg(_budget))
-    points.insert(2, "pareto", False)
+    points.insert(2, "best", False)
+    points.insert(3, "pareto", False)
     primary, cost = primary_of(records), cost_of(records)
     if cost and primary in figures:
-        sign = 1 if specs_of(records)[primary].higher_is_better else -1
+        sign = sign_of(records)
         for _, rivals in points.dropna(subset=[cost.name, primary]).groupby(["dataset", "protocol"]):
             best = front(list(zip(rivals[cost.name], sign * rivals[primary], strict=True)))
             points.loc[rivals.index[best], "pareto"] = True
+    if primary in figures:
+        met = points.assign(limits=seeds["limits"].first(), score=sign_of(records) * points[primary])
+        for _, rivals in met[met["budget"] == "met"].groupby(["dataset", "protocol", "limits"]):
+            points.loc[rivals.index[rivals["score"] == rivals["score"].max()], "best"] = True
     return points.reset_index()
+
+
+def sign_of(records: Sequence[RunRecord]) -> int:
+    """Return 1 where more of the primary metric is better, else -1."""
+    return 1 if specs_of(records)[primary_of(records)].higher_is_better else -1
+
+
+def _limits(record: RunRecord) -> str:
+    return json.dumps(record.plan.get("budget", {}), sort_keys=True)
 
 
 def cost_of(records: Sequence[RunRecord]) -> MetricSpec | None:

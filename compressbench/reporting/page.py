@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from compressbench.reporting import verdict as rules
+from compressbench.reporting.chart import Chart
 
 STYLES = {
     rules.REPRODUCED: "green",
@@ -57,7 +58,7 @@ class Grid:
 class Page:
     """A report. introduction, remarks: paragraphs. commands: how to make it again. notes: numbered footnotes.
 
-    pictures: PNG files; of the formats only HTML shows them.
+    charts: what is drawn; of the formats only HTML does.
     """
 
     title: str
@@ -66,7 +67,7 @@ class Page:
     grids: list[Grid] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    pictures: list[bytes] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
 
     def note(self, text: str) -> int:
         """Return the number of a footnote; the same text keeps its number."""

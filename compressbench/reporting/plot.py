@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,15 +56,6 @@ def plot(records: Iterable[RunRecord], path: Path, title: str = "") -> Path:
     except OSError as error:
         raise PlanError.of("plot", f"cannot write {path}: {error.strerror}") from error
     return path
-
-
-def draw(records: Iterable[RunRecord], title: str = "") -> bytes | None:
-    """Return the picture as a PNG file; None if there is nothing to plot."""
-    panels = lines(list(records))
-    if not panels:
-        return None
-    _figure(panels, title).savefig(buffer := io.BytesIO(), dpi=110, format="png")
-    return buffer.getvalue()
 
 
 def lines(records: list[RunRecord]) -> dict[str, dict[str, Line]]:

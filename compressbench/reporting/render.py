@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import html
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compressbench.reporting.chart import Chart
 from compressbench.reporting.page import Grid, Page, style
+
+HERE = Path(__file__).parent
+"""Where the style and the script of a page in HTML lie."""
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group
@@ -106,36 +111,50 @@ def _linked(grid: Grid, cell: str) -> str:
 
 
 def as_html(page: Page) -> str:
-    """Return the page as one HTML document, plots included, without scripts or outside files."""
+    """Return the page as one HTML document that needs no other file and no network: its tables can be sorted, and its
+    plots say what the mouse is over."""
     escape = html.escape
     parts = [f"<h1>{escape(page.title)}</h1>", *(f"<p>{escape(text)}</p>" for text in page.introduction)]
     if page.commands:
         parts.append("<p>Run it again:</p><pre>" + escape("\n".join(page.commands)) + "</pre>")
+    if page.charts:
+        parts.append('<p><a href="#plots">plots</a></p>')
     for grid in page.grids:
         parts.append(f"<h2>{escape(grid.title)}</h2>" if grid.title else "")
         heads = "".join(f"<th{_class(grid, i, '')}>{escape(heading)}</th>" for i, heading in enumerate(grid.headings))
         body = "\n".join(_html_row(grid, row) for row in grid.rows)
-        parts.append(f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
-    for picture in page.pictures:
-        data = base64.b64encode(picture).decode()
-        parts.append(f"<img alt='{escape(page.title)}: plot' src='data:image/png;base64,{data}'>")
+        table = f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        parts.append(f'<div class="wide">{table}</div>')
+    parts += ['<div id="plots">', *map(_html_chart, page.charts), "</div>"] if page.charts else []
     if page.notes:
         parts.append("<ol>" + "".join(f"<li>{escape(text)}</li>" for text in page.notes) + "</ol>")
     if page.remarks:
         parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in page.remarks) + "</ul>")
-    head = f"<meta charset='utf-8'><title>{escape(page.title)}</title><style>{_STYLESHEET}</style>"
-    return f"<!doctype html>\n<html lang='en'><head>{head}</head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    head = f"<meta charset='utf-8'><title>{escape(page.title)}</title><style>{style}</style>"
+    body = "\n".join([*parts, f"<script>\n{script}</script>"])
+    return f"<!doctype html>\n<html lang='en'><head>{head}</head><body>\n{body}\n</body></html>\n"
 
 
-_STYLESHEET = (
-    "body{font:14px/1.4 system-ui,sans-serif;margin:1.5em;color:#222}table{border-collapse:collapse;margin:1em 0}"
-    "th,td{padding:.2em .5em;text-align:left;white-space:nowrap}th.figure,td.figure{text-align:right}"
-    "th.figure{white-space:normal;vertical-align:bottom}td{font-variant-numeric:tabular-nums}"
-    "thead th{border-bottom:2px solid #888}tr.first td{border-top:1px solid #ccc}tr.more td{color:#666}"
-    ".green,.cyan,.yellow,.red{white-space:normal}.green{color:#176b2c}.cyan{color:#0b6477}.yellow{color:#8a6100}"
-    ".red{color:#a4161a}.dim{color:#777}img{max-width:100%}"
-    "pre{background:#f4f4f4;padding:.8em;white-space:pre-wrap;overflow-wrap:anywhere}ol,ul,p{max-width:100em}"
+_MARKS = " ".join(
+    f'<span class="mark">{text}</span>' for text in ("○ before compression", "× published", "╌ Pareto front")
 )
+
+
+def _html_chart(chart: Chart) -> str:
+    """Return what the page's script draws: the choice of axes, and the points as data."""
+
+    def choice(name: str, keys: list[str]) -> str:
+        options = "".join(f'<option value="{html.escape(key)}">{html.escape(chart.captions[key])}' for key in keys)
+        return f"<label>{name} <select>{options}</select></label>"
+
+    data = json.dumps(chart.as_dict()).replace("<", "\\u003c")
+    colors = " ".join(f'<span class="key" data-group="{n}">{html.escape(g)}</span>' for n, g in enumerate(chart.groups))
+    return (
+        f'<div class="chart"><h2>{html.escape(chart.title)}</h2><p>{choice("across", chart.x)} {choice("up", chart.y)} '
+        f'</p><p class="keys">{colors} {_MARKS}</p><div class="picture"></div><div class="lines"></div>'
+        f'<script type="application/json">{data}</script></div>'
+    )
 
 
 def _html_row(grid: Grid, row: list[str]) -> str:

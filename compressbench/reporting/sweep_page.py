@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from compressbench.core.errors import PlanError, suggestion
 from compressbench.core.metric import MetricSpec
 from compressbench.core.record import RunRecord
 from compressbench.core.specs import primary_of, specs_of
@@ -24,8 +25,11 @@ SAME = 1e-3
 """Costs of seeds that differ by less than this share are shown without a spread: there is room for the others."""
 
 
-def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
-    """Return the answer of a sweep. records: its runs that have a result, as `SweepRecord.records` returns them."""
+def sweep_page(sweep: SweepRecord, records: list[RunRecord], sort: str = "") -> Page:
+    """Return the answer of a sweep. records: its runs that have a result, as `SweepRecord.records` returns them.
+
+    sort: as `sweep_points` takes it.
+    """
     keys = swept_keys(sweep, records)
     over = [key for key in keys if key != "seed"] or ["recipe"]
     short = dict(zip(over, shortened(over), strict=True))
@@ -35,10 +39,10 @@ def sweep_page(sweep: SweepRecord, records: list[RunRecord]) -> Page:
         page.commands = [f"compressbench run -m {shlex.join(sweep.overrides)}"]
     failed = [outcome for outcome in sweep.outcomes if outcome.error]
     if records:
-        points = sweep_points(sweep, records)
+        points = sweep_points(sweep, records, sort)
         page.introduction = [_extent(sweep, records, points), *_budget(sweep, records, points)]
         page.grids.append(_grid(sweep, records, points, short))
-        page.remarks = _remarks(records, points, over, short)
+        page.remarks = _remarks(records, points, _sorted_by(sweep, records, points, sort))
     else:
         page.introduction = ["No run has a result."]
     if failed:
@@ -53,30 +57,47 @@ def swept_keys(sweep: SweepRecord, records: Sequence[RunRecord]) -> list[str]:
     return list(dict.fromkeys(key for values in found for key in values))
 
 
-def sweep_points(sweep: SweepRecord, records: Sequence[RunRecord]) -> DataFrame:
+def sweep_points(sweep: SweepRecord, records: Sequence[RunRecord], sort: str = "") -> DataFrame:
     """Return the points in order: by what was swept if any of it is a number, words as they were given, else the best
-    first."""
+    first.
+
+    sort: a metric, the best first, or a swept key, whole or its last part, before the others. PlanError if it is none.
+    """
     from pandas import factorize, to_numeric
 
     keys = [key for key in swept_keys(sweep, records) if key != "seed"]
-    points = points_frame(records, keys)
+    points, specs = points_frame(records, keys), specs_of(records)
+    first = _sorted_by(sweep, records, points, sort)[:1]
+    if first and first[0] in specs:
+        return points.sort_values(first, ascending=not specs[first[0]].higher_is_better, kind="stable")
 
     def place(column: Series[Any]) -> Any:
         return to_numeric(column) if are_numbers(column) else factorize(column)[0]
 
+    return points.sort_values([*first, *(key for key in keys if key not in first)], key=place, kind="stable")
+
+
+def _sorted_by(sweep: SweepRecord, records: Sequence[RunRecord], points: DataFrame, sort: str) -> list[str]:
+    """Return the columns that points are sorted by: a metric, or swept keys. PlanError for what is neither."""
+    keys = [key for key in swept_keys(sweep, records) if key != "seed"]
+    specs, primary = specs_of(records), primary_of(records)
+    called = dict(zip(shortened(keys), keys, strict=True)) | {key: key for key in keys}
+    figures = {name: name for name in specs if name in points}
+    if sort:
+        found = (called | figures).get(sort)
+        if found is None:
+            raise PlanError.of("--sort", f"there is no {sort!r} here; {suggestion(sort, called | figures)}")
+        return [found]
     if any(are_numbers(points[key]) for key in keys):
-        return points.sort_values(keys, key=place, kind="stable")
-    score = specs_of(records).get(primary_of(records))
-    if score is None or score.name not in points:
-        return points
-    return points.sort_values(score.name, ascending=not score.higher_is_better, kind="stable")
+        return keys
+    return [primary] if primary in figures else keys
 
 
-def points_csv(sweep: SweepRecord, records: Sequence[RunRecord]) -> str:
+def points_csv(sweep: SweepRecord, records: Sequence[RunRecord], sort: str = "") -> str:
     """Return the points as CSV of plain numbers, then every run that failed, with the reason as `error`."""
     from pandas import DataFrame, concat
 
-    tables = [sweep_points(sweep, records).astype(object)] if records else []
+    tables = [sweep_points(sweep, records, sort).astype(object)] if records else []
     failed = [{**outcome.values, "error": outcome.error} for outcome in sweep.outcomes if outcome.error]
     return concat([*tables, DataFrame(failed)]).to_csv(index=False)
 
@@ -102,6 +123,7 @@ def _grid(sweep: SweepRecord, records: list[RunRecord], points: DataFrame, short
         wanted = sum(_is_of(outcome, point, list(short)) for outcome in sweep.outcomes)
         seeds = str(point["seeds"]) if point["seeds"] >= wanted else f"{point['seeds']} of {wanted}"
         budget = point["budget"] if several else point["budget"].partition(":")[0]
+        budget += ", best" if point["best"] else ""
         grid.rows.append([*words, seeds, *values, budget, "best" if point["pareto"] else ""])
     return grid.without_empty_columns()
 
@@ -130,14 +152,19 @@ def _budget(sweep: SweepRecord, records: list[RunRecord], points: DataFrame) -> 
     return [f"{met} of {_point_count(sweep, points)} points meet the budget{f' ({limits})' if same else ''}"]
 
 
-def _remarks(records: list[RunRecord], points: DataFrame, over: list[str], short: dict[str, str]) -> list[str]:
-    sorted_by = any(key in points and are_numbers(points[key]) for key in over)
-    name = specs_of(records)[primary_of(records)].heading if primary_of(records) in points else "what was given"
-    said = [f"Sorted by {', '.join(short.values()) if sorted_by else name}."]
+def _remarks(records: list[RunRecord], points: DataFrame, by: list[str]) -> list[str]:
+    specs = specs_of(records)
+    name = specs[primary_of(records)].heading if primary_of(records) in points else "what was given"
+    columns = [specs[by[0]].heading or by[0]] if by and by[0] in specs else shortened(by)
+    said = [f"Sorted by {', '.join(columns) or 'what was given'}."]
     cost = cost_of(records)
     if points["pareto"].any() and cost:
         said.append(f"Pareto, best: no other point has a better {name} and less of {cost.heading} (means over seeds).")
-    said.append(f"change: {name} after minus before compression; ±: sample standard deviation over seeds.")
+    if points["best"].any():
+        said.append(f"met, best: of the points that meet the same budget the one with the best {name}.")
+    said.append(
+        f"change: {name} after minus before compression, paired by seed; ±: sample standard deviation over seeds."
+    )
     return said
 
 

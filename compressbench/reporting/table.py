@@ -10,6 +10,7 @@ from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord
 from compressbench.reporting.beside import beside_grid
+from compressbench.reporting.chart import charts
 from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import Comparison
 from compressbench.reporting.figure_table import grid_of
@@ -17,7 +18,6 @@ from compressbench.reporting.footnotes import row_notes
 from compressbench.reporting.gather import committed, gather
 from compressbench.reporting.handicap import handicaps
 from compressbench.reporting.page import Grid, Page
-from compressbench.reporting.plot import draw
 from compressbench.reporting.remarks import commands, introduction, remarks
 from compressbench.reporting.render import as_html, as_markdown, as_rich
 from compressbench.reporting.small_tables import of_rows
@@ -65,12 +65,13 @@ def report(
     return shaped(page, format, [record for comparison in comparisons for record in comparison.records])
 
 
-def sweep_report(sweep: SweepRecord, records: list[RunRecord], format: str = "rich") -> str | Group:
-    """Return the answer of a sweep as `report` does for a table. records: as `SweepRecord.records` returns them."""
+def sweep_report(sweep: SweepRecord, records: list[RunRecord], format: str = "rich", sort: str = "") -> str | Group:
+    """Return the answer of a sweep as `report` does for a table. records: as `SweepRecord.records` returns them. sort:
+    as `sweep_points` takes it."""
     check_format(format)
     if format == "csv":
-        return points_csv(sweep, records)
-    return shaped(sweep_page(sweep, records), format, records)
+        return points_csv(sweep, records, sort)
+    return shaped(sweep_page(sweep, records, sort), format, records)
 
 
 def check_format(format: str) -> None:
@@ -80,13 +81,12 @@ def check_format(format: str) -> None:
 
 
 def shaped(page: Page, format: str, records: list[RunRecord]) -> str | Group:
-    """Return the page in a format; the HTML carries the plot of these records, if they can be plotted."""
+    """Return the page in a format; the HTML carries plots of these records, if they can be plotted."""
     if format == "rich":
         return as_rich(page)
     if format == "markdown":
         return as_markdown(page)
-    if picture := draw(records, page.title):
-        page.pictures.append(picture)
+    page.charts = charts(records)
     return as_html(page)
 
 

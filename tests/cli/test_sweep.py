@@ -74,7 +74,7 @@ def test_a_failed_point_is_listed_with_its_reason_and_the_others_are_done(capsys
 def test_the_answer_can_be_had_again_in_every_format(capsys: Captured) -> None:
     assert swept(capsys, "stages.prune.ratio=0.2,0.9")[0] == 0
     folder = next(Path("outputs/sweeps").iterdir())
-    names = ["README.md", "points.csv", "runs.csv", "sweep.json", "top1_against_cost.png"]
+    names = ["README.md", "answer.html", "points.csv", "runs.csv", "sweep.json", "top1_against_cost.png"]
     assert sorted(path.name for path in folder.iterdir()) == names
     told = {}
     for style in ("rich", "markdown", "csv", "html"):
@@ -83,7 +83,12 @@ def test_the_answer_can_be_had_again_in_every_format(capsys: Captured) -> None:
     assert told["markdown"] == (folder / "README.md").read_text()
     assert told["csv"] == (folder / "points.csv").read_text()
     assert [row["stages.prune.ratio"] for row in csv.DictReader(io.StringIO(told["csv"]))] == ["0.2", "0.9"]
-    assert "src='data:image/png;base64," in told["html"]
+    assert told["html"] == (folder / "answer.html").read_text()
+    assert '<script type="application/json">' in told["html"]
+    assert main(["report", folder.name, "--sort", "size_bytes", "--format", "csv", "--html", "there/answer.html"]) == 0
+    assert [row["stages.prune.ratio"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == ["0.9", "0.2"]
+    assert Path("there/answer.html").read_text().count("<tr ") == told["html"].count("<tr ")
+    assert "did you mean 'size_bytes'" in refused(capsys, "report", folder.name, "--sort", "size_byte")
     assert f"sweep {folder.name}: mine over ratio" in told["rich"]
     assert f"did you mean '{folder.name}'?" in refused(capsys, "report", f"{folder.name}x")
     assert "--commit" in refused(capsys, "report", folder.name, "--commit", "there")

@@ -12,9 +12,10 @@ import pytest
 
 from compressbench.app import sweep as use_case
 from compressbench.cli.main import main
+from compressbench.core.errors import PlanError
 from compressbench.core.process import Process
 from compressbench.core.record import RunRecord
-from compressbench.core.sweep import NAME, SweepRecord
+from compressbench.core.sweep import NAME, Outcome, SweepRecord
 from compressbench.core.sweep_progress import read_progress
 from tests.cli.commands import Captured, recipe, refused
 from tests.cli.test_sweep import OWN
@@ -98,6 +99,20 @@ def test_what_cannot_be_done_with_a_sweep_is_refused(capsys: Captured) -> None:
 def test_a_sweep_that_cannot_be_composed_leaves_no_note(capsys: Captured) -> None:
     assert "did you mean 'seed'" in refused(capsys, "run", "-m", "recipe=quickstart", "sede=0,1")
     assert list(Path("outputs/sweeps").glob("*")) == []
+
+
+def test_a_launcher_that_fails_midway_leaves_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch(sweep, job, *_):  # type: ignore[no-untyped-def]
+        job(lambda: None, sweep.place(0, parallel=False))
+        raise PlanError.of("hydra/launcher", "cannot start jobs here: no room")
+
+    monkeypatch.setattr("compressbench.planning.launch.launch", launch)
+    with pytest.raises(PlanError, match="no room"):
+        use_case.carry_out_sweep(
+            ["recipe=quickstart", "seed=4,5"], lambda make, place: Outcome(place.number, place.values, run="a/b")
+        )
+    assert [state.state for state in read_progress(the_folder()).states] == ["finished", "not started"]
+    assert read_progress(the_folder()).living == []
 
 
 @pytest.mark.slow

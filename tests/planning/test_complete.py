@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from compressbench.planning.catalogue import recipes
 from compressbench.planning.complete import complete, offer
 
@@ -47,6 +49,9 @@ def test_other_verbs(row):
         f"{entry.name} " for table in (1, 2, 5, 6, 7) for entry in recipes() if entry.name.startswith(f"table{table}/")
     )]  # fmt: skip
     assert {"table5 ", "row "} <= set(complete(["report", ""]))
+    assert complete(["sweep", "re"]) == ["resume ", "report "]
+    Path("outputs/sweeps/abcd1234").mkdir(parents=True)
+    assert complete(["sweep", "resume", "ab"]) == complete(["report", "ab"]) == ["abcd1234 "]
     assert complete(["check", "--mu"]) == ["--multirun "]
     assert complete(["ui", ""]) == []
 

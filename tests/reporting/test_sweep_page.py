@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from compressbench.core.errors import PlanError
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Outcome, SweepRecord
 from compressbench.reporting.render import as_rich
@@ -61,11 +64,29 @@ def test_how_many_points_meet_the_budget_is_said_failed_ones_counted() -> None:
     failed = Outcome(3, {"stages.prune.ratio": "1.5"}, 2, "stages.prune: ratio is 1.5; allowed: less than 1")
     text = plain(as_rich(sweep_page(replace(sweep, outcomes=[*sweep.outcomes, failed]), records)))
     assert "1 of 3 points meet the budget (size_bytes 4,000,000)" in text
-    assert column(sweep, records, "budget") == ["", "missed", "met"]
+    assert column(sweep, records, "budget") == ["", "missed", "met, best"]
     assert "1 of 3 runs failed" in text
     [line] = [line for line in text.splitlines() if "ratio=1.5" in line]
     assert "3 of 3, ratio=1.5" in line
     assert "ratio is 1.5; allowed: less than 1" in line
+
+
+def test_points_can_be_sorted_by_a_metric_or_by_what_was_swept() -> None:
+    sweep, records = RATIOS
+    assert [row[0] for row in sweep_page(sweep, records, "top1").grids[0].rows] == ["before", "1e-1", "0.5", "0.9"]
+    assert [row[0] for row in sweep_page(sweep, records, "size_bytes").grids[0].rows][1] == "0.9"
+    assert "Sorted by file." in sweep_page(sweep, records, "size_bytes").remarks
+    assert [row[0] for row in sweep_page(sweep, records, "ratio").grids[0].rows][1:] == ["1e-1", "0.5", "0.9"]
+    with pytest.raises(PlanError, match="--sort: there is no 'top11' here; did you mean 'top1'"):
+        sweep_page(sweep, records, "top11")
+
+
+def test_under_each_budget_the_best_point_is_marked() -> None:
+    sweep, records = swept("budget.size_bytes", ("4000000", 0.97, 3e6), ("9000000", 0.97, 3e6), ("4000001", 0.9, 5e6))
+    for record in records:
+        limit = float(record.swept["budget.size_bytes"])
+        record.plan["budget"] = {"size_bytes": 4e6 if limit < 5e6 else limit}
+    assert column(sweep, records, "budget") == ["", "met, best", "met", "met, best"]
 
 
 def test_latency_has_a_column_if_it_was_measured() -> None:
