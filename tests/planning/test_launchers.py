@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 
 from compressbench.app.run import Ran
 from compressbench.app.sweep import attempt
-from compressbench.core.errors import PlanError
+from compressbench.core.errors import PlanError, RunError
 from compressbench.core.sweep import Place
 from compressbench.planning import launchers
 from compressbench.planning.complete import complete
@@ -40,6 +41,18 @@ def test_local_runs_jobs_in_other_processes_and_says_how_many(row, monkeypatch):
     assert said == ["2 runs, launcher=local processes=2, threads=1 each (2 cores, 8 GB of memory free, no GPU)"]
     assert str(os.getpid()) not in {file.name.partition("_")[2] for file in SEEN.iterdir()}
     assert [found["overrides"] for found in seen()] == [["recipe=row", "seed=1"], ["recipe=row", "seed=2"]]
+
+
+def killed(make, place):
+    """A job whose process the system kills."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_ends_the_sweep_with_one_sentence(row):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    with pytest.raises(RunError, match=r"a run was lost by its launcher: A worker process .* finishes what is missing"):
+        launch(read_sweep(["recipe=row", "seed=1,2", "launcher=local", "launcher.processes=2"]), killed)
 
 
 def test_one_after_the_other_is_the_default_and_needs_no_word(row):
