@@ -93,10 +93,7 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     """
     given = prepared.settings
     end_with_announced()
-    try:
-        given.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PlanError.of("outputs", f"cannot be written: {error.filename}: {error.strerror}") from error
+    make_outputs(given)
     sweep_left_behind(given.folder)
     identity = _identity(prepared)
     found = finished.recall(identity, given.folder)
@@ -113,6 +110,14 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     for file, text in run_files(ran.record).items():
         write_atomically(ran.folder / file, text)
     return ran
+
+
+def make_outputs(given: Settings) -> None:
+    """Make the folder of the runs. PlanError if that cannot be."""
+    try:
+        given.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlanError.of("outputs", f"cannot be written: {error.filename}: {error.strerror}") from error
 
 
 def check_budget(record: RunRecord) -> None:
