@@ -99,8 +99,7 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     found = finished.recall(identity, given.folder)
     if found is None:
         worker = _worker(prepared) if given.tracking.enabled else None
-        record, folder = _run(prepared, identity, place, console, worker)
-        ran = Ran(record, folder, False, given, worker)
+        ran = Ran(*_run(prepared, identity, place, console, worker), False, given, worker)
     else:
         ran = Ran(*found, True, given)
         if place:
@@ -227,5 +226,5 @@ def store_of(given: Settings) -> Store:
     """Return the MLflow store a configuration names."""
     from compressbench.tracking.store import chosen
 
-    tracking = given.tracking
-    return chosen(given.folder, tracking.uri, tracking.timeout_s, tracking.retries, tracking.deadline_s)
+    told = given.tracking
+    return chosen(given.folder, told.uri, told.timeout_s, told.retries, told.deadline_s)
