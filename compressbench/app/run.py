@@ -93,6 +93,10 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     """
     given = prepared.settings
     end_with_announced()
+    if given.cache:
+        from compressbench.running.shared_cache import check_uri
+
+        check_uri(given.cache)
     try:
         given.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -125,7 +129,7 @@ def _identity(prepared: Prepared) -> dict[str, Any]:
     """Return what leads to a record: not where it is written or how it is tracked, but where data is looked for."""
     from compressbench.planning.overrides import changes_training
 
-    found = {key: value for key, value in prepared.plain().items() if key not in ("outputs", "tracking")}
+    found = {key: value for key, value in prepared.plain().items() if key not in ("outputs", "cache", "tracking")}
     return found | {"custom": changes_training(prepared.overrides), "data": [os.environ.get(DATA), os.getcwd()]}
 
 
@@ -166,7 +170,7 @@ def _run(
     folder = run_folder(outputs, plan)
     try:
         with shown_on(console, _short(place, console)) as progress:
-            record = run(plan, outputs, progress, device, worker or NOBODY)
+            record = run(plan, outputs, progress, device, worker or NOBODY, shared=given.cache)
     except Exception as error:
         if worker:
             _tell_of_failure(worker, folder, error)
