@@ -144,9 +144,9 @@ def _table_and_row(name: str, outputs: Path, folders: list[Path]) -> tuple[str, 
 def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]:
     """Return, by row of the table, its published figures, what the row is, and the plan its recipe stands for.
 
-    only: this row alone.
+    only: this row alone. PlanError for one that stands beside a row which is not there.
     """
-    found = {}
+    found, named = {}, dict[str, str]()
     for entry in recipes():
         folder, _, row = entry.name.rpartition("/")
         if (folder or ".") != table or only not in (None, row):
@@ -156,6 +156,12 @@ def references(table: str, only: str | None = None) -> dict[str, dict[str, Any]]
         found[row] = {**reference, "summary": entry.summary, "plan": plan.as_dict() if plan else None}
         if plan:
             found[row] |= {"metric_specs": plan.metric_specs, "primary": plan.task.primary}
+        if only is None and (beside := reference.get("beside")):
+            named[row] = beside
+    for row in named:
+        if named[row] not in found:
+            why = f"{table} has no row {named[row]!r}; {suggestion(named[row], found)}"
+            raise PlanError.of(f"{row}: reference.beside", why)
     return found
 
 

@@ -64,14 +64,17 @@ class Swept(NamedTuple):
             write_atomically(self.folder / name, text)
 
     def draw(self) -> Path | None:
-        """Leave the plot in the folder; None without any result."""
+        """Leave the plots in the folder, and return the one against costs; None without any result."""
+        from compressbench.reporting.parallel import parallel
         from compressbench.reporting.plot import plot
         from compressbench.reporting.sweep_page import sweep_page
 
         if not self.records:
             return None
         name = f"{primary_of(self.records)}_against_cost.png"
-        return plot(self.records, self.folder / name, sweep_page(self.note, self.records).title)
+        title = sweep_page(self.note, self.records).title
+        parallel(self.records, self.folder / "parallel_coordinates.png", title)
+        return plot(self.records, self.folder / name, title)
 
     def track(self) -> str | None:
         """Have MLflow told, and return the address of the curve there; None if tracking is off or it is not there."""

@@ -52,6 +52,7 @@ class Reference:
     corrected: what a misprinted figure should be; the print is shown, this is what ours is held against.
     handicap: the row that measures what other data than the paper's costs a network without compression, by the name of
     its recipe (`table6/cifar10_base`): its published primary metric minus ours.
+    beside: another row of the same table, from which this one differs in one thing; the report pairs the two by seed.
     note: misprints and doubts; the report repeats it. source: paper and table.
     """
 
@@ -62,6 +63,7 @@ class Reference:
     tolerance: dict[str, float] = field(default_factory=dict)
     corrected: dict[str, float] = field(default_factory=dict)
     handicap: str | None = None
+    beside: str = ""
     note: str = ""
 
     @classmethod

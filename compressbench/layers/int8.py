@@ -97,12 +97,21 @@ class Int8Linear(nn.Linear):
 def keep_unfused(model: nn.Module) -> None:
     """Keep torch from computing a TransformerEncoderLayer in one kernel where another layer is in it, in place.
 
-    That kernel takes the weights off its linear layers, as floats. It is not used where a layer has a hook.
+    That kernel takes the weights off its linear layers, as floats. It is not used where a layer has a hook. An encoder
+    looks for them too before it leaves out padding, which it then computes like the rest.
     """
     for block in model.modules():
-        for layer in (block.linear1, block.linear2) if isinstance(block, nn.TransformerEncoderLayer) else ():
-            if type(layer) is not nn.Linear and not layer._forward_pre_hooks:
+        if isinstance(block, nn.TransformerEncoder):
+            block.use_nested_tensor &= not any(map(_others_in, block.layers))
+        for layer in _others_in(block):
+            if not layer._forward_pre_hooks:
                 layer.register_forward_pre_hook(_as_it_is)
+
+
+def _others_in(block: nn.Module) -> list[nn.Module]:
+    """Return the modules that stand in the place of the linear layers of a TransformerEncoderLayer."""
+    layers = (block.linear1, block.linear2) if isinstance(block, nn.TransformerEncoderLayer) else ()
+    return [layer for layer in layers if type(layer) is not nn.Linear]
 
 
 def _as_it_is(layer: nn.Module, given: Any) -> None:

@@ -29,6 +29,7 @@ PROTOCOLS = {
     "reduced": "a shorter schedule instead of the papers'. The network before compression is not trained to its end, "
     "so fine-tuning may make up for some of that, and the change in accuracy look better than after full training",
     "reduced_60": "60 epochs in one cycle instead of the papers' schedules",
+    "shootout": "the whole training of `reduced`, then one epoch to recover, whatever the method",
     "smoke": "cut to seconds, its accuracies mean nothing",
     "custom": "a schedule that is no protocol's: the recipe's own, or one changed on the command line, which no "
     "command above repeats",

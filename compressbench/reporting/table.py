@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compressbench.core.errors import Fault, PlanError, suggestion
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import NAME, SweepRecord
+from compressbench.reporting.beside import beside_grid
 from compressbench.reporting.chart import charts
 from compressbench.reporting.compare import compare
 from compressbench.reporting.comparison import Comparison
@@ -19,7 +20,6 @@ from compressbench.reporting.handicap import handicaps
 from compressbench.reporting.page import Grid, Page
 from compressbench.reporting.remarks import commands, introduction, remarks
 from compressbench.reporting.render import as_html, as_markdown, as_rich
-from compressbench.reporting.scratch import scratch_grid
 from compressbench.reporting.small_tables import of_rows
 from compressbench.reporting.spread import Redrawn, redrawn
 from compressbench.reporting.spreadsheet import as_csv, comparison_row
@@ -104,7 +104,7 @@ def make_page(
     page.grids.append(grid.without_empty_columns())
     summaries = {comparison.row: comparison.summary for comparison in comparisons if comparison.summary}
     rows = Grid("The rows", ["row", "recipe"], [[row, text] for row, text in summaries.items()], left=2)
-    page.grids += [grid for grid in (scratch_grid(comparisons), *of_rows(comparisons), rows) if grid.rows]
+    page.grids += [grid for grid in (beside_grid(comparisons), *of_rows(comparisons), rows) if grid.rows]
     page.remarks = [*remarks(comparisons, drawn_again), *left_out]
     return page
 

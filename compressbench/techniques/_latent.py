@@ -22,8 +22,13 @@ def latent(subject: Subject, functions: Mapping[str, nn.Module]) -> Iterator[Non
 
     functions: by parameter name (`conv1.weight`); their own parameters are trained too. Promises about such a
     parameter are kept by its latent weights meanwhile; the function must not undo them. If something is raised, the
-    latent weights of that moment are baked all the same, and the network is plain.
+    latent weights of that moment are baked all the same, and the network is plain. ValueError for a parameter that two
+    layers share: only one of them would see the function.
     """
+    every = dict(subject.model.named_parameters(remove_duplicate=False))
+    for name in functions:
+        for other in (other for other in every if other != name and every[other] is every[name]):
+            raise ValueError(f"{name} is {other} too, and only one of the two can be trained so; ignore its layer")
     layers = [subject.model.get_submodule(name.rpartition(".")[0]) for name in functions]
     orders = [(layer, list(layer._parameters)) for layer in layers]
     for name, function in functions.items():

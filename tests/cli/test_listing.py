@@ -69,11 +69,18 @@ def test_markdown_is_of_techniques_only(capsys: Captured) -> None:
 
 def test_the_schedules_and_one_of_them(capsys: Captured) -> None:
     names = [line.partition(" ")[0] for line in listed(capsys, "training").splitlines()]
-    assert names == ["reduced", "reduced_60", "reduced_mnist", "steps_160", "survey", "survey_best"]
+    shootout = ["shootout", "shootout_mnist"]
+    assert names == ["reduced", "reduced_60", "reduced_mnist", *shootout, "steps_160", "survey", "survey_best"]
     shown = listed(capsys, "survey")
     assert "init: he_fan_out" in shown
     assert "on the command line training=survey" in shown
     assert "did you mean 'survey'?" in refused(capsys, "list", "survy")
+
+
+def test_a_launcher_shows_its_words_and_how_it_is_chosen(capsys: Captured) -> None:
+    shown = listed(capsys, "slurm")
+    assert "partition: null" in shown
+    assert "use: behind `run -m` launcher=slurm" in shown
 
 
 def test_an_unknown_name_is_met_with_the_nearest(capsys: Captured) -> None:

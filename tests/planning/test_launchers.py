@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from compressbench.core.errors import PlanError
+from compressbench.app.run import Ran
+from compressbench.app.sweep import attempt
+from compressbench.core.errors import PlanError, RunError
+from compressbench.core.sweep import Place
 from compressbench.planning import launchers
 from compressbench.planning.complete import complete
 from compressbench.planning.launch import launch, read_sweep, sweep_id
@@ -36,6 +41,18 @@ def test_local_runs_jobs_in_other_processes_and_says_how_many(row, monkeypatch):
     assert said == ["2 runs, launcher=local processes=2, threads=1 each (2 cores, 8 GB of memory free, no GPU)"]
     assert str(os.getpid()) not in {file.name.partition("_")[2] for file in SEEN.iterdir()}
     assert [found["overrides"] for found in seen()] == [["recipe=row", "seed=1"], ["recipe=row", "seed=2"]]
+
+
+def killed(make, place):
+    """A job whose process the system kills."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_ends_the_sweep_with_one_sentence(row):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    with pytest.raises(RunError, match=r"a run was lost by its launcher: A worker process .* finishes what is missing"):
+        launch(read_sweep(["recipe=row", "seed=1,2", "launcher=local", "launcher.processes=2"]), killed)
 
 
 def test_one_after_the_other_is_the_default_and_needs_no_word(row):
@@ -133,6 +150,20 @@ def test_an_exit_of_ones_own_is_not_taken_for_a_requeue():
     with pytest.raises(SystemExit) as caught:
         sys.exit(-1)
     assert not is_requeued(caught.value)
+
+
+def test_a_job_that_submitit_requeues_is_no_point_that_failed():
+    pytest.importorskip("submitit")
+    from submitit.core.job_environment import SignalHandler
+
+    def time_is_up() -> Ran:
+        handler = SignalHandler.__new__(SignalHandler)
+        handler._logger = logging.getLogger()
+        handler._exit()
+        raise AssertionError
+
+    with pytest.raises(SystemExit):
+        attempt(Place("abc", 1, 1, {}), time_is_up, lambda error: None)
 
 
 def test_the_words_of_slurm_are_those_of_sbatch(row):

@@ -13,6 +13,7 @@ import pytest
 from compressbench.core.record import RunRecord
 from compressbench.core.sweep import Outcome, SweepRecord
 from compressbench.reporting.chart import BEFORE, POINT, PUBLISHED, charts
+from compressbench.reporting.parallel import _heights, parallel
 from compressbench.reporting.table import sweep_report
 from tests.reporting.made import made_record
 
@@ -76,6 +77,17 @@ def test_the_page_needs_nothing_else_and_shows_what_others_wrote_as_text() -> No
     assert "http" not in text
     assert "<b>" not in re.sub(r"(?s)<script>.*</script>", "", text)
     assert len(text) < 100_000
+
+
+def test_a_sweep_over_several_keys_is_a_picture_of_parallel_axes(tmp_path: Path) -> None:
+    file = tmp_path / "parallel.png"
+    assert parallel(swept(), file) == file
+    assert file.read_bytes().startswith(b"\x89PNG")
+    one = [replace(record, sweeps={"s1": {"stages.prune.ratio": str(n)}}) for n, record in enumerate(swept())]
+    assert parallel(one, tmp_path / "none.png") is None
+    assert _heights([1.0, 3.0, 2.0]) == [0.0, 1.0, 0.5]
+    assert _heights(["b", "a", "b"]) == [0.0, 1.0, 0.0]
+    assert _heights([2.0, 2.0]) == [0.5, 0.5]
 
 
 @pytest.mark.slow

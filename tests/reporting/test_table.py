@@ -162,19 +162,36 @@ def test_csv_holds_fractions_and_plain_numbers(recipes: Path) -> None:
     assert rows["mnist_bnd"]["note"] == MISPRINT
 
 
-@pytest.mark.parametrize("row", ["mnist_pruned", "mnist"])
-def test_pruned_and_scratch_stand_beside_each_other_paired_by_seed(tmp_path: Path, row: str) -> None:
-    pruned = [made_record(seed, after=top1, row=row) for seed, top1 in enumerate((0.98, 0.99))]
+def test_a_row_stands_beside_the_one_that_it_names_paired_by_seed(tmp_path: Path) -> None:
+    pruned = [made_record(seed, after=top1, row="mnist_pruned") for seed, top1 in enumerate((0.98, 0.99))]
     scratch = [made_record(seed, after=top1, row="mnist_scratch") for seed, top1 in enumerate((0.984, 0.992))]
     for record in (*pruned, *scratch):
         record.table = "table6"
     commit_records([*pruned, *scratch], tmp_path / "table6" / "records")
-    references = {row: MNIST_50 | {"top1": 0.9866}, "mnist_scratch": MNIST_50 | {"top1": 0.9864}}
+    beside = {"beside": "mnist_pruned"}
+    references = {
+        "mnist_pruned": MNIST_50 | {"top1": 0.9866} | beside,
+        "mnist_scratch": MNIST_50 | {"top1": 0.9864} | beside,
+    }
     text = report("table6", tmp_path, [tmp_path], references, "markdown")
     assert isinstance(text, str)
-    # +0.4 and +0.2 points: 0.3, with a sample standard deviation of 0.14
-    assert "| mnist | mnist, steps_160, 2 seeds | 98.50 ± 0.71 | 98.80 ± 0.57 | +0.30 ± 0.14 |" in text
-    assert "|  | published | 98.66 | 98.64 | -0.02 |" in text
+    # +0.4 and +0.2 points: 0.3, with a sample standard deviation of 0.14; a row beside itself says nothing
+    line = "mnist, steps_160, 2 seeds | 98.50 ± 0.71 | 98.80 ± 0.57 | +0.30 ± 0.14 |"
+    assert "| mnist_pruned | mnist_pruned |" not in text
+    assert f"| mnist_scratch | mnist_pruned | {line}" in text
+    assert "|  |  | published | 98.66 | 98.64 | -0.02 |" in text
+
+
+def test_rows_stand_beside_each_other_if_one_keeps_to_no_protocol_but_not_on_other_data(tmp_path: Path) -> None:
+    alone, taught, elsewhere = made_record(row="alone"), made_record(row="taught"), made_record(row="elsewhere")
+    taught = replace(taught, protocol="", dataset=alone.dataset)
+    elsewhere.dataset["name"] = "kmnist"
+    commit_records([alone, taught, elsewhere], tmp_path / "table5" / "records")
+    references = {row: {"beside": "alone"} for row in ("alone", "taught", "elsewhere")}
+    text = report("table5", tmp_path, [tmp_path], references, "markdown")
+    assert isinstance(text, str)
+    assert "| taught | alone | mnist, 1 seed |" in text
+    assert "| elsewhere | alone |" not in text
 
 
 def test_unreadable_records_are_named_in_the_report(recipes: Path) -> None:

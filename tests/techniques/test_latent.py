@@ -95,3 +95,15 @@ def test_several_parameters_of_one_layer_keep_their_order() -> None:
         pass
     assert [(name, tensor.shape) for name, tensor in subject.model.state_dict().items()] == wanted
     subject.clone()  # a network with parametrizations could not be copied safely
+
+
+def test_a_weight_that_two_layers_share_is_refused_and_the_network_left_alone() -> None:
+    model = nn.Sequential(nn.Embedding(4, 3), nn.Linear(3, 4, bias=False))
+    model[1].weight = model[0].weight
+    with (
+        pytest.raises(ValueError, match=r"1\.weight is 0\.weight too, and only one of the two can be trained so"),
+        latent(bare(model), {"1.weight": Doubled()}),
+    ):
+        pass
+    assert model[1].weight is model[0].weight
+    assert not any(parametrize.is_parametrized(module) for module in model.modules())

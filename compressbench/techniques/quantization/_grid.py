@@ -24,7 +24,7 @@ class GridFields(Protocol):
     """bits: 2 to 8. group: columns (input channels times kernel positions, laid flat) that have a scale of their own;
     0: whole rows, which are output channels. symmetric: integers from -2^(bits - 1) to 2^(bits - 1) - 1; otherwise each
     scale has a zero point. range: what the grid reaches to: the largest weight (`minmax`), or how far the squared error
-    of the weights is least (`mse`)."""
+    of the weights is least (`mse`). step: the one scale of all weights in the place of all that, None for none."""
 
     @property
     def bits(self) -> int: ...
@@ -34,6 +34,8 @@ class GridFields(Protocol):
     def symmetric(self) -> bool: ...
     @property
     def range(self) -> str: ...
+    @property
+    def step(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,23 @@ def check_grid(fields: GridFields) -> None:
         raise out_of_range("bits", fields.bits, f"{FEWEST} to {MOST}")
     if fields.group < 0:
         raise out_of_range("group", fields.group, "0 (whole rows) or more")
+    if fields.step is not None:
+        if not 0 < fields.step < torch.inf:
+            raise out_of_range("step", fields.step, "more than 0, or null (from bits and range)")
+        if fields.group or not fields.symmetric:
+            raise ValueError("step is the scale of all weights, around zero: it goes with group 0 and symmetric true")
     if fields.range not in RANGES:
         raise ValueError(f"range is {fields.range!r}; {suggestion(fields.range, RANGES)}")
 
 
 def grid_of(weights: Tensor, fields: GridFields) -> Grid:
-    """Return the grid of each weight of a matrix (rows, columns), chosen for each run of `fields.group` columns."""
+    """Return the grid of each weight of a matrix (rows, columns), chosen for each run of `fields.group` columns.
+
+    Raises ValueError for a weight that a grid of `fields.step` does not reach.
+    """
     rows, columns = weights.shape
+    if fields.step is not None:
+        return _of_step(weights, fields.step, fields.bits)
     width = min(fields.group or columns, columns)
     runs = functional.pad(weights, (0, -columns % width)).view(rows, -1, width)
     low = runs.amin(2, keepdim=True).clamp(max=0)  # zero is inside: it must be exact
@@ -91,6 +103,15 @@ def grid_of(weights: Tensor, fields: GridFields) -> Grid:
         found, least = Grid(scale, lowest, fields.bits), torch.minimum(error, least)
     scale, lowest = (each.expand_as(runs).reshape(rows, -1)[:, :columns] for each in (found.scale, found.low))
     return Grid(scale, lowest, fields.bits)
+
+
+def _of_step(weights: Tensor, step: float, bits: int) -> Grid:
+    half = 2 ** (bits - 1)
+    scale = storable(torch.full_like(weights, step))
+    largest, reach = float(weights.abs().max()), float((half - 1) * scale[0, 0])
+    if largest > reach:
+        raise ValueError(f"a step of {step:g} with {bits} bits reaches to {reach:g}; the largest weight is {largest:g}")
+    return Grid(scale, torch.full_like(scale, -half), bits)
 
 
 def _reaching(low: Tensor, high: Tensor, fields: GridFields) -> Grid:

@@ -36,10 +36,10 @@ class AdaRoundQuantization(Technique):
     falls (Eq. 21 to 24). Layer after layer: the inputs come through the layers quantized so far, the outputs aimed at
     are those of the network as it was, behind the ReLU where the layer's output goes into one (Eq. 25).
 
-    targets, ignore: what is quantized, and what is not; biases are not. bits, group, symmetric, range: the grid, as of
-    `quantization/round_to_nearest`. examples: calibration examples, rounded up to batches of 64. places: how many of a
-    layer's inputs (of examples, times the places of a convolution or a sequence) are drawn from them. iterations: steps
-    of Adam for each layer. batch: inputs of a step. lr: its learning rate. regularization: 0 or more. beta_start,
+    targets, ignore: what is quantized, and what is not; biases are not. bits, group, symmetric, range, step: the grid,
+    as of `quantization/round_to_nearest`. examples: calibration examples, rounded up to batches of 64. places: how many
+    of a layer's inputs (of examples, times the places of a convolution or a sequence) are drawn from them. iterations:
+    steps of Adam for each layer. batch: inputs of a step. lr: its learning rate. regularization: 0 or more. beta_start,
     beta_end: of beta, which falls as half a cosine after the first fifth of the steps, in which nothing drives h.
 
     We differ: the paper takes 10,000 steps of 32 whole images; ours draws places, and scales are rounded to bfloat16.
@@ -60,6 +60,7 @@ class AdaRoundQuantization(Technique):
     regularization: float
     beta_start: float
     beta_end: float
+    step: float | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})

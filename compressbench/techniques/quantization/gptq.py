@@ -30,15 +30,15 @@ class GptqQuantization(Technique):
     the sum of s s^T over a layer's inputs and U the upper Cholesky factor of its inverse, column j is rounded and the
     columns behind it change by -(w - q) / U[j, j] U[j, j+1:]. Convolutions by their patches, laid flat.
 
-    targets, ignore: what is quantized, and what is not; biases are not. bits, group, symmetric, range: the grid, as of
-    `quantization/round_to_nearest`; the scales of a group are chosen when its first column is reached, from the weights
-    as they are by then. examples: calibration examples, rounded up to batches of 64. damping: added to the diagonal of
-    H, as a fraction of its mean; more than 0. act_order: take the columns with the largest diagonal of H first
-    (`--act-order` of the authors' code); scales are then chosen before. block: columns whose updates are applied to the
-    rest together, which changes nothing but the time. towards_original: whether the outputs to keep are those of the
-    network as it was, on its own inputs, so that a layer makes up for the errors of those before it (Li et al. 2025,
-    "GPTAQ: Efficient Finetuning-Free Quantization for Asymmetric Calibration", section 4): the weights move to the
-    least squares' solution before they are rounded.
+    targets, ignore: what is quantized, and what is not; biases are not. bits, group, symmetric, range, step: the grid,
+    as of `quantization/round_to_nearest`; the scales of a group are chosen when its first column is reached, from the
+    weights as they are by then. examples: calibration examples, rounded up to batches of 64. damping: added to the
+    diagonal of H, as a fraction of its mean; more than 0. act_order: take the columns with the largest diagonal of H
+    first (`--act-order` of the authors' code); scales are then chosen before. block: columns whose updates are applied
+    to the rest together, which changes nothing but the time. towards_original: whether the outputs to keep are those of
+    the network as it was, on its own inputs, so that a layer makes up for the errors of those before it (Li et al.
+    2025, "GPTAQ: Efficient Finetuning-Free Quantization for Asymmetric Calibration", section 4): the weights move to
+    the least squares' solution before they are rounded.
 
     We differ: scales are rounded to bfloat16; columns whose inputs are always zero are rounded to the nearest instead
     of set to zero. Weights that are zero stay so, whatever pruned them: rows with zeros each have an H of their own,
@@ -56,6 +56,7 @@ class GptqQuantization(Technique):
     act_order: bool
     block: int
     towards_original: bool = False
+    step: float | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})

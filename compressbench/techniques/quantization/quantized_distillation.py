@@ -46,6 +46,7 @@ class QuantizedDistillation(Technique):
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})
     refuses: ClassVar[frozenset[str]] = frozenset({"quantized"})
+    step: ClassVar[None] = None  # while they are trained, weights may outgrow a grid that cannot grow
 
     def __post_init__(self) -> None:
         check_grid(self)

@@ -24,7 +24,9 @@ class RoundToNearestQuantization(Technique):
     and `embedding`. Biases are not. bits: 2 to 8. group: columns of a row with a scale of their own, in the order of
     input channels, then kernel positions; 0 is the whole row. symmetric: integers around zero; if not, each scale has a
     zero point, an integer of `bits` bits. range: `minmax` reaches to the largest weight, `mse` as far as makes the sum
-    of squared errors least, of 80 parts of that range.
+    of squared errors least, of 80 parts of that range. step: one scale for all weights of all layers, in the place of
+    group and range; the larger, the smaller the file after entropy coding, as in the quantization of neural network
+    coding (ISO/IEC 15938-17); `bits` is then only how far the integers reach.
 
     We differ: scales are rounded to bfloat16. Weights that are zero stay so.
     """
@@ -35,6 +37,7 @@ class RoundToNearestQuantization(Technique):
     group: int
     symmetric: bool
     range: str
+    step: float | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"trained"})
     adds: ClassVar[frozenset[str]] = frozenset({"quantized"})

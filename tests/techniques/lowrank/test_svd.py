@@ -134,3 +134,15 @@ def test_a_transformer_computes_with_factored_layers():
         after = made.model(tokens)
     assert after.shape == before.shape
     assert not torch.allclose(after, before, atol=1e-4)
+
+
+def test_an_encoder_with_factored_layers_takes_padding():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    made = bare(seeded(lambda: nn.TransformerEncoder(layer, 1)).eval())
+    svd("layers.0.linear1", rank=5).apply(made, StageContext())
+    tokens = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
+    padding = torch.tensor([[False] * 4, [False, False, True, True]])
+    expected = made.model(tokens, src_key_padding_mask=padding)[~padding]
+    with torch.no_grad():  # where torch would leave the padding out, and look for the layer's weights
+        found = made.model(tokens, src_key_padding_mask=padding)[~padding]
+    torch.testing.assert_close(found, expected.detach())

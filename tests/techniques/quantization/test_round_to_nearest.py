@@ -83,6 +83,28 @@ def test_a_file_takes_the_bits_of_each_weight_and_two_bytes_of_each_scale(tmp_pa
         assert (entry.coded_bytes, entry.side_bytes) == (-(-3 * rows * columns // 8), 2 * scales)
 
 
+def test_a_step_is_the_one_scale_of_every_layer_and_takes_two_bytes_a_layer(tmp_path: Path) -> None:
+    assert of([[0.6, -1.1, 0.2], [1.4, 9.0, -0.3]], bits=8, step=0.5) == [[0.5, -1.0, 0.0], [1.5, 9.0, -0.5]]
+    subject = rounding(bits=8, step=0.03125).apply(lenet(), CONTEXT)
+    write(subject, tmp_path / "model.cbp")
+    found = {entry.name: entry for entry, _ in entries(tmp_path / "model.cbp")}
+    assert {name: found[name].side_bytes for name in ("conv2.weight", "fc1.weight")} == {
+        "conv2.weight": 2,
+        "fc1.weight": 2,
+    }
+
+
+def test_what_a_step_does_not_reach_or_go_with_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a step of 0\.25 with 3 bits reaches to 0\.75; the largest weight is 1"):
+        of([[1.0, 0.2]], bits=3, step=0.25)
+    with pytest.raises(ValueError, match="step is the scale of all weights"):
+        rounding(step=0.1, group=4)
+    with pytest.raises(ValueError, match="step is the scale of all weights"):
+        rounding(step=0.1, symmetric=False)
+    with pytest.raises(ValueError, match="step is 0"):
+        rounding(step=0.0)
+
+
 def test_pruned_weights_stay_zero_under_their_mask_and_make_the_file_smaller(tmp_path: Path) -> None:
     sizes = []
     for ratio in (0.0, 0.8):
