@@ -16,7 +16,7 @@ from compressbench.core.record import RunRecord
 from compressbench.core.source import sources_in
 from compressbench.core.sweep import Place
 from compressbench.running import finished
-from compressbench.running.folders import RECORD, write_record
+from compressbench.running.folders import RECORD, make_outputs, write_record
 from compressbench.running.room import sweep_left_behind
 
 if TYPE_CHECKING:
@@ -93,7 +93,11 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     """
     given = prepared.settings
     end_with_announced()
-    make_outputs(given)
+    if given.cache:
+        from compressbench.running.shared_cache import check_uri
+
+        check_uri(given.cache)
+    make_outputs(given.folder)
     sweep_left_behind(given.folder)
     identity = _identity(prepared)
     found = finished.recall(identity, given.folder)
@@ -111,14 +115,6 @@ def carry_out(prepared: Prepared, place: Place | None = None, console: Console |
     return ran
 
 
-def make_outputs(given: Settings) -> None:
-    """Make the folder of the runs. PlanError if that cannot be."""
-    try:
-        given.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PlanError.of("outputs", f"cannot be written: {error.filename}: {error.strerror}") from error
-
-
 def check_budget(record: RunRecord) -> None:
     """Raise RunError, with the record, if a limit of the budget is broken."""
     if record.missed:
@@ -129,7 +125,7 @@ def _identity(prepared: Prepared) -> dict[str, Any]:
     """Return what leads to a record: not where it is written or how it is tracked, but where data is looked for."""
     from compressbench.planning.overrides import changes_training
 
-    found = {key: value for key, value in prepared.plain().items() if key not in ("outputs", "tracking")}
+    found = {key: value for key, value in prepared.plain().items() if key not in ("outputs", "cache", "tracking")}
     return found | {"custom": changes_training(prepared.overrides), "data": [os.environ.get(DATA), os.getcwd()]}
 
 
@@ -170,7 +166,7 @@ def _run(
     folder = run_folder(outputs, plan)
     try:
         with shown_on(console, _short(place, console)) as progress:
-            record = run(plan, outputs, progress, device, worker or NOBODY)
+            record = run(plan, outputs, progress, device, worker or NOBODY, shared=given.cache)
     except Exception as error:
         if worker:
             _tell_of_failure(worker, folder, error)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from compressbench.app.run import Ran, make_outputs, prepare_run, store_of
+from compressbench.app.run import Ran, prepare_run, store_of
 from compressbench.core.atomic import write_atomically
 from compressbench.core.errors import PlanError, RunError, lack_of_memory
 from compressbench.core.parent import announce
@@ -20,6 +20,7 @@ from compressbench.core.specs import primary_of
 from compressbench.core.sweep import Outcome, Place, Sweep, SweepRecord, shortened, sweep_folder
 from compressbench.core.sweep_progress import began, broken_off, ended, now, read_progress, settle
 from compressbench.core.temporary import remove
+from compressbench.running.folders import make_outputs
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -103,7 +104,7 @@ def carry_out_sweep(
     announce()
     sweep = checked_sweep(overrides, further)
     given = prepare_run(sweep.shared, further).settings
-    make_outputs(given)
+    make_outputs(given.folder)
     folder = sweep_folder(given.folder, sweep.identity)
     is_new = not folder.exists()
     note = _begin(sweep, list(overrides), folder, further)

@@ -22,7 +22,7 @@ from compressbench.planning.errors import for_people
 from compressbench.planning.overrides import node_of, readable, written
 from compressbench.planning.recipe import SWEEP, read_recipe
 
-NOT_SWEPT = ("recipe", "outputs", "tracking", "hydra", "launcher", SWEEP)
+NOT_SWEPT = ("recipe", "outputs", "cache", "tracking", "hydra", "launcher", SWEEP)
 """Nodes that say what is swept, or where and how it is run."""
 ALLOWED = "allowed: a list of one or more values, or text that stands for them, e.g. [0, 1, 2] or range(0,3)"
 

@@ -21,7 +21,7 @@ CHECK_FLAGS = ("--multirun", "--config-dir", "--help")
 FLAGS = ("--multirun", "--cfg", "--package", "--resolve", "--config-dir", "--info", "--help")
 CACHE = ("list", "size", "prune", "verify")
 CACHE_FLAGS = ("--sort", "--older-than", "--unused", "--dry-run", "--remove", "--outputs", "--help")
-PLAIN = ("seed", "outputs", "device", "threads", "metrics")
+PLAIN = ("seed", "outputs", "cache", "device", "threads", "metrics")
 SWEEP = ("list", "status", "resume", "cancel", "report")
 KINDS = ("recipes", "techniques", "families", "models", "datasets", "metrics", "training", "launchers")
 

@@ -37,7 +37,7 @@ Job = Callable[[Callable[[], Prepared], Place], Outcome]
 
 NAME = "sweep.name="
 """The override that gives a sweep a name."""
-WHERE = ("outputs=", "tracking=", "tracking.", "hydra", "launcher=", "launcher.", "+launcher.", NAME)
+WHERE = ("outputs=", "cache=", "tracking=", "tracking.", "hydra", "launcher=", "launcher.", "+launcher.", NAME)
 """Overrides that say where and how a sweep is run, not what its results are."""
 SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 

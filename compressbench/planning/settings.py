@@ -14,7 +14,7 @@ from compressbench.core.training import TrainingConfig
 from compressbench.planning.recipe import GROUPS, NODES, SWEEP
 from compressbench.planning.schema import resolved, typed
 
-ALLOWED = ("recipe", "seed", "outputs", "device", "threads", "metrics", *NODES, *GROUPS, SWEEP)
+ALLOWED = ("recipe", "seed", "outputs", "cache", "device", "threads", "metrics", *NODES, *GROUPS, SWEEP)
 LONGEST_PATH, LONGEST_NAME = 3_500, 255
 """Bytes of the path of the outputs: most systems take 4,096 with what lies below, and 255 for a name."""
 CHOSEN = "chosen"
@@ -45,7 +45,7 @@ class Debug:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is carried out. seed: 0 or more. threads: None leaves the choice to torch."""
+    """How a run is carried out. seed: 0 or more. threads: None: as torch chooses. cache: the URI of a shared one."""
 
     seed: int
     outputs: str
@@ -53,6 +53,7 @@ class Settings:
     threads: int | None
     tracking: Tracking
     debug: Debug
+    cache: str | None = None
 
     @property
     def folder(self) -> Path:

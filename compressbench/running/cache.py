@@ -23,8 +23,10 @@ from compressbench.core.sealed import file_digest, sealed, unsealed
 from compressbench.core.subject import Skipped, Subject
 from compressbench.packing import packed_file
 from compressbench.running.folders import CHECKPOINTS, STAGE, stage_lock
+from compressbench.running.shared_cache import SharedCache
 
 MODEL, PROMISES = "model.cbp", "constraints.safetensors"
+FILES = (MODEL, PROMISES, STAGE)
 
 
 @dataclass
@@ -50,10 +52,10 @@ class StageResult:
 
 
 class StageCache:
-    """Stage results below one folder, a subfolder each, named by the stage's identity."""
+    """Stage results below one folder, a subfolder each, named by the stage's identity. shared: where else they are."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, shared: SharedCache | None = None):
+        self.folder, self.shared = folder, shared
 
     def model_path(self, stage_id: str) -> Path:
         return self.folder / stage_id / MODEL
@@ -79,6 +81,17 @@ class StageCache:
             return None
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of a process killed before it did so itself
         return result
+
+    def fetch(self, stage_id: str) -> StageResult | None:
+        """Return a result that is in the shared cache alone, and have it here. Whoever calls holds its lock."""
+        if self.shared is None or not self.shared.fetch(self.folder / stage_id, FILES):
+            return None
+        return self.find(stage_id)
+
+    def share(self, stage_id: str) -> None:
+        """Have a stored stage in the shared cache too."""
+        if self.shared is not None:
+            self.shared.store(self.folder / stage_id, FILES)
 
     def read(self, stage_id: str) -> StageResult:
         """Return a stored result. OSError if it cannot be read, ValueError if it is damaged or another stage's."""

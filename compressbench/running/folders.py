@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from compressbench.core.plan import Plan
 
 from compressbench.core.atomic import write_atomically
+from compressbench.core.errors import PlanError
 from compressbench.core.lock import alone
 from compressbench.core.record import RunRecord
 
@@ -29,6 +30,14 @@ def run_folder(outputs: Path, plan: Plan) -> Path:
     """
     row, plan_id = outputs / "runs" / plan.table / plan.row, plan.plan_id()
     return found_run(row, plan_id) or row / f"{_words(plan)}_{plan_id[:SHORT_ID]}"
+
+
+def make_outputs(outputs: Path) -> None:
+    """Make the folder of the runs. PlanError if that cannot be."""
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlanError.of("outputs", f"cannot be written: {error.filename}: {error.strerror}") from error
 
 
 def write_record(record: RunRecord, folder: Path) -> None:

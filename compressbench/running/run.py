@@ -32,6 +32,7 @@ from compressbench.running.folders import WEIGHTS, run_folder, write_record
 from compressbench.running.in_use import relying_on
 from compressbench.running.provenance import sign
 from compressbench.running.recorded import bring_up_to_date, run_record, stage_record
+from compressbench.running.shared_cache import SharedCache
 from compressbench.running.stages import Stages
 from compressbench.running.start import start_subject
 from compressbench.training.loop import train
@@ -44,15 +45,17 @@ def run(
     device: torch.device = CPU,
     observer: Observer = NOBODY,
     trainer: Trainer = train,
+    shared: str | None = None,
 ) -> RunRecord:
     """Carry out a plan and return its record; both the record and the final file are on the disk by then.
 
     Whatever is stored below `outputs` from an earlier run is used: a finished run trains nothing.
     observer: told of the start, of every epoch and of every stage, but not of a run that is finished already.
     trainer: carries the trainings out; this process, if left out.
+    shared: the URI of a cache that other machines share.
     Raises RunError if a stage cannot go on (a record with the status `failed` is written first).
     """
-    runner = Run(plan, outputs, progress, device, observer, trainer)
+    runner = Run(plan, outputs, progress, device, observer, trainer, shared)
     with relying_on(runner.work.all_ids(), outputs / "cache"):
         return runner.execute()
 
@@ -71,10 +74,11 @@ class Run:
         device: torch.device,
         observer: Observer,
         trainer: Trainer = train,
+        shared: str | None = None,
     ):
         self.plan = plan = decided(plan, device)
         self.progress, self.device, self.observer = progress, device, observer
-        self.cache = StageCache(outputs / "cache" / "stages")
+        self.cache = StageCache(outputs / "cache" / "stages", SharedCache(shared) if shared else None)
         self.folder = run_folder(outputs, plan)
         self.work = Stages(plan, self.cache, progress, device, trainer, observer)
         self.stages, self.ids = self.work.stages, self.work.ids
@@ -119,12 +123,15 @@ class Run:
         if self.cache.find(stage_id) is None:
             self.work.prepare(index)
         with self.cache.lock(stage_id, f"waiting for another process that computes {self.work.named(index)}"):
-            result = self.cache.find(stage_id)
+            result = self.cache.find(stage_id) or self.cache.fetch(stage_id)
             self.was_cached[index] = result is not None
             if result is None:
                 result = self.work.compute(index)
-            if missing := missing_metrics(self.plan.metrics, self.plan.task, result):
+            missing = missing_metrics(self.plan.metrics, self.plan.task, result)
+            if missing:
                 self._measure(index, result, missing)
+            if missing or not self.was_cached[index]:
+                self.cache.share(stage_id)
             self.measured[index] = self.work.results[index] = result
             self._tell(index)
 

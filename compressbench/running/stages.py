@@ -90,7 +90,11 @@ class Stages:
         self.prepare(index)
         stage_id = self.ids[index]
         with self.cache.lock(stage_id, f"waiting for another process that computes {self.named(index)}"):
-            return self.cache.find(stage_id) or self.compute(index)
+            found = self.cache.find(stage_id) or self.cache.fetch(stage_id)
+            if found is None:
+                found = self.compute(index)
+                self.cache.share(stage_id)
+            return found
 
     def prepare(self, index: int) -> None:
         """Reach everything that a stage reads, before anybody waits for this one.
