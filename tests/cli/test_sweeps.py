@@ -38,13 +38,13 @@ def test_a_broken_off_sweep_is_listed_and_resumed_and_nothing_is_computed_again(
     assert "there is no sweep" in said(capsys)
     carried_out = use_case.carry_out_sweep
 
-    def broken(overrides, job, further=None):  # type: ignore[no-untyped-def]
+    def broken(overrides, job, *more):  # type: ignore[no-untyped-def]
         def until_the_second(make, place):  # type: ignore[no-untyped-def]
             if place.number == 2:
                 raise KeyboardInterrupt
             return job(make, place)
 
-        return carried_out(overrides, until_the_second, further)
+        return carried_out(overrides, until_the_second, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(use_case, "carry_out_sweep", broken)
