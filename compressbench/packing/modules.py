@@ -30,6 +30,8 @@ OF_TORCH = (
 )
 UNSAID = ("device", "dtype", "min_value", "max_value")
 """Arguments that files do not hold: where a module lies, and Hardtanh's old names for `min_val` and `max_val`."""
+NO_SETTINGS = ("training", "use_nested_tensor")
+"""Attributes of modules that change nothing of what they compute; the latter is how torch leaves out padding."""
 PLAIN = (bool, int, float, str, type(None))
 """What an argument may be, or a list of."""
 MOST_MODULES = 5_000
@@ -193,7 +195,7 @@ def _settings(module: nn.Module) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, (*PLAIN, tuple)) and not name.startswith("_") and name != "training"
+        if isinstance(value, (*PLAIN, tuple)) and not name.startswith("_") and name not in NO_SETTINGS
     }
 
 

@@ -28,7 +28,7 @@ from compressbench.planning.axes import Axes, axes_faults, axes_of, points_of
 from compressbench.planning.compose import CONFIG, completed, config_loader
 from compressbench.planning.diagnose import all_faults
 from compressbench.planning.errors import for_people
-from compressbench.planning.launchers import KEY, fill_in, is_of_launcher, take_gpu
+from compressbench.planning.launchers import KEY, end_workers, fill_in, is_of_launcher, take_gpu
 from compressbench.planning.overrides import readable, written
 from compressbench.planning.prepare import Prepared, prepared
 
@@ -158,6 +158,8 @@ def launch(
             return [ended for start in range(0, len(runs), size) for ended in _launched(launcher, runs, start, size)]
     except PlanError as error:
         raise PlanError(all_faults(first, error.faults, further)) from error
+    finally:
+        end_workers()
 
 
 def _launched(launcher: Launcher, runs: list[list[str]], start: int, size: int) -> list[Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -127,6 +128,14 @@ def take_gpu(gpus: list[str]) -> None:
     number = multiprocessing.current_process().name.rpartition("-")[2]
     if len(gpus) > 1 and number.isdecimal():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(number) % len(gpus)]
+
+
+def end_workers() -> None:
+    """End the processes that joblib keeps for a next sweep: they hold memory, in the folder they were started in."""
+    if "joblib.externals.loky" in sys.modules:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown()
 
 
 def is_requeued(error: BaseException) -> bool:

@@ -83,11 +83,9 @@ def killed_in_the_middle(command: list[str], environment: dict[str, str], output
 
 
 @pytest.mark.timeout(5400)
-@pytest.mark.parametrize(
-    "kills", [pytest.param(1, marks=pytest.mark.slow, id="1"), pytest.param(20, marks=pytest.mark.long, id="20")]
-)
+@pytest.mark.long
 def test_a_sweep_whose_workers_are_killed_ends_started_again_as_if_nothing_had_been(
-    tmp_path: Path, kills: int, template: Path
+    tmp_path: Path, template: Path
 ) -> None:
     """At random moments. Nothing that was stored is computed again, no run is in MLflow twice."""
     write_recipe(tmp_path)
@@ -108,7 +106,7 @@ def test_a_sweep_whose_workers_are_killed_ends_started_again_as_if_nothing_had_b
     wanted = all_figures(tmp_path / "undisturbed")
     assert len(wanted) == 4
     interrupted = 0
-    for seed in range(kills):
+    for seed in range(20):
         outputs, chance = tmp_path / f"killed{seed}", random.Random(seed)
         command, surroundings = started(outputs)
         interrupted += killed_in_the_middle(command, surroundings, outputs, chance) != 0
