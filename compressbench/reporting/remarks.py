@@ -83,6 +83,7 @@ def remarks(comparisons: list[Comparison], drawn_again: Iterable[Redrawn] = ()) 
         *handicap_remarks(comparisons),
         *spread_remarks(comparisons, drawn_again),
         *breakdown_remarks(comparisons),
+        *_unequal_seeds(comparisons),
     ]
     weights = sorted({str(given) for r in records if (given := r.plan.get("model", {}).get("weights"))})
     if weights:
@@ -112,6 +113,20 @@ def _choice(prefix: str, rows: list[str], everything: set[str]) -> str:
     if len(rows) > 1 and {row for row in everything if row.startswith(start)} == set(rows):
         return f"'recipe=glob({prefix}{start}*)'"
     return "recipe=" + ",".join(f"{prefix}{row}" for row in rows)
+
+
+def _unequal_seeds(comparisons: list[Comparison]) -> list[str]:
+    """Return a sentence for all rows of one dataset and protocol that start from networks of different seeds."""
+    seeds: dict[tuple[str, str], set[tuple[int, ...]]] = {}
+    for each in comparisons:
+        if each.records and each.protocol:
+            seeds.setdefault((each.dataset, each.protocol), set()).add(tuple(each.seeds))
+    uneven = [formatting.listed(*of) for of, found in seeds.items() if len(found) > 1]
+    return [
+        f"Not all rows of {of} have the same seeds, and so the same networks before compression: of two such rows, "
+        "compare the changes, not the levels."
+        for of in uneven
+    ]
 
 
 def _tolerances(comparisons: list[Comparison]) -> list[str]:

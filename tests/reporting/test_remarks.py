@@ -70,3 +70,10 @@ def test_the_default_schedule_is_said_to_be_no_papers() -> None:
     comparisons, _ = compare([made_record()], {"mnist_l1norm_50": MNIST_50})
     (said,) = [words for words in remarks(comparisons) if words.startswith("steps_160: ")]
     assert "Liu et al. 2017 and Li et al. 2017 mixed, no paper's own. Run: train 160 epochs" in said
+
+
+def test_rows_of_different_seeds_are_said_to_be_compared_by_their_changes() -> None:
+    one, two = made_record(seed=0, row="a"), [made_record(seed=seed, row="b") for seed in (0, 1)]
+    said = "Not all rows of mnist, steps_160 have the same seeds"
+    assert any(words.startswith(said) for words in remarks(compare([one, *two], {})[0]))
+    assert not any(words.startswith(said) for words in remarks(compare([one, two[0]], {})[0]))
