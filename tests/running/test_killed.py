@@ -17,7 +17,7 @@ from tests.running.killing import DISTURBANCES
 REPOSITORY = Path(__file__).parents[2]
 FILES = 16
 """That a tiny run writes, at least."""
-EVERY = {"while": 4, "full": 9, "clock": 12}
+EVERY = {"while": 4, "full": 9}
 """At every how manieth of them the slow tests disturb it."""
 
 
