@@ -32,7 +32,7 @@ ROWS = [name for name in EVERY if name.startswith(("table1/imagenet_", "table7/i
 LONG = (
     *("table1/imagenet_alexnet_deep_compression", "table1/imagenet_alexnet_guo2016", "table1/imagenet_alexnet_han2015"),
     *("table1/imagenet_alexnet_kim2016", "table1/imagenet_alexnet_tai2016", "table1/imagenet_alexnet_yu2017"),
-    *("table1/imagenet_caffenet_srinivas2015", "table1/imagenet_resnet18_inq_5"),
+    *("table1/imagenet_caffenet_srinivas2015", "table1/imagenet_resnet18_inq_5", "table1/imagenet_resnet34_li2017"),
     *("table7/imagenet_alexnet_inq_5", "table7/imagenet_alexnet_inq_8", "table7/imagenet_resnet18_inq_8"),
 )
 

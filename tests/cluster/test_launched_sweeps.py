@@ -40,7 +40,7 @@ def test_several_at_a_time_on_this_machine(alone: dict[str, list[Any]], tmp_path
     assert "4 runs, launcher=local processes=2, threads=1 each" in said(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_jobs_of_submitit_on_this_machine(alone: dict[str, list[Any]], tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     assert swept(tmp_path, "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=4") == alone

@@ -172,7 +172,7 @@ def start(outputs: Path, recipe: str = "tests/lenet") -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_at_any_moment_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed = start(tmp_path / "undisturbed")
     assert "finished" in undisturbed.communicate()[0]

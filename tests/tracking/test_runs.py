@@ -42,8 +42,10 @@ def waited_for(seen: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sign",
+    [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), pytest.param(signal.SIGINT, marks=pytest.mark.long)],
+)
 def test_a_run_is_seen_while_it_trains_marked_when_it_is_killed_and_taken_over(
     sign: signal.Signals, words: list[str], store: Store
 ) -> None:

@@ -158,7 +158,7 @@ torch.save(model.state_dict(), sys.argv[2])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sigkill_at_any_moment_changes_no_bit(tmp_path: Path) -> None:
     def start(name: str) -> subprocess.Popen[str]:
         files = [str(tmp_path / f"{name}.checkpoint"), str(tmp_path / f"{name}.pt")]
